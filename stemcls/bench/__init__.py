@@ -1,0 +1,1 @@
+"""What `stemcls bench` measures: ours beside a baseline, interleaved."""

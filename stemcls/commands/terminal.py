@@ -1,0 +1,151 @@
+"""What every command shares: options from configs, progress on stderr, data on stdout."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import types
+import typing
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from stemcls.config.options import Option, from_mapping, merged, options_of
+
+Item = TypeVar("Item")
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+Workspace = Annotated[
+    Path,
+    typer.Option(
+        envvar="STEMCLS_WORKSPACE", help="Folder that holds datasets/ and saved_models/."
+    ),
+]
+
+
+def config_options(cls: type, skip: tuple[str, ...] = ()) -> Callable[[Callable], Callable]:
+    """Add one command-line option per setting of config class `cls` to a Typer command.
+
+    The command receives them as `given`, a nested mapping of only those the user typed;
+    `from_mapping(cls, given)` makes the config.
+
+    Args:
+        cls: A config dataclass; nested sections are flattened.
+        skip: Flags to leave out, because the command has an argument of its own for them.
+    """
+    offered = [entry for entry in options_of(cls) if entry.flag not in skip]
+
+    def decorate(command: Callable) -> Callable:
+        own = inspect.signature(command, eval_str=True)
+        taken = [parameter for name, parameter in own.parameters.items() if name != "given"]
+        added = [_parameter(entry) for entry in offered]
+
+        @functools.wraps(command)
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            given: dict[str, Any] = {}
+            for entry in offered:
+                value = kwargs.pop(entry.parameter)
+                if value is None or value == []:
+                    continue
+                nested: Any = value
+                for key in reversed(entry.keys):
+                    nested = {key: nested}
+                given = merged(given, nested)
+            return command(*args, given=given, **kwargs)
+
+        parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in (*taken, *added)]
+        wrapper.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+        wrapper.__annotations__ = {p.name: p.annotation for p in parameters}
+        return wrapper
+
+    return decorate
+
+
+def resolved(cls: type[Item], given: dict[str, Any], base: dict[str, Any] | None = None) -> Item:
+    """Return the config of class `cls` for what a file (`base`) and the user (`given`) say."""
+    return from_mapping(cls, merged(base or {}, given))
+
+
+def _parameter(entry: Option) -> inspect.Parameter:
+    hint = entry.type
+    if typing.get_origin(hint) in (types.UnionType, typing.Union):
+        hint = next(kind for kind in typing.get_args(hint) if kind is not type(None))
+    many = typing.get_origin(hint) is tuple
+    kind = list[typing.get_args(hint)[0]] if many else hint  # type: ignore[misc]
+    flag = f"--{entry.flag}/--no-{entry.flag}" if hint is bool else f"--{entry.flag}"
+    text = f"{entry.help} [{', '.join(entry.choices)}]" if entry.choices else entry.help
+    shown = "" if entry.default in (None, "", ()) else f" (default: {entry.default})"
+    return inspect.Parameter(
+        entry.parameter,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[
+            kind | None,
+            typer.Option(flag, help=text + shown, show_default=False),
+        ],
+    )
+
+
+def print_json(document: Any) -> None:
+    """Print one JSON document on stdout."""
+    from stemcls.atomic import dump_json
+
+    print(dump_json(document, indent=2))
+
+
+def say(message: str) -> None:
+    """Print one line for a person on stderr; stdout carries data only."""
+    from rich.console import Console
+
+    Console(stderr=True, highlight=False, soft_wrap=True).print(message, markup=False)
+
+
+def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
+    """Print a small table on stdout for people; scripts ask for `--json`."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for column in columns:
+        table.add_column(column)
+    for row in rows:
+        table.add_row(*(f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in row))
+    Console().print(table)
+
+
+@contextmanager
+def progress(title: str) -> Iterator[Callable[[int, int, str], None]]:
+    """Show a progress bar with an ETA on stderr; yields `update(done, total, note)`.
+
+    Where stderr is no terminal, a line is printed at each tenth instead.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeElapsedColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        said = -1
+
+        def note_tenths(done: int, total: int, note: str = "") -> None:
+            nonlocal said
+            tenth = 10 * done // max(total, 1)
+            if tenth != said:
+                said = tenth
+                say(f"{title}: {done}/{total} {note}".rstrip())
+
+        yield note_tenths
+        return
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+        TimeRemainingColumn(), TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task(title, total=None, note="")
+
+        def update(done: int, total: int, note: str = "") -> None:
+            bar.update(task, completed=done, total=total, note=note)
+
+        yield update

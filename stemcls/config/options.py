@@ -1,0 +1,168 @@
+"""Describe settings once, as dataclass fields, for TOML, the command line and forms alike."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from stemcls.errors import InputError, nearest
+
+Config = TypeVar("Config")
+
+
+def option(
+    default: Any,
+    help: str,  # noqa: A002 - the word every command-line library uses
+    *,
+    choices: tuple[str, ...] | None = None,
+    least: float | None = None,
+    most: float | None = None,
+    flag: str | None = None,
+) -> Any:
+    """Declare one setting of a frozen config dataclass.
+
+    Args:
+        default: Its value when nobody says otherwise; immutable.
+        help: One sentence, with the unit.
+        choices: The only strings allowed.
+        least, most: Inclusive bounds of a number.
+        flag: Command-line name without dashes, where the field's own name is not unique enough.
+    """
+    metadata = {"help": help, "choices": choices, "least": least, "most": most, "flag": flag}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclasses.dataclass(frozen=True)
+class Option:
+    """One leaf setting of a config class: where it sits and what it may be."""
+
+    keys: tuple[str, ...]
+    type: Any
+    default: Any
+    help: str
+    choices: tuple[str, ...] | None
+    least: float | None
+    most: float | None
+    flag: str
+
+    @property
+    def parameter(self) -> str:
+        """The command-line flag as a Python identifier."""
+        return self.flag.replace("-", "_")
+
+
+def options_of(cls: type, keys: tuple[str, ...] = ()) -> Iterator[Option]:
+    """Yield every leaf setting of config class `cls`, sections flattened, in order."""
+    hints = typing.get_type_hints(cls)
+    for field in dataclasses.fields(cls):
+        if dataclasses.is_dataclass(hints[field.name]):
+            yield from options_of(typing.cast(type, hints[field.name]), (*keys, field.name))
+            continue
+        about = field.metadata
+        yield Option(
+            keys=(*keys, field.name),
+            type=hints[field.name],
+            default=field.default,
+            help=about.get("help", ""),
+            choices=about.get("choices"),
+            least=about.get("least"),
+            most=about.get("most"),
+            flag=about.get("flag") or field.name.replace("_", "-"),
+        )
+
+
+def from_mapping(cls: type[Config], mapping: Mapping[str, Any], where: str = "config") -> Config:
+    """Build a config from nested plain values, checking names, types and ranges.
+
+    Raises:
+        InputError: An unknown key (names the nearest), a wrong type, or a value out of range.
+    """
+    hints = typing.get_type_hints(cls)
+    known = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    values = {}
+    for key, value in mapping.items():
+        place = f"{where}: {key}" if where == "config" else f"{where}.{key}"
+        if key not in known:
+            raise InputError(f"{place} is not a setting{nearest(key, known)}")
+        hint = hints[key]
+        if dataclasses.is_dataclass(hint):
+            if not isinstance(value, Mapping):
+                raise InputError(f"{place} is a section: expected a table, found {value!r}")
+            values[key] = from_mapping(typing.cast(type, hint), value, place)
+        else:
+            values[key] = _checked(value, hint, known[key].metadata, place)
+    return cls(**values)
+
+
+def to_mapping(config: Any) -> dict[str, Any]:
+    """Return a config as nested plain values; settings that are None are left out (TOML has none)."""
+    plain: dict[str, Any] = {}
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if dataclasses.is_dataclass(value):
+            plain[field.name] = to_mapping(value)
+        elif isinstance(value, tuple):
+            plain[field.name] = list(value)
+        elif value is not None:
+            plain[field.name] = value
+    return plain
+
+
+def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `base` with the values of `over` laid on top, section by section."""
+    result = dict(base)
+    for key, value in over.items():
+        old = result.get(key)
+        both = isinstance(value, Mapping) and isinstance(old, Mapping)
+        result[key] = merged(typing.cast(Mapping, old), value) if both else value
+    return result
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file into nested plain values.
+
+    Raises:
+        InputError: The file is missing or is not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"config file {path} does not exist") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"config file {path} is not valid TOML: {error}") from error
+
+
+def to_toml(config: Any) -> str:
+    """Return a config as TOML text that `read_toml` and `from_mapping` turn back into it."""
+    import tomli_w
+
+    return tomli_w.dumps(to_mapping(config))
+
+
+def _checked(value: Any, hint: Any, about: Mapping[str, Any], place: str) -> Any:
+    if typing.get_origin(hint) in (types.UnionType, typing.Union):
+        if value is None:
+            return None
+        hint = next(kind for kind in typing.get_args(hint) if kind is not type(None))
+    if typing.get_origin(hint) is tuple:
+        if not isinstance(value, list | tuple):
+            raise InputError(f"{place}: expected a list, found {value!r}")
+        kind = typing.get_args(hint)[0]
+        return tuple(_checked(item, kind, about, place) for item in value)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
+        raise InputError(f"{place}: expected {hint.__name__}, found {value!r}")
+    choices, least, most = about.get("choices"), about.get("least"), about.get("most")
+    if choices and value not in choices:
+        raise InputError(f"{place}: {value!r} is not a choice{nearest(str(value), choices)}")
+    if least is not None and not value >= least:
+        raise InputError(f"{place}: {value} is below the least allowed, {least}")
+    if most is not None and not value <= most:
+        raise InputError(f"{place}: {value} is above the most allowed, {most}")
+    return value

@@ -1,0 +1,1 @@
+"""How good a finished model is, with uncertainty, as numbers, tables and figures."""

@@ -1,0 +1,43 @@
+"""What travels through imaging: the pixels of one field, and the cells found in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Field:
+    """One field of view.
+
+    Attributes:
+        pixels: (C, Y, X), the dtype of the file.
+        path: The file it was read from.
+        channels: C names.
+        pixel_size_um: Edge of a pixel in micrometres, or None where the file does not say.
+    """
+
+    pixels: np.ndarray
+    path: Path
+    channels: tuple[str, ...]
+    pixel_size_um: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """Cells found in one field, best score first.
+
+    Attributes:
+        centers_px: (N, 2) float32, y and x in pixels; pixel centres are whole numbers.
+        radius_px: (N,) float32.
+        score: (N,) float32, the detector's response, larger is surer.
+    """
+
+    centers_px: np.ndarray
+    radius_px: np.ndarray
+    score: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.centers_px)

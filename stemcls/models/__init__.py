@@ -1,0 +1,1 @@
+"""A Keras graph for a store: backbone, head, saving and loading."""

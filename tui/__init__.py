@@ -1,0 +1,1 @@
+"""The terminal UI: a reader of stores and runs, and a launcher of jobs."""
