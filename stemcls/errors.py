@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 class StemclsError(Exception):
-    """Something went wrong that the message explains: what was expected, found, where, what next."""
+    """Something went wrong, and the message says what was expected, found, where, what next."""
 
     exit_code = 1
 

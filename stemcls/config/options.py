@@ -17,7 +17,7 @@ Config = TypeVar("Config")
 
 def option(
     default: Any,
-    help: str,  # noqa: A002 - the word every command-line library uses
+    help: str,
     *,
     choices: tuple[str, ...] | None = None,
     least: float | None = None,
@@ -100,7 +100,7 @@ def from_mapping(cls: type[Config], mapping: Mapping[str, Any], where: str = "co
 
 
 def to_mapping(config: Any) -> dict[str, Any]:
-    """Return a config as nested plain values; settings that are None are left out (TOML has none)."""
+    """Return a config as nested plain values, without those that are None (TOML has no null)."""
     plain: dict[str, Any] = {}
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)

@@ -1,0 +1,172 @@
+"""A run owns a folder of saved_models/; its events.jsonl is the one truth about its progress."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from stemcls import atomic
+from stemcls.errors import InputError, nearest
+
+STALLED_AFTER_SECONDS = 180.0
+_ENDINGS = ("finished", "failed", "cancelled")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training run on disk.
+
+    Attributes:
+        path: Its folder, `saved_models/<name>-<UTC time>/`.
+    """
+
+    path: Path
+
+    @classmethod
+    def create(cls, workspace: Path, name: str) -> Run:
+        """Make a new, empty run folder; an existing one is never reused."""
+        root = workspace / "saved_models"
+        root.mkdir(parents=True, exist_ok=True)
+        safe = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "run"
+        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+        for attempt in range(1000):
+            path = root / (f"{safe}-{stamp}" + (f"-{attempt}" if attempt else ""))
+            try:
+                path.mkdir()
+            except FileExistsError:
+                continue
+            return cls(path)
+        raise InputError(f"{root} already holds a thousand runs called {safe}-{stamp}")
+
+    @classmethod
+    def open(cls, path: Path, workspace: Path | None = None) -> Run:
+        """Open a run by its folder, or by its name below `workspace`/saved_models.
+
+        Raises:
+            InputError: There is no such run; names the nearest one.
+        """
+        places = [path] if workspace is None else [path, workspace / "saved_models" / path]
+        for place in places:
+            if (place / "events.jsonl").is_file():
+                return cls(place)
+        if path.is_dir():
+            raise InputError(f"{path} is a folder but not a run: it holds no events.jsonl")
+        names = [run.name for run in list_runs(workspace)] if workspace is not None else []
+        hint = nearest(path.name, names) if names else "; `stemcls runs` lists the runs there are"
+        raise InputError(f"there is no run {path}{hint}")
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.path.name
+
+    @property
+    def model_path(self) -> Path:
+        """The finished model."""
+        return self.path / "model.keras"
+
+    def append(self, event: str, **values: Any) -> None:
+        """Add one line to events.jsonl; a single write, so that lines never interleave."""
+        line = atomic.dump_json({"time": round(time.time(), 3), "event": event, **values}) + "\n"
+        with (self.path / "events.jsonl").open("ab", buffering=0) as file:
+            file.write(line.encode())
+
+    def events(self) -> Iterator[dict[str, Any]]:
+        """Yield the events in order; a last line cut off by a crash is passed over."""
+        try:
+            content = (self.path / "events.jsonl").read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return
+        for line in content.splitlines():
+            try:
+                event = json.loads(line)
+            except json.JSONDecodeError:
+                continue
+            if isinstance(event, dict):
+                yield event
+
+    def read_json(self, name: str) -> Any:
+        """Return the JSON document `name` of this run, or None where it does not exist (yet).
+
+        Raises:
+            InputError: The file is there but is not JSON.
+        """
+        try:
+            return json.loads((self.path / name).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except json.JSONDecodeError as error:
+            raise InputError(f"{self.path / name} is damaged: {error}") from error
+
+    def summary(self, now: float | None = None) -> dict[str, Any]:
+        """Return what a list of runs shows.
+
+        Returns: `run`, `path`, `state` (waiting, running, stalled, crashed, finished, failed or
+            cancelled), `stage`, `epoch`, `epochs`, `started`, `seconds`, `metrics`, `message`.
+        """
+        state = "waiting"
+        latest: dict[str, Any] = {}
+        started = last = None
+        seconds = 0.0
+        for event in self.events():
+            kind, last = event.get("event"), event.get("time", last)
+            if kind == "started":
+                seconds += _span(started, latest.get("time"))
+                started, state = event.get("time"), "running"
+                latest.pop("message", None)
+            elif kind in _ENDINGS:
+                state = str(kind)
+            latest.update(event)
+        if state == "running":
+            state = self._liveness(latest, last, time.time() if now is None else now)
+        return {
+            "run": self.name,
+            "path": str(self.path),
+            "state": state,
+            "stage": latest.get("stage"),
+            "epoch": latest.get("epoch"),
+            "epochs": latest.get("epochs"),
+            "started": started,
+            "seconds": seconds + _span(started, last),
+            "metrics": latest.get("metrics"),
+            "message": latest.get("message"),
+        }
+
+    def _liveness(self, latest: dict[str, Any], last: float | None, now: float) -> str:
+        if latest.get("host") == socket.gethostname() and not _alive(latest.get("pid")):
+            return "crashed"
+        return "stalled" if now - (last or 0.0) > STALLED_AFTER_SECONDS else "running"
+
+
+def list_runs(workspace: Path) -> list[Run]:
+    """Return the runs below `workspace`/saved_models, newest first."""
+    root = workspace / "saved_models"
+    found = [Run(path.parent) for path in root.glob("*/events.jsonl")]
+    return sorted(found, key=lambda run: run.path.stat().st_mtime, reverse=True)
+
+
+def process_identity() -> dict[str, Any]:
+    """Return what lets another process on this host see whether this one still lives."""
+    return {"pid": os.getpid(), "host": socket.gethostname()}
+
+
+def _span(start: float | None, end: float | None) -> float:
+    return max(0.0, end - start) if start is not None and end is not None else 0.0
+
+
+def _alive(pid: Any) -> bool:
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, TypeError, ValueError):
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,82 @@
+"""Runs: their state is what events.jsonl says, whatever happened to the process."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from stemcls.errors import InputError
+from stemcls.runs import STALLED_AFTER_SECONDS, Run, list_runs, process_identity
+
+
+def test_a_run_folder_is_never_reused(tmp_path):
+    paths = {Run.create(tmp_path, "same name/with slash").path for _ in range(3)}
+    assert len(paths) == 3
+    assert all(path.parent == tmp_path / "saved_models" for path in paths)
+
+
+def test_state_follows_the_events(tmp_path):
+    run = Run.create(tmp_path, "x")
+    run.append("started", **process_identity())
+    assert run.summary()["state"] == "running"
+    run.append("epoch", stage="scratch", epoch=2, epochs=9, val_loss=0.5)
+    assert (run.summary()["stage"], run.summary()["epoch"]) == ("scratch", 2)
+    run.append("finished", metrics={"auroc": 0.9})
+    assert run.summary()["state"] == "finished"
+    assert run.summary()["metrics"] == {"auroc": 0.9}
+
+
+def test_a_silent_run_is_stalled_and_a_dead_one_crashed(tmp_path):
+    run = Run.create(tmp_path, "x")
+    run.append("started", **process_identity())
+    assert run.summary(now=time.time() + STALLED_AFTER_SECONDS + 5)["state"] == "stalled"
+    child = subprocess.Popen([sys.executable, "-c", "pass"])
+    child.wait()
+    dead = Run.create(tmp_path, "y")
+    dead.append("started", pid=child.pid, host=socket.gethostname())
+    assert dead.summary()["state"] == "crashed"
+
+
+def test_a_run_on_another_host_is_not_judged_by_our_processes(tmp_path):
+    run = Run.create(tmp_path, "x")
+    run.append("started", pid=999_999_999, host="elsewhere")
+    assert run.summary()["state"] == "running"
+
+
+def test_a_line_cut_off_by_a_crash_is_passed_over(tmp_path):
+    run = Run.create(tmp_path, "x")
+    run.append("started", pid=os.getpid(), host=socket.gethostname())
+    with (run.path / "events.jsonl").open("a") as file:
+        file.write('{"time": 1, "eve')
+    assert [event["event"] for event in run.events()] == ["started"]
+
+
+def test_a_resumed_run_runs_again_and_forgets_the_old_message(tmp_path):
+    run = Run.create(tmp_path, "x")
+    run.append("started", **process_identity())
+    run.append("failed", message="no space left")
+    assert run.summary()["message"] == "no space left"
+    run.append("started", **process_identity())
+    assert (run.summary()["state"], run.summary()["message"]) == ("running", None)
+
+
+def test_not_finite_numbers_are_null_in_events(tmp_path):
+    run = Run.create(tmp_path, "x")
+    run.append("epoch", loss=float("nan"))
+    assert next(run.events())["loss"] is None
+
+
+def test_runs_are_listed_and_opened_by_name(tmp_path):
+    assert list_runs(tmp_path) == []
+    run = Run.create(tmp_path, "fine")
+    run.append("started", **process_identity())
+    from pathlib import Path
+
+    assert Run.open(Path(run.name), tmp_path) == run
+    with pytest.raises(InputError, match=f"did you mean '{run.name}'"):
+        Run.open(Path(run.name + "x"), tmp_path)
+    with pytest.raises(InputError, match=r"not a run: it holds no events\.jsonl"):
+        Run.open(tmp_path)
