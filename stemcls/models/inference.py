@@ -1,0 +1,88 @@
+"""Run a model over crops in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from stemcls.errors import InputError
+
+CHUNK_BYTES = 64 * 2**20
+
+
+def dihedral(crops: np.ndarray, view: int) -> np.ndarray:
+    """Return one of the eight exact flips and quarter turns of square crops.
+
+    Args:
+        crops: (N, S, S, C).
+        view: 0 (as is) to 7; 0-3 quarter turns, 4-7 the same of the mirrored crop. The order is
+            such that the first 2 are a half turn and the first 4 all turns and half of them.
+    Returns: (N, S, S, C), a view or copy.
+    """
+    if not 0 <= view < 8:
+        raise ValueError(f"view must be 0 to 7, found {view}")
+    turned = np.rot90(crops, k=(0, 2, 1, 3)[view % 4], axes=(1, 2))
+    return turned[:, :, ::-1] if view >= 4 else turned
+
+
+def predict(
+    model: Any,
+    read: Callable[[np.ndarray], np.ndarray],
+    rows: np.ndarray,
+    *,
+    batch_size: int = 64,
+    views: int = 1,
+    update: Callable[[int, int, str], None] | None = None,
+) -> np.ndarray:
+    """Return the model's output for many crops, averaged over `views` of each.
+
+    Args:
+        model: keras.Model of (N, S, S, C) to (N, K).
+        read: Rows to crops, e.g. `CropStore.read`.
+        rows: (N,) what to read.
+        batch_size: Crops per step of the network.
+        views: 1, 2, 4 or 8 dihedral views (symmetry of a cell on a slide has no up).
+        update: Called as update(done, total, note).
+    Returns: (N, K) float32.
+    Raises:
+        InputError: The crops do not have the shape that the model takes.
+    """
+    outputs = []
+    for crops in _chunks(read, rows, batch_size):
+        _check_shape(model, crops)
+        total: Any = 0
+        for view in range(views):
+            turned = np.ascontiguousarray(dihedral(crops, view))
+            total = total + model.predict(turned, batch_size=batch_size, verbose=0)
+        outputs.append(np.asarray(total, dtype=np.float32) / views)
+        if update:
+            update(sum(map(len, outputs)), len(rows), "crops")
+    width = model.output_shape[-1]
+    return np.concatenate(outputs) if outputs else np.zeros((0, width), dtype=np.float32)
+
+
+def _chunks(
+    read: Callable[[np.ndarray], np.ndarray], rows: np.ndarray, batch_size: int
+) -> Iterable[np.ndarray]:
+    if not len(rows):
+        return
+    one = read(rows[:1])
+    size = max(1, CHUNK_BYTES // max(one.nbytes * 4, 1) // batch_size) * batch_size
+    for start in range(0, len(rows), size):
+        yield read(rows[start : start + size])
+
+
+def _check_shape(model: Any, crops: np.ndarray) -> None:
+    wanted = tuple(model.input_shape[1:])
+    if crops.shape[1:] != wanted:
+        raise InputError(
+            f"the model takes crops of {_shape(wanted)}, these are {_shape(crops.shape[1:])}; "
+            "rebuild the crops with the --crop-px and --channels of its training store"
+        )
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    height, width, channels = shape
+    return f"{height}x{width} px with {channels} channel{'s' if channels != 1 else ''}"

@@ -1,0 +1,99 @@
+"""Save a model as a plain .keras file that also carries its labels, and load it back safely."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from stemcls import atomic
+from stemcls.errors import InputError
+
+CARD_MEMBER = "stemcls/model.json"
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What one must know to feed a model and read its output.
+
+    Attributes:
+        classes: K names, in the order of the probabilities.
+        crop_px: Edge of the crops it takes.
+        channels: Their channel names.
+        dtype: uint8 or uint16, as stored.
+        pixel_size_um: Of the training store, or None.
+        kind: What a sample was: cells, crops or fields.
+        build: Resolved settings that made the store, so that new fields are treated alike.
+        provenance: Store hash, run, experiment, versions.
+    """
+
+    classes: tuple[str, ...]
+    crop_px: int
+    channels: tuple[str, ...]
+    dtype: str
+    pixel_size_um: float | None = None
+    kind: str = "cells"
+    build: dict[str, Any] = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(S, S, C) of one crop."""
+        return (self.crop_px, self.crop_px, len(self.channels))
+
+
+def save_model(model: Any, path: Path, card: ModelCard) -> None:
+    """Write `path` (.keras), `labels.json` and `model.json` beside it, each atomically.
+
+    The .keras file gets a copy of the card as an extra zip member, which Keras ignores.
+    """
+    with atomic.replacing(path) as temporary:
+        model.save(temporary)
+        with zipfile.ZipFile(temporary, "a") as archive:
+            archive.writestr(CARD_MEMBER, atomic.dump_json(asdict(card), indent=2))
+    atomic.write_json(path.with_name("model.json"), asdict(card))
+    atomic.write_json(path.with_name("labels.json"), list(card.classes))
+
+
+def read_card(path: Path) -> ModelCard:
+    """Return the card of a .keras file: from inside it, else from `model.json` beside it.
+
+    Raises:
+        InputError: No such file, not a .keras file, or no card in or beside it.
+    """
+    if not path.is_file():
+        raise InputError(f"there is no model {path}")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            text = archive.read(CARD_MEMBER).decode() if CARD_MEMBER in archive.namelist() else None
+    except zipfile.BadZipFile:
+        raise InputError(f"{path} is not a .keras file (or was cut off): it is no zip") from None
+    beside = path.with_name("model.json")
+    if text is None and beside.is_file():
+        text = beside.read_text(encoding="utf-8")
+    if text is None:
+        raise InputError(
+            f"{path} says nothing of its classes and crops: it was not saved by stemcls, or was "
+            f"saved again elsewhere; put the model.json of its run beside it"
+        )
+    document = json.loads(text)
+    document["classes"] = tuple(document["classes"])
+    document["channels"] = tuple(document["channels"])
+    return ModelCard(**document)
+
+
+def load_model(path: Path) -> tuple[Any, ModelCard]:
+    """Load a model without running any code from the file (Keras' safe mode).
+
+    Raises:
+        InputError: As `read_card`, or Keras refuses the file.
+    """
+    card = read_card(path)
+    import keras
+
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True), card
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputError(f"Keras cannot load {path}: {str(error).splitlines()[0]}") from error

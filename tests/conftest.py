@@ -1,0 +1,121 @@
+"""A small learnable store, built once per session by the real builder, and a run trained on it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+# Kept away from GPUs and quiet, for this process and for those that tests start.
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+
+SHARED_DATA = Path(__file__).parents[1].parent / "shared" / "data"
+EDGE_PX = 24
+
+
+def striped(label: int, rng: np.random.Generator) -> np.ndarray:
+    """Return one (24, 24, 3) uint8 crop: stripes along x for class 0, along y for class 1."""
+    phase = rng.uniform(0, 2 * np.pi)
+    wave = 60 * np.sin(np.arange(EDGE_PX) * 2 * np.pi / 6 + phase)
+    crop = 128 + np.repeat(wave[:, None], EDGE_PX, axis=1) + rng.normal(0, 25, (EDGE_PX, EDGE_PX))
+    crop = crop if label else crop.T
+    return np.repeat(np.clip(crop, 0, 255).astype(np.uint8)[:, :, None], 3, axis=2)
+
+
+@pytest.fixture(scope="session")
+def striped_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Store of 160 crops, 2 classes, 10 donors: stripes one way or the other."""
+    from stemcls.config.imaging import BuildConfig
+    from stemcls.store.build import build_store
+
+    rng = np.random.default_rng(0)
+    folder = tmp_path_factory.mktemp("striped") / "src"
+    for label, name in enumerate(("along x", "quer/süß")):
+        (folder / f"c{label}").mkdir(parents=True)
+        for number in range(80):
+            path = folder / f"c{label}" / f"d{number % 10}_{number:03}.png"
+            cv2.imwrite(str(path), striped(label, rng))
+    lines = ["path,label,group"]
+    for label, name in enumerate(("along x", "quer/süß")):
+        lines += [f"c{label}/d{i % 10}_{i:03}.png,{name},donor {i % 10}" for i in range(80)]
+    manifest = folder.parent / "manifest.csv"
+    manifest.write_text("\n".join(lines), encoding="utf-8")
+    out = folder.parent / "striped.h5"
+    build_store(folder, out, BuildConfig(kind="crops", group_what="donor"), manifest)
+    return out
+
+
+TINY_TOML = """
+seed = 3
+name = "tiny"
+[split]
+validation = 0.2
+test = 0.2
+[model]
+backbone = "TinyCNN"
+weights = "none"
+[augment]
+rotate_deg = 10.0
+[scratch]
+epochs = 3
+batch_size = 16
+learning_rate = 0.003
+"""
+
+
+@pytest.fixture
+def tiny_config(tmp_path: Path) -> Path:
+    """TOML of an experiment that trains in seconds."""
+    path = tmp_path / "tiny.toml"
+    path.write_text(TINY_TOML)
+    return path
+
+
+@pytest.fixture(scope="session")
+def trained_workspace(
+    tmp_path_factory: pytest.TempPathFactory, striped_store: Path, stemcls: Callable
+) -> Path:
+    """Workspace with one finished run of TinyCNN on the striped store, `tiny-...`."""
+    workspace = tmp_path_factory.mktemp("workspace")
+    config = workspace / "tiny.toml"
+    config.write_text(TINY_TOML)
+    result = stemcls("train", striped_store, "--config", config, "--workspace", workspace)
+    assert result.returncode == 0, result.stderr
+    return workspace
+
+
+@pytest.fixture
+def trained_run(trained_workspace: Path) -> Path:
+    """Folder of the finished run."""
+    return next((trained_workspace / "saved_models").glob("tiny-*"))
+
+
+@pytest.fixture(scope="session")
+def stemcls() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the command line in a process of its own: `stemcls("info", store, "--json")`."""
+
+    def run(*arguments: object, backend: str = "tensorflow", timeout: float = 240.0, **options):
+        environment = {**os.environ, "KERAS_BACKEND": backend, "COLUMNS": "120"}
+        return subprocess.run(
+            [sys.executable, "-m", "stemcls", *map(str, arguments)],
+            capture_output=True, text=True, timeout=timeout, env=environment, check=False,
+            **options,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of real images, or a skip where it is not here."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip("the real images (../shared/data) are not on this machine")
+    return SHARED_DATA

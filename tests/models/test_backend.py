@@ -1,0 +1,46 @@
+"""The backend is the one that was asked for, or an error."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from stemcls.errors import InputError
+from stemcls.models.backend import choose_backend, installed_backends
+
+
+def test_an_unknown_backend_is_refused_with_the_nearest():
+    with pytest.raises(InputError, match="no backend 'tensorflo'; did you mean 'tensorflow'"):
+        choose_backend("tensorflo")
+
+
+def test_a_backend_that_is_not_installed_names_the_extra(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"pip install 'stemcls\[jax\]'"):
+        choose_backend("jax")
+
+
+def test_keras_cannot_change_horses():
+    import keras
+
+    others = [name for name in installed_backends() if name != keras.backend.backend()]
+    if not others:
+        pytest.skip("only one backend is installed")
+    with pytest.raises(InputError, match="Keras already runs on"):
+        choose_backend(others[0])
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+def test_each_installed_backend_is_the_one_in_force(backend):
+    if backend not in installed_backends():
+        pytest.skip(f"{backend} is not installed")
+    code = (
+        "import sys; from stemcls.models.backend import choose_backend, describe_environment;"
+        f"choose_backend({backend!r}); print(describe_environment()['backend'])"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "KERAS_BACKEND"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
+    )
+    assert done.stdout.strip() == backend

@@ -1,0 +1,156 @@
+"""The graph: flat, built-in layers only, taps and normalisation as the table says."""
+
+import keras
+import numpy as np
+import pytest
+
+from stemcls.config.experiment import ModelConfig
+from stemcls.errors import InputError
+from stemcls.models.backbones import BACKBONES
+from stemcls.models.build import add_head, build_extractor, head_of
+from stemcls.models.inference import dihedral, predict
+
+RNG = np.random.default_rng(0)
+
+
+def untrained(backbone="TinyCNN", crop_px=32, channels=3, white=255.0, **settings):
+    config = ModelConfig(backbone=backbone, weights="none", **settings)
+    return build_extractor(config, crop_px, channels, white)
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_every_backbone_runs_forward_flat_and_without_private_layers(name):
+    edge = max(64, BACKBONES[name].least_px)
+    extractor = untrained(name, crop_px=edge, stride=16)
+    model = add_head(extractor, ModelConfig(dense=(8,)), 3, None, seed=0)
+    output = np.asarray(model(RNG.integers(0, 256, (2, edge, edge, 3)).astype("float32")))
+    assert output.shape == (2, 3)
+    assert output.sum(axis=1) == pytest.approx([1.0, 1.0], abs=1e-5)
+    assert not any(isinstance(layer, keras.Model) for layer in model.layers)
+    assert all(type(layer).__module__.startswith("keras.") for layer in model.layers)
+
+
+@pytest.mark.parametrize("name", ["MobileNet", "MobileNetV2", "DenseNet121", "ResNet50V2"])
+def test_taps_have_the_stride_they_are_listed_under(name):
+    for stride, layer in BACKBONES[name].taps.items():
+        extractor = untrained(name, crop_px=64, stride=stride)
+        tapped = extractor.get_layer(layer).output
+        assert tuple(tapped.shape[1:3]) == (64 // stride, 64 // stride)
+        assert extractor.layers[-2].name == layer
+
+
+def test_deep_and_shallow_pixels_of_the_same_brightness_give_the_same_features():
+    crops = RNG.integers(0, 256, (4, 32, 32, 3)).astype(np.uint8)
+    shallow = untrained(white=255.0)
+    deep = untrained(white=65535.0)
+    deep.set_weights(shallow.get_weights())
+    assert np.allclose(
+        shallow.predict(crops, verbose=0),
+        deep.predict(crops.astype(np.uint16) * 257, verbose=0), atol=1e-5,
+    )
+
+
+def test_the_imagenet_normalisation_is_the_one_of_keras():
+    crops = RNG.integers(0, 256, (2, 32, 32, 3)).astype("float32")
+    extractor = untrained("DenseNet121")
+    ours = keras.Model(extractor.input, extractor.get_layer("normalisation").output)
+    theirs = keras.applications.densenet.preprocess_input(crops.copy())
+    assert np.allclose(ours.predict(crops, verbose=0), theirs, atol=1e-5)
+
+
+def test_the_head_shares_its_weights_with_the_model():
+    model = add_head(untrained(), ModelConfig(), 2, RNG.normal(3, 2, (50, 64)), seed=0)
+    head = head_of(model)
+    head.get_layer("logits").set_weights([np.full((64, 2), 0.5), np.zeros(2)])
+    assert (np.asarray(model.get_layer("logits").kernel) == 0.5).all()
+
+
+def test_feature_scaling_makes_mean_0_and_variance_1():
+    features = RNG.normal(5, 3, (500, 64)).astype("float32")
+    model = add_head(untrained(), ModelConfig(), 2, features, seed=0)
+    scaled = np.asarray(model.get_layer("feature_scaling")(features))
+    assert np.abs(scaled.mean(axis=0)).max() < 1e-3
+    assert np.abs(scaled.std(axis=0) - 1).max() < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("settings", "crop_px", "channels", "text"),
+    [
+        ({"backbone": "DensNet121"}, 32, 3, "no backbone 'DensNet121'; did you mean 'DenseNet121'"),
+        ({"backbone": "InceptionV3"}, 64, 3, "needs at least 75 px, the crops have 64.*--input-px"),
+        ({"weights": "nowhere.h5"}, 32, 3, "nowhere.h5 does not exist; expected imagenet, none"),
+        ({"weights": "x.h5"}, 32, 2, "1 or 3 channels, the crops have 2.*--weights none"),
+        ({"backbone": "TinyCNN"}, 32, 3, "TinyCNN has no pretrained weights; .*--weights none"),
+        ({"backbone": "DenseNet121", "alpha": 0.5, "weights": "none"}, 32, 3, "takes no --alpha"),
+        ({"stride": 12, "weights": "none"}, 32, 3, "cannot be tapped at stride 12; one of 8, 16, 32"),
+    ],
+)
+def test_what_cannot_be_built_is_explained(settings, crop_px, channels, text):
+    with pytest.raises(InputError, match=text):
+        build_extractor(ModelConfig(**settings), crop_px, channels, 255.0)
+
+
+def test_a_failed_download_says_what_to_do(monkeypatch):
+    from dataclasses import replace
+
+    def refuse(**arguments):
+        raise Exception("URL fetch failure on https://example.invalid/w.h5: None -- no network")
+
+    row = replace(BACKBONES["MobileNetV2"], construct=refuse)
+    monkeypatch.setitem(BACKBONES, "MobileNetV2", row)
+    with pytest.raises(InputError, match=r"could not be downloaded .*example.invalid.*--weights FILE"):
+        build_extractor(ModelConfig(), 32, 3, 255.0)
+
+
+def test_weights_of_another_network_are_refused(tmp_path):
+    path = tmp_path / "tiny.weights.h5"
+    keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).save_weights(path)
+    with pytest.raises(InputError, match=r"tiny\.weights\.h5 does not fit MobileNet with alpha 0\.25"):
+        build_extractor(
+            ModelConfig(backbone="MobileNet", alpha=0.25, weights=str(path)), 32, 3, 255.0
+        )
+
+
+@pytest.mark.parametrize(
+    ("backbone", "alpha", "name"),
+    [
+        ("MobileNetV2", 1.0, "mobilenet_v2_1.0_224_no_top.weights.h5"),
+        ("MobileNet", 0.25, "mobilenet_2_5_224_tf_no_top.h5"),
+    ],
+)
+def test_pretrained_features_are_those_of_keras_applications(shared_data, backbone, alpha, name):
+    path = str(shared_data / "weights" / name)
+    config = ModelConfig(backbone=backbone, alpha=alpha, weights=path)
+    grey = RNG.integers(0, 256, (2, 64, 64, 1)).astype(np.uint8)
+    ours = build_extractor(config, 64, 1, 255.0).predict(grey, verbose=0)
+    application = getattr(keras.applications, backbone)(
+        include_top=False, weights=path, input_shape=(64, 64, 3), alpha=alpha, pooling="avg"
+    )
+    theirs = application.predict(np.repeat(grey, 3, axis=3) / 127.5 - 1, verbose=0)
+    assert np.abs(ours - theirs).max() < 1e-4
+
+
+def test_the_eight_views_are_the_symmetries_of_the_square():
+    crop = RNG.integers(0, 256, (1, 5, 5, 1))
+    views = {dihedral(crop, view).tobytes() for view in range(8)}
+    assert len(views) == 8
+    assert (dihedral(crop, 0) == crop).all()
+    assert (dihedral(crop, 1) == crop[:, ::-1, ::-1]).all()
+
+
+def test_averaging_views_makes_predictions_blind_to_turns():
+    model = add_head(untrained(), ModelConfig(), 3, None, seed=0)
+    crops = RNG.integers(0, 256, (6, 32, 32, 3)).astype(np.uint8)
+    rows = np.arange(6)
+    plain = predict(model, crops.__getitem__, rows, views=8)
+    turned = np.ascontiguousarray(np.rot90(crops, axes=(1, 2)))
+    assert np.allclose(plain, predict(model, turned.__getitem__, rows, views=8), atol=1e-5)
+    once = predict(model, crops.__getitem__, rows)
+    assert np.allclose(once, model.predict(crops, verbose=0), atol=1e-6)
+
+
+def test_crops_of_another_shape_are_refused():
+    model = add_head(untrained(), ModelConfig(), 3, None, seed=0)
+    crops = np.zeros((2, 16, 16, 1), np.uint8)
+    with pytest.raises(InputError, match="takes crops of 32x32 px with 3 channels, these are 16x16"):
+        predict(model, crops.__getitem__, np.arange(2))
