@@ -1,0 +1,160 @@
+"""Draw confusion matrices and ROC curves that the colour-blind can read."""
+
+from __future__ import annotations
+
+import textwrap
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from stemcls.atomic import replacing
+from stemcls.evaluation.predictions import Predictions
+from stemcls.evaluation.roc import roc_points
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# Okabe and Ito 2008, without yellow (too light on white); black is kept for the average.
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#7F7F7F")
+LINES = ("-", "--", ":")
+FONTS = (
+    "DejaVu Sans", "Noto Sans CJK JP", "Noto Sans CJK SC", "Noto Sans", "Source Han Sans",
+    "Microsoft YaHei", "Yu Gothic", "PingFang SC", "Hiragino Sans", "Arial Unicode MS",
+)
+LONGEST_NAME = 40
+INDENT = "\n" + 11 * " "
+
+
+def new_figure(
+    width_in: float, height_in: float, layout: Literal["constrained"] | None = "constrained"
+) -> Figure:
+    """Return an empty figure that needs no screen and leaves no global state."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width_in, height_in), layout=layout)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def write_figure(
+    figure: Figure,
+    stem: Path,
+    suffixes: Sequence[str] = (".png", ".svg"),
+    dpi: float = 160,
+    crop: bool = True,
+) -> list[Path]:
+    """Write `figure` to `stem` with each suffix, atomically; the same figure, the same bytes.
+
+    With `crop` the page fits what is drawn. Text in SVG stays text; in PNG, characters that no
+    installed font has show as boxes.
+    """
+    import matplotlib
+    from matplotlib import font_manager
+
+    installed = {font.name for font in font_manager.fontManager.ttflist}
+    settings: Any = {"svg.fonttype": "none", "svg.hashsalt": stem.name}
+    families = [name for name in FONTS if name in installed]
+    for text in figure.findobj(lambda artist: hasattr(artist, "set_parse_math")):
+        text.set_parse_math(False)  # type: ignore[attr-defined]
+        text.set_fontfamily(families)  # type: ignore[attr-defined]
+    paths = [stem.with_name(stem.name + suffix) for suffix in suffixes]
+    for path in paths:
+        metadata = {"Date": None} if path.suffix == ".svg" else None
+        with matplotlib.rc_context(settings), warnings.catch_warnings(), replacing(path) as file:
+            warnings.filterwarnings("ignore", message="Glyph .* missing from")
+            figure.savefig(
+                file, dpi=dpi, bbox_inches="tight" if crop else None, metadata=metadata
+            )
+    return paths
+
+
+def fitted(name: str, width: int = 20) -> str:
+    """Return a class name, cut to `LONGEST_NAME`, on lines of about `width` characters."""
+    short = name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
+    return "\n".join(textwrap.wrap(short, width, break_on_hyphens=False)) or short
+
+
+def draw_confusion(confusion: np.ndarray, labels: Sequence[str]) -> Figure:
+    """Draw counts, and each row's share as text and shade.
+
+    Args:
+        confusion: (K, K) counts, rows are the truth.
+        labels: K class names.
+    """
+    k = len(labels)
+    support = confusion.sum(axis=1, keepdims=True)
+    share = np.divide(confusion, support, out=np.zeros(confusion.shape), where=support > 0)
+    edge = max(0.72 * k, 3.0)
+    figure = new_figure(edge + 2.2, edge + 1.6)
+    axes = figure.add_subplot()
+    image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    size = 10 if k <= 6 else 8
+    for row in range(k):
+        for column in range(k):
+            part = f"{share[row, column]:.0%}" if support[row, 0] else "none"
+            axes.text(
+                column, row, f"{confusion[row, column]:,}\n{part}",
+                ha="center", va="center", size=size,
+                color="white" if share[row, column] > 0.5 else "black",
+            )
+    names = [fitted(name) for name in labels]
+    slanted = max(map(len, labels)) > 0.9 * edge / k * 10
+    axes.set_xticks(range(k), names, rotation=40 if slanted else 0, rotation_mode="anchor",
+                    ha="right" if slanted else "center", va="top" if not slanted else "center")
+    axes.set_yticks(
+        range(k), [f"{name}\n(n = {n:,})" for name, n in zip(names, support[:, 0], strict=True)]
+    )
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("truth")
+    bar = figure.colorbar(image, ax=axes, shrink=0.8, label="share of the true class")
+    bar.ax.yaxis.set_major_formatter("{x:.1f}")
+    return figure
+
+
+def draw_roc(predictions: Predictions, metrics: Mapping[str, Any]) -> Figure:
+    """Draw one curve per class, one against all, and their mean.
+
+    Args:
+        predictions: What was scored.
+        metrics: Its `compute_metrics`, for the areas in the legend.
+    """
+    figure = new_figure(7.4, 4.6)
+    axes = figure.add_subplot()
+    axes.plot([0, 1], [0, 1], color="0.7", lw=1, ls=(0, (1, 3)))
+    curves, handles, captions = [], [], []
+    for index, name in enumerate(predictions.classes):
+        area = metrics["per_class"][name]["auroc"]
+        if not np.isfinite(area):
+            continue
+        false, true, _ = roc_points(
+            predictions.probabilities[:, index], predictions.labels == index
+        )
+        curves.append((false, true))
+        handles += axes.plot(
+            false, true, color=COLOURS[index % len(COLOURS)], lw=1.8,
+            ls=LINES[index // len(COLOURS) % len(LINES)],
+        )
+        captions.append(f"{area:.3f}  {fitted(name, 28)}".replace("\n", INDENT))
+    if curves:
+        grid = np.unique(np.concatenate([false for false, _ in curves]))
+        mean = np.mean([np.interp(grid, false, true) for false, true in curves], axis=0)
+        handles += axes.plot(np.append(0, grid), np.append(0, mean), color="black", lw=2.4)
+        captions.append(f"{metrics['auroc']:.3f}  mean of classes{_interval(metrics)}")
+        figure.legend(
+            handles, captions, loc="outside right upper", title="area under the curve",
+            frameon=False, fontsize=8.5, alignment="left", title_fontsize=9,
+        )
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
+    axes.set_xlabel("false positive rate (1 - specificity)")
+    axes.set_ylabel("true positive rate (sensitivity)")
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def _interval(metrics: Mapping[str, Any]) -> str:
+    interval = metrics.get("auroc_ci")
+    return f"{INDENT}95 %: {interval[0]:.3f} to {interval[1]:.3f}" if interval else ""
