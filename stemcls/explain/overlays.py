@@ -1,0 +1,116 @@
+"""Pictures of explanations: the crop, its heat map, and one laid over the other."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from stemcls.errors import InputError, explained_disk_errors
+from stemcls.evaluation.figures import new_figure, write_figure
+from stemcls.explain.explain import Explanation
+
+HEAT = "inferno"
+COVER = 0.6
+LONGEST_SLUG = 40
+
+
+def write_overlays(
+    explanation: Explanation,
+    images: np.ndarray,
+    folder: Path,
+    rows: Sequence[int],
+    truth: Sequence[str | None],
+    predicted: Sequence[str],
+    scores: Sequence[float],
+    target_names: Sequence[str] | None = None,
+) -> list[str]:
+    """Write one PNG per crop, atomically: crop, heat map and overlay side by side.
+
+    Args:
+        explanation: Of these crops.
+        images: (N, S, S, C) uint8 or uint16, as stored.
+        folder: Made if missing.
+        rows: N rows of the store; they begin the file names.
+        truth: N true class names, None where unlabelled.
+        predicted: N predicted class names.
+        scores: N prediction scores in [0, 1].
+        target_names: N names of the classes that the maps speak for; None: the predicted ones.
+    Returns: N paths, in the order of the crops.
+    Raises:
+        InputError: The arguments differ in length, or a row comes twice.
+        StemclsError: The disk is full.
+    """
+    n = len(explanation)
+    spoken = predicted if target_names is None else target_names
+    lengths = {len(part) for part in (images, rows, truth, predicted, scores, spoken)}
+    if lengths != {n} or len(set(rows)) != n:
+        raise InputError(
+            f"expected an image, a row of its own, truth, prediction and score for each of {n} "
+            f"heat maps, found {sorted(lengths)} of them and {len(set(rows))} different rows"
+        )
+    shown = displayed(images)
+    paths = []
+    with explained_disk_errors(folder, "the pictures so far are complete; the rest can be redrawn"):
+        folder.mkdir(parents=True, exist_ok=True)
+        for index in range(n):
+            true = truth[index] or "unlabelled"
+            stem = f"row-{int(rows[index]):06d}_{slug(true)}_as_{slug(predicted[index])}"
+            said = f"predicted {predicted[index]} ({scores[index]:.2f})"
+            paths += _write_overlay(
+                folder / stem, shown[index], explanation.heatmaps[index],
+                f"row {rows[index]}: {true}, {said}", f"{explanation.method}: {spoken[index]}",
+            )
+    return [str(path) for path in paths]
+
+
+def displayed(images: np.ndarray) -> np.ndarray:
+    """Return crops as colours: (N, S, S, 3) float32 in [0, 1].
+
+    8-bit crops are shown as they are; deeper ones are stretched alike, from the 0.1 to the
+    99.9 percentile of all crops given. One channel is grey; of two, the second is green and
+    blue together; of more than three, the first three are shown.
+    """
+    values = images.astype(np.float32)
+    low, high = (0.0, 255.0) if images.dtype == np.uint8 else np.percentile(values, [0.1, 99.9])
+    values = np.clip((values - low) / max(high - low, 1e-6), 0, 1)
+    channels = images.shape[-1]
+    if channels == 1:
+        return np.repeat(values, 3, axis=-1)
+    return values[..., [0, 1, 1] if channels == 2 else [0, 1, 2]]
+
+
+def slug(name: str) -> str:
+    """Return a class name as a safe part of a file name: ASCII letters, digits, + and -."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    return re.sub(r"[^A-Za-z0-9+]+", "-", plain).strip("-")[:LONGEST_SLUG] or "class"
+
+
+def _write_overlay(
+    stem: Path, crop: np.ndarray, heat: np.ndarray, caption: str, map_caption: str
+) -> list[Path]:
+    import matplotlib
+
+    figure = new_figure(7.5, 2.8, layout=None)  # laying out by itself takes most of the time
+    coloured = matplotlib.colormaps[HEAT](heat)[..., :3]
+    cover = COVER * heat[..., None]
+    blend = (1 - cover) * crop + cover * coloured
+    for left, picture, title in (
+        (0.01, crop, "crop"), (0.325, heat, map_caption), (0.695, blend, "overlay"),
+    ):
+        axes = figure.add_axes((left, 0.02, 0.3, 0.8))
+        drawn = axes.imshow(picture, cmap=HEAT, vmin=0, vmax=1, interpolation="nearest")
+        axes.set_title(_cut(title, 30), size=9)
+        axes.set_axis_off()
+        if picture is heat:
+            bar = figure.colorbar(drawn, cax=figure.add_axes((0.635, 0.06, 0.012, 0.72)))
+            bar.ax.tick_params(labelsize=7)
+    figure.suptitle(_cut(caption, 95), size=10)
+    return write_figure(figure, stem, suffixes=(".png",), dpi=110, crop=False)
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else text[: longest - 1] + "…"
