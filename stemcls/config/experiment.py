@@ -30,12 +30,13 @@ class ModelConfig:
 
     backbone: str = option("MobileNetV2", "Network from the table of backbones.")
     weights: str = option("imagenet", "imagenet, none, or a Keras weights file without top.")
+    alpha: float = option(1.0, "Width multiplier of MobileNet and MobileNetV2.", least=0.05)
     input_px: int = option(
         0, "Enlarge or shrink crops to this edge inside the model; 0: as stored.",
         least=0, most=1024,
     )
     stride: int = option(
-        32, "Pixels per feature where the head taps the backbone: 8, 16 or 32.", least=4, most=64
+        32, "Pixels per feature where the head taps the backbone: 8, 16 or 32.", least=8, most=32
     )
     dense: tuple[int, ...] = option((), "Units of each dense layer between pooling and logits.")
     dropout: float = option(0.3, "Dropout before each dense layer.", least=0.0, most=0.95)
@@ -84,6 +85,19 @@ class FinetuneConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ScratchConfig:
+    """The only stage where weights = none: the whole network learns, BatchNorm included."""
+
+    epochs: int = option(60, "Most epochs.", least=0, flag="scratch-epochs")
+    learning_rate: float = option(1e-3, "Adam's rate.", least=0.0, flag="scratch-learning-rate")
+    batch_size: int = option(32, "Crops per step.", least=1, flag="scratch-batch-size")
+    patience: int = option(
+        12, "Epochs without a better validation loss before it stops.", least=1,
+        flag="scratch-patience",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Experiment:
     """A training run, fully described; `stemcls train --config FILE` repeats it."""
 
@@ -100,3 +114,4 @@ class Experiment:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     frozen: FrozenConfig = field(default_factory=FrozenConfig)
     finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
+    scratch: ScratchConfig = field(default_factory=ScratchConfig)

@@ -1,0 +1,132 @@
+"""Keep what an interrupted stage needs to go on: weights, optimiser, best weights, place."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stemcls import atomic
+from stemcls.errors import explained_disk_errors
+
+
+@dataclass(frozen=True, eq=False)
+class Progress:
+    """Where a stage stands.
+
+    Attributes:
+        stage: Its name.
+        epoch: Epochs finished.
+        best_loss: Least validation loss so far.
+        best_epoch: Where that was, 1-based; 0 before the first epoch.
+        waited: Epochs since then.
+        best: Weights of that epoch.
+    """
+
+    stage: str
+    epoch: int = 0
+    best_loss: float = float("inf")
+    best_epoch: int = 0
+    waited: int = 0
+    best: list[np.ndarray] = field(default_factory=list)
+
+    def after(self, epoch: int, loss: float, network: Any) -> Progress:
+        """Return the progress after an epoch that ended with validation loss `loss`."""
+        if loss < self.best_loss:
+            return replace(
+                self, epoch=epoch, best_loss=loss, best_epoch=epoch, waited=0,
+                best=network.get_weights(),
+            )
+        return replace(self, epoch=epoch, waited=self.waited + 1)
+
+
+class Checkpoint:
+    """The checkpoint/ folder of a run: one complete epoch, or nothing.
+
+    Files of an epoch are written under names of their own before `state.json`, which names them,
+    is replaced; older ones are removed after.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def save(self, progress: Progress, network: Any, history: list[dict[str, Any]]) -> None:
+        """Keep the state after an epoch."""
+        self.folder.mkdir(exist_ok=True)
+        label = f"{progress.stage}-{progress.epoch}"
+        current, best = f"{label}.weights.npz", f"{progress.stage}-{progress.best_epoch}.best.npz"
+        with explained_disk_errors(self.folder, "the last checkpoint before is kept; `--resume`"):
+            _write_arrays(self.folder / current, _state_of(network))
+            if not (self.folder / best).exists():
+                _write_arrays(self.folder / best, progress.best)
+            document = {
+                "stage": progress.stage,
+                "epoch": progress.epoch,
+                "best_loss": progress.best_loss,
+                "best_epoch": progress.best_epoch,
+                "waited": progress.waited,
+                "current": current,
+                "best_file": best,
+                "history": history,
+            }
+            atomic.write_json(self.folder / "state.json", document)
+        for path in self.folder.iterdir():
+            if path.name not in (current, best, "state.json"):
+                path.unlink()
+
+    def read(self) -> dict[str, Any] | None:
+        """Return `stage`, `epoch`, `history` and the rest, or None where nothing was kept."""
+        try:
+            return json.loads((self.folder / "state.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+
+    def restore(self, stage: str, network: Any) -> Progress | None:
+        """Put a compiled `network` where it was in `stage`, or return None for another stage."""
+        kept = self.read()
+        if kept is None or kept["stage"] != stage:
+            return None
+        _set_state(network, _read_arrays(self.folder / kept["current"]))
+        return Progress(
+            stage=stage,
+            epoch=kept["epoch"],
+            best_loss=float("inf") if kept["best_loss"] is None else kept["best_loss"],
+            best_epoch=kept["best_epoch"],
+            waited=kept["waited"],
+            best=_read_arrays(self.folder / kept["best_file"]),
+        )
+
+    def clear(self) -> None:
+        """Remove it all: the run is finished."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _variables(network: Any) -> list[Any]:
+    if not network.optimizer.built:
+        network.optimizer.build(network.trainable_variables)
+    return [*network.variables, *network.optimizer.variables]
+
+
+def _state_of(network: Any) -> list[np.ndarray]:
+    import keras
+
+    return [keras.ops.convert_to_numpy(variable) for variable in _variables(network)]
+
+
+def _set_state(network: Any, arrays: list[np.ndarray]) -> None:
+    for variable, array in zip(_variables(network), arrays, strict=True):
+        variable.assign(array)
+
+
+def _write_arrays(path: Path, arrays: list[np.ndarray]) -> None:
+    with atomic.replacing(path) as temporary:
+        np.savez(temporary, *arrays)
+
+
+def _read_arrays(path: Path) -> list[np.ndarray]:
+    with np.load(path, allow_pickle=False) as file:
+        return [file[f"arr_{index}"] for index in range(len(file.files))]

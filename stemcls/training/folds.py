@@ -1,0 +1,89 @@
+"""Cross-validate by group: one run per fold below one parent run, then mean and spread."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from stemcls import atomic
+from stemcls.config.experiment import Experiment
+from stemcls.config.options import to_toml
+from stemcls.errors import InputError
+from stemcls.evaluation.evaluation import evaluate_predictions
+from stemcls.evaluation.folds import summarise_folds
+from stemcls.evaluation.predictions import pool, read_predictions
+from stemcls.runs import Run
+from stemcls.store.cropstore import CropStore
+from stemcls.store.splits import make_folds
+from stemcls.training.interruption import interruptible
+from stemcls.training.journal import Update, reported
+from stemcls.training.train import headline, prepare_run, train
+
+
+def prepare_folds(experiment: Experiment, workspace: Path, folds: int) -> Run:
+    """Make a parent run with one prepared run per fold in `folds/`.
+
+    Raises:
+        InputError: Fewer groups than folds, or a class that cannot be on every side.
+    """
+    store = CropStore.open(Path(experiment.store))
+    splits = make_folds(store, experiment.split, folds, experiment.seed)
+    experiment = dataclasses.replace(experiment, store=str(store.path.resolve()))
+    parent = Run.create(workspace, experiment.name or store.path.stem)
+    atomic.write_text(parent.path / "config.toml", to_toml(experiment))
+    for number, split in enumerate(splits, start=1):
+        path = parent.path / "folds" / f"fold-{number}"
+        path.mkdir(parents=True)
+        prepare_run(experiment, workspace, split, Run(path))
+    return parent
+
+
+def fold_runs(parent: Run) -> list[Run]:
+    """Return the runs of a cross-validation in order; empty for a single run."""
+    found = parent.path.glob("folds/fold-*/config.toml")
+    return sorted((Run(path.parent) for path in found), key=lambda run: int(run.name[5:]))
+
+
+def cross_validate(parent: Run, update: Update | None = None) -> dict[str, Any]:
+    """Train every fold that is not finished, then pool the test sets.
+
+    Returns: metrics of the pooled out-of-fold predictions, with `folds` (the test metrics of
+        each) and `mean_sd` (mean and sample standard deviation over the folds).
+    Raises:
+        CancelledError: Asked to stop; finished folds are kept and `--resume` goes on.
+    """
+    runs = fold_runs(parent)
+    if not runs:
+        raise InputError(f"{parent.path} is not a cross-validation: it has no folds/")
+    with (
+        interruptible() as interruption,
+        reported(parent, update, kind="folds", folds=len(runs)) as journal,
+    ):
+        fold_metrics = []
+        for number, run in enumerate(runs, start=1):
+            journal.stage(f"fold {number}/{len(runs)}", len(runs))
+            keras.utils.clear_session()
+            metrics = train(run, _prefixed(update, f"fold {number}/{len(runs)}"), interruption)
+            fold_metrics.append(metrics)
+            parent.append("metric", fold=number, metrics=headline(metrics))
+        tables = [read_predictions(run.path / "evaluation" / "predictions.csv") for run in runs]
+        evaluation = evaluate_predictions(pool(tables))
+        evaluation.write(parent.path / "evaluation")
+        summary = summarise_folds(fold_metrics)
+        document = {**evaluation.metrics, "folds": summary.pop("folds"), "mean_sd": summary}
+        stages = [run.read_json("evaluation/stages.json") or {} for run in runs]
+        frozen = [stage["frozen"] for stage in stages if "frozen" in stage]
+        if len(frozen) == len(runs):
+            document["frozen_mean_sd"] = summarise_folds(frozen)
+        atomic.write_json(parent.path / "evaluation" / "folds.json", document)
+        parent.append("finished", metrics=headline(evaluation.metrics), evaluated_on="folds")
+    return document
+
+
+def _prefixed(update: Update | None, prefix: str) -> Update | None:
+    if update is None:
+        return None
+    return lambda done, total, note: update(done, total, f"{prefix}: {note}")

@@ -1,0 +1,110 @@
+"""What a training run tells the world while it works: events, history and a progress callback."""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from stemcls import atomic
+from stemcls.errors import CancelledError, StemclsError
+from stemcls.runs import Run, process_identity
+
+HEARTBEAT_SECONDS = 15.0
+
+Update = Callable[[int, int, str], None]
+
+
+class Journal:
+    """Writes a run's events.jsonl, history.csv and log.txt, and passes progress on.
+
+    Args:
+        run: The run that is under way.
+        update: Called as update(done, total, note) for a progress bar, or None.
+    """
+
+    def __init__(self, run: Run, update: Update | None = None) -> None:
+        self.run = run
+        self._update = update
+        self._history: list[dict[str, Any]] = []
+
+    def stage(self, name: str, epochs: int, **values: Any) -> None:
+        """Note that a stage begins."""
+        self.run.append("stage", stage=name, epochs=epochs, **values)
+        self.log(f"stage {name}: at most {epochs} epochs")
+
+    def epoch(self, stage: str, epoch: int, epochs: int, values: dict[str, float]) -> None:
+        """Note a finished epoch (1-based) with its losses and metrics."""
+        self.run.append("epoch", stage=stage, epoch=epoch, epochs=epochs, **values)
+        self._history.append({"stage": stage, "epoch": epoch, **values})
+        self._write_history()
+        shown = "  ".join(f"{key} {value:.4g}" for key, value in values.items())
+        self.log(f"{stage} epoch {epoch}/{epochs}: {shown}")
+        self.progress(epoch, epochs, f"{stage}: {shown}")
+
+    def progress(self, done: int, total: int, note: str) -> None:
+        """Move the progress bar."""
+        if self._update:
+            self._update(done, total, note)
+
+    def log(self, message: str) -> None:
+        """Add a line to log.txt."""
+        stamp = time.strftime("%Y-%m-%d %H:%M:%S")
+        with (self.run.path / "log.txt").open("a", encoding="utf-8") as file:
+            file.write(f"{stamp}  {message}\n")
+        logging.getLogger("stemcls").info(message)
+
+    def restore(self, history: list[dict[str, Any]]) -> None:
+        """Continue the history of an interrupted run."""
+        self._history = list(history)
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """Every epoch so far."""
+        return list(self._history)
+
+    def _write_history(self) -> None:
+        names = list(dict.fromkeys(key for row in self._history for key in row))
+        text = io.StringIO()
+        writer = csv.DictWriter(text, names, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self._history)
+        atomic.write_text(self.run.path / "history.csv", text.getvalue())
+
+
+@contextmanager
+def reported(run: Run, update: Update | None, **started: Any) -> Iterator[Journal]:
+    """Bracket a job: `started` first, heartbeats while it lives, and how it ended last.
+
+    Yields the journal. `finished` is written by the job itself, with its metrics; an exception
+    writes `failed` or `cancelled` and is raised again.
+    """
+    run.append("started", **process_identity(), **started)
+    journal = Journal(run, update)
+    over = threading.Event()
+    heart = threading.Thread(target=_beat, args=(run, over), name="heartbeat", daemon=True)
+    heart.start()
+    try:
+        yield journal
+    except (CancelledError, KeyboardInterrupt) as error:
+        run.append("cancelled", message=str(error) or "interrupted")
+        raise
+    except BaseException as error:
+        journal.log(traceback.format_exc())
+        told = str(error) if isinstance(error, StemclsError) else f"{type(error).__name__}: {error}"
+        run.append("failed", message=told)
+        raise
+    finally:
+        over.set()
+        heart.join()
+
+
+def _beat(run: Run, over: threading.Event) -> None:
+    while not over.wait(HEARTBEAT_SECONDS):
+        run.append("heartbeat")
