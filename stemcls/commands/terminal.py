@@ -16,6 +16,7 @@ import typer
 from stemcls.config.options import Option, from_mapping, merged, options_of
 
 Item = TypeVar("Item")
+SECONDS_BETWEEN_LINES = 10.0
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Workspace = Annotated[
     Path,
@@ -119,24 +120,32 @@ def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]
 def progress(title: str) -> Iterator[Callable[[int, int, str], None]]:
     """Show a progress bar with an ETA on stderr; yields `update(done, total, note)`.
 
-    Where stderr is no terminal, a line is printed at each tenth instead.
+    Where stderr is no terminal (a log file, a scheduler) a line is printed every few seconds
+    instead.
     """
+    import time
+
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-    from rich.progress import TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     console = Console(stderr=True)
     if not console.is_terminal:
-        said = -1
+        said = time.monotonic()
 
-        def note_tenths(done: int, total: int, note: str = "") -> None:
+        def note_now_and_then(done: int, total: int, note: str = "") -> None:
             nonlocal said
-            tenth = 10 * done // max(total, 1)
-            if tenth != said:
-                said = tenth
+            if time.monotonic() - said >= SECONDS_BETWEEN_LINES:
+                said = time.monotonic()
                 say(f"{title}: {done}/{total} {note}".rstrip())
 
-        yield note_tenths
+        yield note_now_and_then
         return
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
@@ -149,3 +158,33 @@ def progress(title: str) -> Iterator[Callable[[int, int, str], None]]:
             bar.update(task, completed=done, total=total, note=note)
 
         yield update
+
+
+def print_metrics(
+    title: str, metrics: dict[str, Any], spread: dict[str, Any] | None = None
+) -> None:
+    """Print the headline metrics with their intervals, and each class, as two tables."""
+    keys = ("mean_recall", "balanced_accuracy", "auroc", "accuracy", "f1_macro", "f1_weighted")
+    rows = []
+    for key in keys:
+        interval = metrics.get(f"{key}_ci")
+        text = f"{interval[0]:.3f} to {interval[1]:.3f}" if interval else "-"
+        row = [key, _number(metrics.get(key)), text]
+        if spread:
+            row.append(f"{_number(spread.get(key))} +- {_number(spread.get(f'{key}_sd'))}")
+        rows.append(row)
+    columns = ["metric", "value", "95 % interval", *(["mean +- SD over folds"] if spread else [])]
+    print_table(title, columns, rows)
+    names = ("n", "sensitivity", "specificity", "ppv", "npv", "f1", "auroc")
+    print_table(
+        "per class",
+        ("class", *names),
+        ([name, *(_number(row.get(key)) for key in names)]
+         for name, row in metrics["per_class"].items()),
+    )
+
+
+def _number(value: Any) -> str:
+    if value is None or value != value:
+        return "-"
+    return str(value) if isinstance(value, int) else f"{value:.3f}"

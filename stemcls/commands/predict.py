@@ -1,0 +1,91 @@
+"""`stemcls predict`: a finished model on new fields, crops or stores."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from stemcls.commands.terminal import (
+    Json,
+    Workspace,
+    config_options,
+    print_json,
+    print_table,
+    progress,
+    resolved,
+    say,
+)
+from stemcls.config.imaging import DetectConfig
+from stemcls.errors import InputError, SkippedError, nearest
+
+
+@config_options(DetectConfig)
+def predict(
+    given: dict[str, Any],
+    model: Annotated[Path, typer.Argument(help="A finished run, or a .keras file it saved.")],
+    paths: Annotated[list[Path], typer.Argument(help="Fields, crops, folders of them, or stores.")],
+    out: Annotated[
+        Path, typer.Option(help="Table to write, one row per cell.")
+    ] = Path("cells.csv"),
+    overlay: Annotated[
+        bool, typer.Option(help="Draw every field with its classed cells, beside the table.")
+    ] = True,
+    kind: Annotated[
+        str, typer.Option(help="What an image is: cells to find, crops, or auto.")
+    ] = "auto",
+    views: Annotated[int, typer.Option(min=1, max=8, help="Flips and turns averaged.")] = 1,
+    strict: Annotated[bool, typer.Option(help="Exit with 3 if a file was skipped.")] = False,
+    backend: Annotated[str | None, typer.Option(help="tensorflow, jax or torch.")] = None,
+    workspace: Workspace = Path(),
+    json: Json = False,
+) -> None:
+    """Classify every cell of new images: one CSV row per cell, one overlay per field.
+
+    Cells are found, cut and scaled as the model's training store was; detection options given
+    here are laid over those.
+    """
+    from stemcls.models.backend import choose_backend
+
+    choose_backend(backend)
+    from stemcls.models.saved import load_model
+    from stemcls.prediction.inputs import KINDS, expand
+    from stemcls.prediction.predict import predict_table
+
+    if kind not in KINDS:
+        raise InputError(f"--kind {kind!r} is not a choice{nearest(kind, KINDS)}")
+    files = expand(paths)
+    network, card = load_model(_model_path(model, workspace))
+    built = card.build.get("detect", {})
+    detection = resolved(DetectConfig, given, built) if given else None
+    with progress("predict") as update:
+        table = predict_table(
+            network, card, files, out, detection=detection, kind=kind, views=views, update=update,
+            overlays=out.with_name(f"{out.stem}-overlays") if overlay else None,
+        )
+    document = {
+        "rows": table.rows,
+        "composition": table.composition,
+        "out": str(table.out),
+        "skipped": table.skipped,
+        "overlays": table.overlays,
+    }
+    if json:
+        print_json(document)
+    else:
+        total = max(table.rows, 1)
+        rows = [[name, n, f"{n / total:.1%}"] for name, n in table.composition.items()]
+        print_table(f"{table.rows} cells", ("class", "cells", "share"), rows)
+        say(f"table: {table.out}" + (f"; overlays: {len(table.overlays)}" if overlay else ""))
+        for entry in table.skipped:
+            say(f"skipped {entry['path']}: {entry['reason']}")
+    if strict and table.skipped:
+        raise SkippedError(f"{len(table.skipped)} of {len(files)} files were skipped")
+
+
+def _model_path(model: Path, workspace: Path) -> Path:
+    if model.suffix == ".keras":
+        return model
+    from stemcls.runs import Run
+    from stemcls.training.score import finished_model
+
+    return finished_model(Run.open(model, workspace))

@@ -1,0 +1,125 @@
+"""`stemcls train`: fit a classifier to a crop store, or cross-validate one."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from stemcls.commands.terminal import (
+    Json,
+    Workspace,
+    config_options,
+    print_json,
+    print_metrics,
+    progress,
+    resolved,
+    say,
+)
+from stemcls.config.experiment import Experiment
+from stemcls.errors import InputError
+
+
+@config_options(Experiment, skip=("store",))
+def train(
+    given: dict[str, Any],
+    store: Annotated[
+        Path | None, typer.Argument(help="Crop store; not needed with --config or --resume.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="TOML of an experiment; options given beside it win.")
+    ] = None,
+    folds: Annotated[
+        int, typer.Option(min=0, help="Cross-validate in this many grouped folds.")
+    ] = 0,
+    resume: Annotated[
+        Path | None, typer.Option(help="Go on with an interrupted run (folder or name).")
+    ] = None,
+    backend: Annotated[
+        str | None, typer.Option(help="tensorflow, jax or torch (default: KERAS_BACKEND).")
+    ] = None,
+    workspace: Workspace = Path(),
+    json: Json = False,
+) -> None:
+    """Train a classifier on a crop store: frozen stage, then fine-tuning; then score it.
+
+    A store named without folder is looked for in the workspace's datasets/.
+    """
+    from stemcls.models.backend import choose_backend
+
+    name = choose_backend(backend)
+    run = _resumed(resume, workspace, store, given, config) if resume else None
+    if run is None:
+        experiment = _experiment(store, config, given, workspace)
+        run = _prepared(experiment, workspace, folds)
+    say(f"run {run.path} on {name}")
+    from stemcls.training.folds import cross_validate, fold_runs
+    from stemcls.training.train import train as train_run
+
+    try:
+        with progress("train") as update:
+            metrics = (cross_validate if fold_runs(run) else train_run)(run, update)
+    except BaseException:
+        if run.summary()["state"] == "cancelled":
+            say(f"stopped; go on with: stemcls train --resume {run.path}")
+        raise
+    document: dict[str, Any] = {"run": str(run.path), "metrics": metrics}
+    if "folds" in metrics:
+        document["folds"] = metrics.pop("folds")
+        document["mean_sd"] = metrics.pop("mean_sd")
+        if "frozen_mean_sd" in metrics:
+            document["frozen_mean_sd"] = metrics.pop("frozen_mean_sd")
+    if json:
+        print_json(document)
+        return
+    print_metrics(run.name, metrics, document.get("mean_sd"))
+    say(f"model, numbers and figures: {run.path}")
+    if "folds" not in document:
+        say(f"next: stemcls explain {run.path}   or   stemcls predict {run.path} FIELDS")
+
+
+def _experiment(
+    store: Path | None, config: Path | None, given: dict[str, Any], workspace: Path
+) -> Experiment:
+    from stemcls.config.options import read_toml
+
+    base = read_toml(config) if config else {}
+    if store is not None:
+        given = {**given, "store": str(store)}
+    experiment = resolved(Experiment, given, base)
+    if not experiment.store:
+        raise InputError("which store? give one: stemcls train STORE, or `store` in --config FILE")
+    path = Path(experiment.store)
+    for place in (path, workspace / "datasets" / path, workspace / "datasets" / f"{path}.h5"):
+        if place.is_file():
+            from dataclasses import replace
+
+            return replace(experiment, store=str(place))
+    raise InputError(
+        f"there is no store {path}, here or in {workspace / 'datasets'}; `stemcls build` makes one"
+    )
+
+
+def _prepared(experiment: Experiment, workspace: Path, folds: int) -> Any:
+    if folds == 1:
+        raise InputError("--folds needs 2 or more; leave it out for a single run")
+    if folds:
+        from stemcls.training.folds import prepare_folds
+
+        return prepare_folds(experiment, workspace, folds)
+    from stemcls.training.train import prepare_run
+
+    return prepare_run(experiment, workspace)
+
+
+def _resumed(
+    resume: Path,
+    workspace: Path,
+    store: Path | None,
+    given: dict[str, Any],
+    config: Path | None,
+) -> Any:
+    from stemcls.runs import Run
+
+    if store is not None or given or config is not None:
+        raise InputError("--resume repeats the run's own config; give no store or other settings")
+    return Run.open(resume, workspace)

@@ -1,0 +1,148 @@
+"""Turn fields, crops and stores into the crops that a model takes, one file at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from stemcls.config.imaging import BuildConfig, DetectConfig
+from stemcls.config.options import from_mapping
+from stemcls.errors import InputError
+from stemcls.imaging.composite import check_content, compose
+from stemcls.imaging.crops import cut_crops
+from stemcls.imaging.detect import detect
+from stemcls.imaging.readers import list_images, read_field
+from stemcls.models.saved import ModelCard
+from stemcls.store.cropstore import CropStore
+
+STORE_SUFFIXES = (".h5", ".hdf5")
+KINDS = ("auto", "cells", "crops")
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """The crops of one file, or of one store.
+
+    Attributes:
+        path: The file.
+        n: Crops.
+        read: Rows (n,) to crops (n, S, S, C).
+        centers_px: (N, 2) y, x in the file named by `paths`.
+        radius_px: (N,).
+        paths: (N,) file that each crop is from.
+        image: (Y, X, C) composite to draw on; None for crops and stores.
+    """
+
+    path: Path
+    n: int
+    read: Callable[[np.ndarray], np.ndarray]
+    centers_px: np.ndarray
+    radius_px: np.ndarray
+    paths: list[str]
+    image: np.ndarray | None = None
+
+
+def expand(paths: list[Path]) -> list[Path]:
+    """Replace folders by the images and stores in them.
+
+    Raises:
+        InputError: A path does not exist, or nothing was found.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            stores = (p for p in sorted(path.iterdir()) if p.suffix.lower() in STORE_SUFFIXES)
+            inside = [*list_images(path), *stores]
+            if not inside:
+                raise InputError(f"folder {path} holds no images and no crop stores")
+            found += inside
+        elif path.is_file():
+            found.append(path)
+        else:
+            raise InputError(f"{path} does not exist; expected fields, crops, a folder or a store")
+    return found
+
+
+def load_sample(path: Path, card: ModelCard, detection: DetectConfig | None, kind: str) -> Sample:
+    """Read one file the way the model's training store was built.
+
+    Args:
+        path: A field, a crop or a store.
+        card: Of the model.
+        detection: How to find cells; None repeats the training store's settings.
+        kind: "cells" looks for cells in each image, "crops" takes each image as one crop; "auto"
+            takes an image of exactly the crop size as a crop, and others as the store did.
+    Raises:
+        InputError: Unreadable, or other channels or crop size than the model takes.
+    """
+    if path.suffix.lower() in STORE_SUFFIXES:
+        return _from_store(path, card)
+    build = from_mapping(BuildConfig, card.build)
+    field = read_field(path)
+    check_content(field)
+    image = compose(field, build.channels, build.scale)
+    if str(image.dtype) != card.dtype or image.shape[2] != len(card.channels):
+        raise InputError(
+            f"{path} gives {image.shape[2]} channel(s) of {image.dtype}, the model takes "
+            f"{len(card.channels)} of {card.dtype}; it was trained on other images"
+        )
+    if kind == "auto":
+        whole = image.shape[:2] == (card.crop_px, card.crop_px)
+        kind = "crops" if whole or card.kind != "cells" else "cells"
+    if kind == "crops":
+        return _whole(path, image, card, resize=bool(build.crop_px) or card.kind == "fields")
+    if min(image.shape[:2]) < card.crop_px:
+        raise InputError(
+            f"{path} is {image.shape[0]}x{image.shape[1]} px, smaller than one crop of the model "
+            f"({card.crop_px} px)"
+        )
+    cells = detect(field, detection or build.detect)
+    crops, kept = cut_crops(image, cells.centers_px, card.crop_px, build.edge)
+    return Sample(
+        path, len(crops), crops.__getitem__, cells.centers_px[kept], cells.radius_px[kept],
+        [str(path)] * len(crops), image,
+    )
+
+
+def _whole(path: Path, image: np.ndarray, card: ModelCard, resize: bool) -> Sample:
+    height, width = image.shape[:2]
+    if (height, width) != (card.crop_px, card.crop_px):
+        if not resize:
+            raise InputError(
+                f"{path} is {height}x{width} px, the model takes crops of {card.crop_px} px; "
+                "for a field with cells to find say --kind cells"
+            )
+        shrinks = height * width > card.crop_px**2
+        how = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+        size = (card.crop_px, card.crop_px)
+        image = cv2.resize(image, size, interpolation=how).reshape(card.shape)
+    center = np.array([[(height - 1) / 2, (width - 1) / 2]], dtype=np.float32)
+    radius = np.array([min(height, width) / 2], dtype=np.float32)
+    return Sample(path, 1, image[None].__getitem__, center, radius, [str(path)])
+
+
+def _from_store(path: Path, card: ModelCard) -> Sample:
+    store = CropStore.open(path)
+    shape = (store.crop_px, store.crop_px, store.n_channels)
+    if shape != card.shape or str(store.dtype) != card.dtype:
+        raise InputError(
+            f"{path} holds crops {shape} of {store.dtype}, the model takes {card.shape} of "
+            f"{card.dtype}; build the store with the --crop-px and --channels of the training store"
+        )
+    names = [str(store.fields.path[index]) for index in store.field_index]
+    return Sample(path, len(store), store.read, store.centers_px, store.radius_px, names)
+
+
+def load_samples(
+    paths: list[Path], card: ModelCard, detection: DetectConfig | None, kind: str
+) -> Iterator[Sample | tuple[Path, str]]:
+    """Yield each file's sample, or the file and why it was skipped."""
+    for path in paths:
+        try:
+            yield load_sample(path, card, detection, kind)
+        except InputError as error:
+            yield path, str(error)

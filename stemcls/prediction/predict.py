@@ -1,0 +1,124 @@
+"""Classify every cell of new fields, crops or stores into one table."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stemcls import atomic
+from stemcls.config.imaging import DetectConfig
+from stemcls.errors import InputError, explained_disk_errors
+from stemcls.imaging.overlay import draw_overlay
+from stemcls.models.inference import predict
+from stemcls.models.saved import ModelCard
+from stemcls.prediction.inputs import Sample, load_samples
+
+COLUMNS = ("path", "y_px", "x_px", "radius_px", "class", "score")
+
+
+@dataclass(frozen=True)
+class Table:
+    """What was predicted.
+
+    Attributes:
+        out: CSV, one row per cell: `COLUMNS`, then one probability `p_<class>` per class.
+        rows: Cells.
+        composition: Class name to number of cells.
+        skipped: Files that could not be used, with the reason.
+        overlays: One picture per field.
+    """
+
+    out: Path
+    rows: int
+    composition: dict[str, int]
+    skipped: list[dict[str, str]]
+    overlays: list[str]
+
+
+def predict_table(
+    model: Any,
+    card: ModelCard,
+    paths: list[Path],
+    out: Path,
+    *,
+    detection: DetectConfig | None = None,
+    kind: str = "auto",
+    overlays: Path | None = None,
+    views: int = 1,
+    batch_size: int = 64,
+    update: Callable[[int, int, str], None] | None = None,
+) -> Table:
+    """Predict `paths` file by file; the table takes its name when it is complete.
+
+    Args:
+        model: keras.Model that `card` describes.
+        card: Its card.
+        paths: Files, from `inputs.expand`.
+        out: CSV to write; an existing file is never overwritten.
+        detection, kind: As `inputs.load_sample`.
+        overlays: Folder for one PNG per field, with each cell ringed in its class' colour.
+        views: Dihedral views averaged: 1, 2, 4 or 8.
+        batch_size: Crops per step of the network.
+        update: Called as update(done, total, note).
+    Raises:
+        InputError: `out` exists, or not one file could be used.
+    """
+    if out.exists():
+        raise InputError(f"{out} exists and is not overwritten; choose another --out")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    counts = np.zeros(len(card.classes), dtype=np.int64)
+    skipped: list[dict[str, str]] = []
+    pictures: list[str] = []
+    with (
+        explained_disk_errors(out, "no table was written; free some space and run it again"),
+        atomic.replacing(out) as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.writer(file)
+        writer.writerow([*COLUMNS, *(f"p_{name}" for name in card.classes)])
+        for number, sample in enumerate(load_samples(paths, card, detection, kind), start=1):
+            if not isinstance(sample, Sample):
+                path, reason = sample
+                skipped.append({"path": str(path), "reason": reason})
+                continue
+            probabilities = predict(
+                model, sample.read, np.arange(sample.n), views=views, batch_size=batch_size
+            )
+            writer.writerows(_rows(sample, probabilities, card.classes))
+            counts += np.bincount(probabilities.argmax(axis=1), minlength=len(counts))
+            if overlays is not None and sample.image is not None:
+                pictures.append(_draw(sample, probabilities, card, overlays))
+            if update:
+                update(number, len(paths), f"{counts.sum()} cells")
+        if len(skipped) == len(paths):
+            first = skipped[0]
+            raise InputError(f"no file could be used; the first: {first['reason']}")
+    composition = dict(zip(card.classes, counts.tolist(), strict=True))
+    return Table(out, int(counts.sum()), composition, skipped, pictures)
+
+
+def _rows(
+    sample: Sample, probabilities: np.ndarray, classes: tuple[str, ...]
+) -> Iterator[list[Any]]:
+    for path, (y, x), radius, row in zip(
+        sample.paths, sample.centers_px, sample.radius_px, probabilities, strict=True
+    ):
+        best = int(row.argmax())
+        place = [path, f"{y:.2f}", f"{x:.2f}", f"{radius:.2f}"]
+        yield [*place, classes[best], f"{row[best]:.6f}", *(f"{value:.6f}" for value in row)]
+
+
+def _draw(sample: Sample, probabilities: np.ndarray, card: ModelCard, folder: Path) -> str:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{sample.path.parent.name}-{sample.path.name}.png".lstrip("-")
+    draw_overlay(
+        sample.image, sample.centers_px, sample.radius_px, path,
+        labels=probabilities.argmax(axis=1), classes=card.classes,
+        scores=probabilities.max(axis=1),
+    )
+    return str(path)
