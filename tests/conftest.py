@@ -38,7 +38,7 @@ def striped_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     rng = np.random.default_rng(0)
     folder = tmp_path_factory.mktemp("striped") / "src"
-    for label, name in enumerate(("along x", "quer/süß")):
+    for label in range(2):
         (folder / f"c{label}").mkdir(parents=True)
         for number in range(80):
             path = folder / f"c{label}" / f"d{number % 10}_{number:03}.png"
@@ -109,6 +109,29 @@ def stemcls() -> Callable[..., subprocess.CompletedProcess[str]]:
             capture_output=True, text=True, timeout=timeout, env=environment, check=False,
             **options,
         )
+
+    return run
+
+
+@pytest.fixture
+def invoke(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the command line in this process, which has Keras loaded already."""
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        from stemcls.cli import main
+
+        monkeypatch.setattr(sys, "argv", ["stemcls", *map(str, arguments)])
+        monkeypatch.setenv("COLUMNS", "120")
+        capsys.readouterr()
+        code = 0
+        try:
+            main()
+        except SystemExit as stop:
+            code = stop.code if isinstance(stop.code, int) else int(bool(stop.code))
+        captured = capsys.readouterr()
+        return subprocess.CompletedProcess(sys.argv, code, captured.out, captured.err)
 
     return run
 

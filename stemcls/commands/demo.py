@@ -32,10 +32,11 @@ def demo(
     """
     import time
 
-    from stemcls.models.backend import choose_backend
+    from stemcls.models.backend import choose_backend, load_keras
 
     begun = time.monotonic()
     name = choose_backend(backend)
+    load_keras()
     stamp = time.strftime("%Y%m%d-%H%M%S")
     fields_dir = workspace / f"fields-{stamp}"
     store = workspace / "datasets" / f"demo-{stamp}.h5"
@@ -81,7 +82,7 @@ def _simulate(out: Path, fields: int, seed: int, title: str) -> dict[str, Any]:
     from stemcls.config.imaging import SimulateConfig
     from stemcls.imaging.simulate import simulate
 
-    config = SimulateConfig(fields=fields, groups=min(5, fields), seed=seed)
+    config = SimulateConfig(fields=fields, groups=fields, seed=seed)
     with progress(title) as update:
         return simulate(out, config, update)
 

@@ -26,11 +26,12 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Score a finished run: metrics with intervals, confusion matrix, ROC, every prediction."""
-    from stemcls.models.backend import choose_backend
+    from stemcls.models.backend import choose_backend, load_keras
     from stemcls.runs import Run
 
     opened = Run.open(run, workspace)
     choose_backend(backend)
+    load_keras()
     from stemcls.training.score import score_run
 
     with progress("evaluate") as update:

@@ -30,7 +30,7 @@ def explain(
 ) -> None:
     """Draw heat maps of what the model looks at, with each crop's normalised pixel score."""
     from stemcls.errors import InputError
-    from stemcls.models.backend import choose_backend
+    from stemcls.models.backend import choose_backend, load_keras
     from stemcls.runs import Run
 
     try:
@@ -39,6 +39,7 @@ def explain(
         raise InputError(f"--rows takes numbers with commas between, found {rows!r}") from None
     opened = Run.open(run, workspace)
     choose_backend(backend)
+    load_keras()
     from stemcls.explain.examples import explain_run
 
     document = explain_run(

@@ -44,9 +44,10 @@ def predict(
     Cells are found, cut and scaled as the model's training store was; detection options given
     here are laid over those.
     """
-    from stemcls.models.backend import choose_backend
+    from stemcls.models.backend import choose_backend, load_keras
 
     choose_backend(backend)
+    load_keras()
     from stemcls.models.saved import load_model
     from stemcls.prediction.inputs import KINDS, expand
     from stemcls.prediction.predict import predict_table

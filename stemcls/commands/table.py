@@ -5,4 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-COMMANDS: dict[str, Callable[..., Any]] = {}
+from stemcls.commands.bench import bench
+from stemcls.commands.build import build
+from stemcls.commands.demo import demo
+from stemcls.commands.detect import detect
+from stemcls.commands.evaluate import evaluate
+from stemcls.commands.explain import explain
+from stemcls.commands.info import info
+from stemcls.commands.predict import predict
+from stemcls.commands.runs import runs
+from stemcls.commands.simulate import simulate
+from stemcls.commands.train import train
+from stemcls.commands.tui import tui
+
+COMMANDS: dict[str, Callable[..., Any]] = {
+    "simulate": simulate,
+    "demo": demo,
+    "detect": detect,
+    "build": build,
+    "info": info,
+    "train": train,
+    "evaluate": evaluate,
+    "explain": explain,
+    "predict": predict,
+    "runs": runs,
+    "tui": tui,
+    "bench": bench,
+}

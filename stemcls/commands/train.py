@@ -44,12 +44,15 @@ def train(
 
     A store named without folder is looked for in the workspace's datasets/.
     """
-    from stemcls.models.backend import choose_backend
+    from stemcls.models.backend import choose_backend, load_keras
 
     name = choose_backend(backend)
-    run = _resumed(resume, workspace, store, given, config) if resume else None
-    if run is None:
+    if resume:
+        run = _resumed(resume, workspace, store, given, config)
+        load_keras()
+    else:
         experiment = _experiment(store, config, given, workspace)
+        load_keras()
         run = _prepared(experiment, workspace, folds)
     say(f"run {run.path} on {name}")
     from stemcls.training.folds import cross_validate, fold_runs

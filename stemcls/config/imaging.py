@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from stemcls.config.options import option
+from stemcls.errors import InputError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,7 +15,7 @@ class SimulateConfig:
     classes: int = option(3, "Number of classes.", least=1, most=26)
     fields: int = option(6, "Fields per class.", least=1)
     cells: int = option(40, "Cells per field.", least=0)
-    groups: int = option(3, "Donors; each field comes from one donor.", least=1)
+    groups: int = option(3, "Donors; the fields of each class go round them.", least=1)
     modality: str = option(
         "dic", "Contrast.", choices=("dic", "phase", "brightfield", "fluorescence")
     )
@@ -44,18 +45,18 @@ class SimulateConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class DetectConfig:
-    """Where cells are looked for; names and meaning follow skimage.feature."""
+    """Where cells are looked for; names follow skimage.feature where the meaning does."""
 
     method: str = option("log", "Blob detector.", flag="method")
     min_sigma: float = option(
-        5.0, "Smallest blob, standard deviation in pixels (radius / 1.414).", least=0.5
+        6.0, "Smallest blob, standard deviation in pixels (radius / 1.414).", least=0.5
     )
     max_sigma: float = option(
-        14.0, "Largest blob, standard deviation in pixels (radius / 1.414).", least=0.5
+        28.0, "Largest blob, standard deviation in pixels (radius / 1.414).", least=0.5
     )
-    num_sigma: int = option(8, "Scales between them.", least=1, most=100)
+    num_sigma: int = option(10, "Scales between them, evenly spaced in log.", least=1, most=100)
     threshold: float = option(
-        0.1, "Least response, relative to the field's contrast.", least=0.0
+        0.4, "Least response; 1 is a full, isolated disc of the size looked for.", least=0.0
     )
     overlap: float = option(
         0.3, "Largest overlap of two blobs, fraction of the smaller one.", least=0.0, most=1.0
@@ -65,10 +66,25 @@ class DetectConfig:
         choices=("bright", "dark", "both"),
     )
     transform: str = option(
-        "auto", "What LoG looks at: the intensity, or local contrast (DIC, phase); auto decides.",
+        "auto", "What is looked at: the intensity, or local contrast (DIC, phase); auto decides.",
         choices=("auto", "intensity", "contrast"),
     )
     border_px: int = option(0, "Drop cells whose centre is this near the edge, pixels.", least=0)
+    edge_radii: float = option(
+        0.6, "Drop cells that the field's edge cuts: centre nearer than this many radii.",
+        least=0.0,
+    )
+    relative_radius: float = option(
+        0.6, "Drop blobs smaller than this fraction of the field's typical radius (debris).",
+        least=0.0, most=1.0,
+    )
+
+    def __post_init__(self) -> None:
+        if self.min_sigma > self.max_sigma:
+            raise InputError(
+                f"min_sigma {self.min_sigma:g} is above max_sigma {self.max_sigma:g}: "
+                "no blob can lie between them; swap them or raise max_sigma"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +98,9 @@ class BuildConfig:
         choices=("auto", "cells", "crops", "fields"),
     )
     crop_px: int = option(
-        0, "Edge of a crop, pixels; 0: 64 for cells, the images' own size for crops and fields.",
+        0,
+        "Edge of a crop, pixels; 0: 64 for cells, the first image's own edge for crops, 512 for "
+        "fields. Given for crops and fields, every image is resized to it.",
         least=0, most=4096,
     )
     channels: str = option(
@@ -99,6 +117,16 @@ class BuildConfig:
     edge: str = option(
         "drop", "Cells whose crop leaves the field: drop them, or reflect the field.",
         choices=("drop", "reflect"),
+    )
+    match_px: float = option(
+        0.0,
+        "With --cells: find the cells, keep those within this many pixels of a known centre, and "
+        "give them its label; 0: cut crops at the known centres themselves.",
+        least=0.0, flag="cells-match",
+    )
+    pixel_size_um: float = option(
+        0.0, "Edge of a pixel, micrometres, where a file does not say; 0: unknown.",
+        least=0.0, flag="pixel-size-um",
     )
     group: str | None = option(
         None,

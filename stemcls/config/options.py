@@ -84,7 +84,7 @@ def from_mapping(cls: type[Config], mapping: Mapping[str, Any], where: str = "co
     """
     hints = typing.get_type_hints(cls)
     known = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    values = {}
+    values: dict[str, Any] = {}
     for key, value in mapping.items():
         place = f"{where}: {key}" if where == "config" else f"{where}.{key}"
         if key not in known:

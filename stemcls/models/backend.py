@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import platform
 import sys
+import tempfile
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -47,6 +49,31 @@ def choose_backend(name: str | None) -> str:
     return wanted
 
 
+def load_keras() -> None:
+    """Import Keras on the backend chosen, without the banners that TensorFlow's C++ code prints.
+
+    They go to the process' stderr before any log level is read; if the import fails they are
+    shown after all.
+    """
+    if "keras" in sys.modules:
+        return
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as banners:
+        os.dup2(banners.fileno(), 2)
+        try:
+            import keras  # noqa: F401
+        except BaseException:
+            banners.seek(0)
+            os.write(kept, banners.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+    # TensorFlow advises against building functions in loops; one network after another is no loop.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+
+
 def installed_backends() -> list[str]:
     """Return the names of the backends whose packages are here, without importing them."""
     return [name for name, package in BACKENDS.items() if importlib.util.find_spec(package)]
@@ -57,7 +84,7 @@ def describe_environment() -> dict[str, Any]:
     import keras
 
     packages = ("stemcls", "keras", "tensorflow", "jax", "torch", "numpy", "h5py", "scikit-learn")
-    versions = {}
+    versions: dict[str, str | None] = {}
     for package in packages:
         try:
             versions[package] = version(package)

@@ -14,6 +14,7 @@ from stemcls.models.backbones import BACKBONES, Backbone
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+LEAST_VARIANCE = 0.01
 
 
 def build_extractor(config: ModelConfig, crop_px: int, n_channels: int, white: float) -> Any:
@@ -79,7 +80,10 @@ def add_head(
             center=False, scale=False, epsilon=1e-5, trainable=False, name="feature_scaling"
         )
         x = scaling(x)
-        scaling.set_weights([features.mean(axis=0), features.var(axis=0)])
+        variance = features.var(axis=0)
+        # A feature that hardly moves in training must not be blown up when it moves later.
+        least = LEAST_VARIANCE * float(variance.mean())
+        scaling.set_weights([features.mean(axis=0), np.maximum(variance, least)])
     for index, units in enumerate(config.dense):
         x = keras.layers.Dropout(config.dropout, seed=seed + index, name=f"dropout_{index + 1}")(x)
         x = keras.layers.Dense(

@@ -92,7 +92,7 @@ def predict_table(
             writer.writerows(_rows(sample, probabilities, card.classes))
             counts += np.bincount(probabilities.argmax(axis=1), minlength=len(counts))
             if overlays is not None and sample.image is not None:
-                pictures.append(_draw(sample, probabilities, card, overlays))
+                pictures.append(_draw(sample, sample.image, probabilities, card, overlays))
             if update:
                 update(number, len(paths), f"{counts.sum()} cells")
         if len(skipped) == len(paths):
@@ -113,11 +113,13 @@ def _rows(
         yield [*place, classes[best], f"{row[best]:.6f}", *(f"{value:.6f}" for value in row)]
 
 
-def _draw(sample: Sample, probabilities: np.ndarray, card: ModelCard, folder: Path) -> str:
+def _draw(
+    sample: Sample, image: np.ndarray, probabilities: np.ndarray, card: ModelCard, folder: Path
+) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{sample.path.parent.name}-{sample.path.name}.png".lstrip("-")
     draw_overlay(
-        sample.image, sample.centers_px, sample.radius_px, path,
+        image, sample.centers_px, sample.radius_px, path,
         labels=probabilities.argmax(axis=1), classes=card.classes,
         scores=probabilities.max(axis=1),
     )

@@ -21,9 +21,9 @@ def augment(crops: np.ndarray, config: AugmentConfig, rng: np.random.Generator) 
     """
     count, edge = crops.shape[:2]
     maps = affine_maps(count, edge, config, rng)
-    gains = 1.0 + config.brightness * rng.uniform(-1.0, 1.0, count)
+    gains = np.asarray(1.0 + config.brightness * rng.uniform(-1.0, 1.0, count))
     white = np.iinfo(crops.dtype).max
-    moves = not np.allclose(maps, np.array([[1.0, 0, 0], [0, 1.0, 0]]))
+    moves = not np.allclose(maps, np.eye(2, 3))
     result = np.empty_like(crops)
     for index, crop in enumerate(crops):
         changed = crop
@@ -46,7 +46,8 @@ def affine_maps(
     angle = np.deg2rad(config.rotate_deg) * rng.uniform(-1.0, 1.0, count)
     scale = 1.0 + config.zoom * rng.uniform(-1.0, 1.0, count)
     shift = config.shift * edge * rng.uniform(-1.0, 1.0, (count, 2))
-    signs = np.where(config.flip & (rng.random((count, 2)) < 0.5), -1.0, 1.0)
+    flipped = (rng.random((count, 2)) < 0.5) & config.flip
+    signs = np.where(flipped, -1.0, 1.0).reshape(count, 2)
     cosine, sine = scale * np.cos(angle), scale * np.sin(angle)
     linear = np.stack(
         [cosine * signs[:, 0], -sine * signs[:, 1], sine * signs[:, 0], cosine * signs[:, 1]],

@@ -15,10 +15,10 @@ from stemcls.errors import InputError
 from stemcls.evaluation.evaluation import evaluate_predictions
 from stemcls.evaluation.folds import summarise_folds
 from stemcls.evaluation.predictions import pool, read_predictions
+from stemcls.interruption import interruptible
 from stemcls.runs import Run
 from stemcls.store.cropstore import CropStore
 from stemcls.store.splits import make_folds
-from stemcls.training.interruption import interruptible
 from stemcls.training.journal import Update, reported
 from stemcls.training.train import headline, prepare_run, train
 

@@ -13,11 +13,11 @@ import numpy as np
 
 from stemcls.config.experiment import AugmentConfig
 from stemcls.errors import StemclsError
+from stemcls.interruption import Interruption
 from stemcls.models.build import head_of
 from stemcls.models.inference import dihedral
 from stemcls.training.batches import CropBatches, epoch_rng
 from stemcls.training.checkpoint import Checkpoint, Progress
-from stemcls.training.interruption import Interruption
 from stemcls.training.journal import Journal
 
 

@@ -16,6 +16,7 @@ from stemcls.config.options import from_mapping, read_toml, to_mapping, to_toml
 from stemcls.errors import InputError, explained_disk_errors
 from stemcls.evaluation.evaluation import Evaluation, evaluate_predictions
 from stemcls.evaluation.predictions import Predictions
+from stemcls.interruption import Interruption, interruptible
 from stemcls.models.backend import describe_environment
 from stemcls.models.build import add_head, build_extractor, head_of
 from stemcls.models.inference import predict
@@ -24,7 +25,6 @@ from stemcls.runs import Run
 from stemcls.store.cropstore import CropStore
 from stemcls.store.splits import Split, make_split
 from stemcls.training.checkpoint import Checkpoint
-from stemcls.training.interruption import Interruption, interruptible
 from stemcls.training.journal import Journal, Update, reported
 from stemcls.training.stages import (
     Context,

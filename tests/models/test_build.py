@@ -82,7 +82,7 @@ def test_feature_scaling_makes_mean_0_and_variance_1():
         ({"weights": "x.h5"}, 32, 2, "1 or 3 channels, the crops have 2.*--weights none"),
         ({"backbone": "TinyCNN"}, 32, 3, "TinyCNN has no pretrained weights; .*--weights none"),
         ({"backbone": "DenseNet121", "alpha": 0.5, "weights": "none"}, 32, 3, "takes no --alpha"),
-        ({"stride": 12, "weights": "none"}, 32, 3, "cannot be tapped at stride 12; one of 8, 16, 32"),
+        ({"stride": 12, "weights": "none"}, 32, 3, "cannot be tapped at stride 12; one of 8"),
     ],
 )
 def test_what_cannot_be_built_is_explained(settings, crop_px, channels, text):
@@ -98,14 +98,16 @@ def test_a_failed_download_says_what_to_do(monkeypatch):
 
     row = replace(BACKBONES["MobileNetV2"], construct=refuse)
     monkeypatch.setitem(BACKBONES, "MobileNetV2", row)
-    with pytest.raises(InputError, match=r"could not be downloaded .*example.invalid.*--weights FILE"):
+    told = r"could not be downloaded .*example\.invalid.*--weights FILE"
+    with pytest.raises(InputError, match=told):
         build_extractor(ModelConfig(), 32, 3, 255.0)
 
 
 def test_weights_of_another_network_are_refused(tmp_path):
     path = tmp_path / "tiny.weights.h5"
     keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).save_weights(path)
-    with pytest.raises(InputError, match=r"tiny\.weights\.h5 does not fit MobileNet with alpha 0\.25"):
+    told = r"tiny\.weights\.h5 does not fit MobileNet with alpha 0\.25"
+    with pytest.raises(InputError, match=told):
         build_extractor(
             ModelConfig(backbone="MobileNet", alpha=0.25, weights=str(path)), 32, 3, 255.0
         )
@@ -152,5 +154,5 @@ def test_averaging_views_makes_predictions_blind_to_turns():
 def test_crops_of_another_shape_are_refused():
     model = add_head(untrained(), ModelConfig(), 3, None, seed=0)
     crops = np.zeros((2, 16, 16, 1), np.uint8)
-    with pytest.raises(InputError, match="takes crops of 32x32 px with 3 channels, these are 16x16"):
+    with pytest.raises(InputError, match="crops of 32x32 px with 3 channels, these are 16x16"):
         predict(model, crops.__getitem__, np.arange(2))

@@ -57,7 +57,7 @@ def test_a_file_with_code_in_it_is_refused(tmp_path):
     inputs = keras.Input((2,))
     model = keras.Model(inputs, keras.layers.Lambda(lambda x: x * 2)(inputs))
     save_model(model, tmp_path / "evil.keras", CARD)
-    with pytest.raises(InputError, match="Keras cannot load .*evil.keras"):
+    with pytest.raises(InputError, match=r"Keras cannot load .*evil\.keras"):
         load_model(tmp_path / "evil.keras")
 
 

@@ -1,4 +1,4 @@
-"""Let SIGTERM and Ctrl-C end a job cleanly at the next step."""
+"""Let SIGTERM and Ctrl-C end a long job cleanly, at a point where it loses nothing."""
 
 from __future__ import annotations
 
@@ -17,20 +17,28 @@ class Interruption:
     def __init__(self) -> None:
         self._asked: str | None = None
 
+    def is_asked(self) -> bool:
+        """Return whether somebody asked the job to stop."""
+        return self._asked is not None
+
+    def ask(self, who: str) -> None:
+        """Ask the job to stop; `who` is named in its message."""
+        self._asked = who
+
     def check(self) -> None:
         """Raise CancelledError if the job was asked to stop."""
         if self._asked:
             raise CancelledError(f"stopped by {self._asked}; what was finished is kept")
 
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if self._asked:
             raise KeyboardInterrupt
-        self._asked = signal.Signals(number).name
+        self.ask(signal.Signals(number).name)
 
 
 @contextmanager
 def interruptible() -> Iterator[Interruption]:
-    """Turn SIGTERM and SIGINT into a request that `Interruption.check` sees.
+    """Turn SIGTERM and SIGINT into a request that `Interruption` answers for.
 
     In a thread other than the main one signals cannot be caught, and none are.
     """

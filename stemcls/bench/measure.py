@@ -1,0 +1,71 @@
+"""Time two ways of doing the same thing against each other."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+
+def interleave(
+    ours: Callable[[], Any], baseline: Callable[[], Any], rounds: int = 3
+) -> tuple[float, float]:
+    """Run both in turn, each first every other round, so that a busy machine slows both alike.
+
+    Args:
+        ours: What is measured.
+        baseline: What it is compared with.
+        rounds: How often each runs, at least 3.
+    Returns: Median seconds of ours and of the baseline.
+    """
+    if rounds < 3:
+        raise ValueError(f"a median needs at least 3 rounds, not {rounds}")
+    seconds: tuple[list[float], list[float]] = ([], [])
+    pairs = list(zip((ours, baseline), seconds, strict=True))
+    for number in range(rounds):
+        for work, spent in pairs if number % 2 == 0 else reversed(pairs):
+            start = time.perf_counter()
+            work()
+            spent.append(time.perf_counter() - start)
+    return statistics.median(seconds[0]), statistics.median(seconds[1])
+
+
+def result(
+    name: str,
+    ours: float,
+    baseline: float,
+    unit: str,
+    target: float,
+    equal_outputs: bool,
+    higher_is_better: bool = False,
+    **details: Any,
+) -> dict[str, Any]:
+    """Return one row of `stemcls bench`.
+
+    Args:
+        name: Of the benchmark.
+        ours, baseline: What was measured, in `unit`.
+        unit: Of both.
+        target: Least ratio wanted.
+        equal_outputs: Both gave the same result.
+        higher_is_better: True for rates and scores, False for times.
+        details: Anything else worth keeping.
+    Returns: The row; `ratio` above 1 means that ours is better.
+    """
+    better, worse = (ours, baseline) if higher_is_better else (baseline, ours)
+    return {
+        "name": name,
+        "ours": ours,
+        "baseline": baseline,
+        "ratio": better / worse if worse else float("inf"),
+        "unit": unit,
+        "target": target,
+        "equal_outputs": bool(equal_outputs),
+        **details,
+    }
+
+
+def passed(row: dict[str, Any]) -> bool:
+    """Say whether a row reached its target with equal outputs."""
+    return bool(row["equal_outputs"] and row["ratio"] is not None and row["ratio"] >= row["target"])

@@ -1,0 +1,68 @@
+"""`stemcls bench`: stemcls beside a baseline, on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from stemcls.commands.terminal import Json, print_json, print_table, say
+from stemcls.errors import InputError, StemclsError, nearest
+
+# Name -> module and function; a function takes the data folder and returns one row.
+BENCHMARKS: dict[str, tuple[str, str]] = {
+    "startup": ("stemcls.bench.startup", "startup"),
+    "store": ("stemcls.bench.store", "store"),
+    "chula-detect": ("stemcls.bench.chula_detect", "chula_detect"),
+}
+
+
+def bench(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME]...", help=f"{', '.join(BENCHMARKS)} (default: all)."),
+    ] = None,
+    data: Annotated[
+        Path, typer.Option(help="Folder of real images, for the benchmarks that need them.")
+    ] = Path("../shared/data"),
+    json: Json = False,
+) -> None:
+    """Measure stemcls beside a baseline; exit code 1 if one falls short of its target."""
+    from importlib import import_module
+
+    from stemcls.bench.measure import passed
+
+    wanted = names or list(BENCHMARKS)
+    for name in wanted:
+        if name not in BENCHMARKS:
+            raise InputError(f"there is no benchmark {name!r}{nearest(name, BENCHMARKS)}")
+    rows: list[dict[str, Any]] = []
+    for name in wanted:
+        say(f"bench {name} ...")
+        module, function = BENCHMARKS[name]
+        rows.append(getattr(import_module(module), function)(data))
+    if json:
+        print_json(rows)
+    else:
+        _show(rows)
+    short = [row["name"] for row in rows if not passed(row)]
+    if short:
+        raise StemclsError(
+            f"below target or unequal to the baseline: {', '.join(short)}; run it again on an idle "
+            "machine before you believe it"
+        )
+
+
+def _show(rows: list[dict[str, Any]]) -> None:
+    print_table(
+        "benchmarks (ratio above 1: stemcls is better)",
+        ("name", "stemcls", "baseline", "unit", "ratio", "target", "equal outputs"),
+        (
+            (
+                row["name"], row["ours"], row["baseline"], row["unit"], row["ratio"],
+                row["target"], row["equal_outputs"],
+            )
+            for row in rows
+        ),
+    )

@@ -1,0 +1,89 @@
+"""`stemcls build`: images to a crop store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from stemcls.commands.terminal import (
+    Json,
+    Workspace,
+    config_options,
+    print_json,
+    print_table,
+    progress,
+    resolved,
+    say,
+)
+from stemcls.config.imaging import BuildConfig
+from stemcls.errors import SkippedError
+
+
+@config_options(BuildConfig)
+def build(
+    source: Annotated[
+        Path,
+        typer.Argument(metavar="SRC", help="Folder of images; its first level names the classes."),
+    ],
+    given: dict[str, Any],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Crop store to make (default: datasets/NAME-OF-SRC.h5)."),
+    ] = None,
+    manifest: Annotated[
+        Path | None, typer.Option(help="CSV with path, label and optionally group.")
+    ] = None,
+    cells: Annotated[
+        Path | None,
+        typer.Option(
+            help="CSV with known centres: field, x_px, y_px and optionally label, radius_px, group."
+        ),
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="End with exit code 3 if anything was skipped.")
+    ] = False,
+    workspace: Workspace = Path(),
+    json: Json = False,
+) -> None:
+    """Build a crop store from fields, ready-made crops, whole fields or known cells."""
+    from stemcls.store.build import build_store
+
+    config = resolved(BuildConfig, given)
+    if out is None:
+        name = source.resolve().stem if source.is_file() else source.resolve().name
+        out = workspace / "datasets" / f"{name}.h5"
+    with progress("build") as update:
+        document = build_store(source, out, config, manifest, cells, update, say)
+    if json:
+        print_json(document)
+    else:
+        _show(document)
+    skipped = document["skipped"]
+    if skipped and strict:
+        raise SkippedError(
+            f"{len(skipped)} of {document['images']} images were skipped, and --strict was asked "
+            f"for; {out} holds the others"
+        )
+
+
+def _show(document: dict[str, Any]) -> None:
+    classes = dict(document["classes"])
+    if document["unlabelled"]:
+        classes["(unlabelled)"] = document["unlabelled"]
+    groups = document["groups"]
+    print_table(
+        f"{document['store']}: {document['crops']} crops of {document['crop_px']} px from "
+        f"{document['fields']} images, {groups['count']} {groups['what']}(s)",
+        ("class", "crops"), classes.items(),
+    )
+    for reason, count in document["dropped"].items():
+        say(f"{count} cells were left out: {reason}")
+    if document["duplicates"]:
+        say(
+            f"{document['duplicates']} images are copies of another one, byte for byte; a copy in "
+            "training and one in test flatter every score"
+        )
+    for entry in document["skipped"]:
+        say(f"skipped {entry['path']}: {entry['reason']}")

@@ -1,0 +1,215 @@
+"""Say how surely each pixel of a field is cell: background off, contrast even, holes filled."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+_SURFACE_ORDER = 2
+_SURE_NOISE = 3.0  # deviations below this many noise standard deviations are background
+_LEVEL = 0.75  # foreground starts at this fraction of the deviation usual around it
+_LEVEL_WEIGHT = 0.4  # stronger deviations count more, by this power, so that blurred rims do not
+_STEEPNESS = 4
+_SOLIDITY = 0.8  # a hollow cell's hole is at least this convex, a gap between cells is not
+_HOLE_LEVELS = (0.2, 0.4, 0.6, 0.8)
+_DEPTH_WEIGHT = 0.75  # how much of a rim's foreground goes
+_RELIEF_KEPT = 0.45  # power that survives blurring: 0.3 in DIC, 0.7 in stained cells
+_RELIEF_LEAN = 0.3  # surplus of one sign: 0 in DIC, 0.6 in phase contrast, 1 in fluorescence
+_FAINT_POWER = 8.0  # mean square of cells, in that of noise, below which single pixels drown
+
+
+def subtract_background(plane: np.ndarray) -> tuple[np.ndarray, float]:
+    """Subtract a smooth surface fitted to the background alone.
+
+    Background is taken to be calm (little local variation) and, among calm pixels, the
+    commonest brightness; so cells may cover more than half of the field. A quadratic surface,
+    refitted to the pixels that follow it best, absorbs uneven illumination.
+
+    Args:
+        plane: (Y, X) float32.
+    Returns: (Y, X) float32 signed deviations, and the standard deviation of background noise.
+    """
+    height, width = plane.shape
+    step = max(1, max(height, width) // 96)
+    mean = cv2.GaussianBlur(plane, (0, 0), 2.0)
+    variation = cv2.GaussianBlur((plane - mean) ** 2, (0, 0), 2.0)[::step, ::step].ravel()
+    calm = variation <= np.quantile(variation, 0.25)
+    y, x = np.linspace(-1, 1, height), np.linspace(-1, 1, width)
+    grid_y, grid_x = np.meshgrid(y[::step], x[::step], indexing="ij")
+    terms = _surface_terms(grid_y.ravel()[calm], grid_x.ravel()[calm])
+    values = plane[::step, ::step].ravel()[calm].astype(np.float64)
+
+    residual = np.abs(values - _mode(values))
+    for _ in range(8):
+        kept = residual <= np.quantile(residual, 0.6)
+        weights = np.linalg.lstsq(terms[kept], values[kept], rcond=None)[0]
+        residual = np.abs(values - terms @ weights)
+    kept = residual <= 3 * 1.4826 * np.median(residual[kept]) + 1e-9
+    weights = np.linalg.lstsq(terms[kept], values[kept], rcond=None)[0]
+    # Calm pixels are those where noise happens to be low; widen to all that the noise explains.
+    noise = float(np.std(values[kept] - terms[kept] @ weights))
+    everywhere = _surface_terms(grid_y.ravel(), grid_x.ravel())
+    residual = plane[::step, ::step].ravel() - everywhere @ weights
+    for _ in range(4):
+        near = np.abs(residual) <= 3 * noise
+        noise = max(noise, float(np.std(residual[near]))) if near.any() else noise
+
+    surface = np.zeros_like(plane)
+    powers = [(i, j) for i in range(_SURFACE_ORDER + 1) for j in range(_SURFACE_ORDER + 1 - i)]
+    for weight, (i, j) in zip(weights, powers, strict=True):
+        surface += np.float32(weight) * np.outer(y**i, x**j).astype(np.float32)
+    return plane - surface, noise
+
+
+def deviation(
+    plane: np.ndarray, quantum: float, polarity: str, transform: str, blur_px: float
+) -> np.ndarray:
+    """Return how far each pixel is from background, in units of the background's noise.
+
+    Args:
+        plane: (Y, X) float32.
+        quantum: Least noise believed, in grey levels (half a step of an integer file).
+        polarity: bright, dark or both; local contrast knows no polarity.
+        transform: intensity; contrast (local standard deviation about the background); auto.
+        blur_px: Window of local contrast, standard deviation in pixels.
+    Returns: (Y, X) float32, 0 or more.
+    """
+    signed, noise = subtract_background(plane)
+    signed /= max(noise, quantum)
+    if transform == "auto":
+        transform = "contrast" if wants_contrast(signed, 2 * blur_px) else "intensity"
+    if transform == "contrast":
+        surplus = _surplus_power(signed, blur_px)
+        return np.sqrt(np.maximum(_SURE_NOISE * surplus, 0.0))
+    if polarity == "both":
+        return np.abs(signed)
+    return np.maximum(signed if polarity == "bright" else -signed, 0.0)
+
+
+def wants_contrast(signed: np.ndarray, blur_px: float) -> bool:
+    """Tell whether cells show by local contrast (DIC, faint rings) or by their brightness.
+
+    In a relief the bright and dark halves of a cell cancel when blurred, while the mean square
+    stays, and they hold the same energy; in an intensity image one sign leads. Rings and texture
+    also cancel; local contrast gathers them where they are too faint for single pixels.
+
+    Args:
+        signed: (Y, X) deviations from background in noise units.
+        blur_px: About half of the smallest cell radius.
+    """
+    cells = _surplus_power(signed, blur_px) > _SURE_NOISE
+    if not cells.any():
+        return False
+    power = cv2.GaussianBlur(signed * signed, (0, 0), blur_px)[cells] - 1.0
+    kept = cv2.GaussianBlur(signed, (0, 0), blur_px)[cells] ** 2
+    energy = signed[cells] ** 2
+    lean = abs(float((np.sign(signed[cells]) * energy).sum())) / float(energy.sum())
+    cancels = float(kept.sum() / power.sum()) < _RELIEF_KEPT
+    return cancels and (lean < _RELIEF_LEAN or float(power.mean()) < _FAINT_POWER)
+
+
+def _surplus_power(signed: np.ndarray, blur_px: float) -> np.ndarray:
+    """Return the local mean square beyond that of noise, in standard errors of the latter.
+
+    The mean of n squared unit normals varies by sqrt(2 / n); a Gaussian window holds
+    n = 4 pi sigma^2 pixels.
+    """
+    power = cv2.GaussianBlur(signed * signed, (0, 0), blur_px)
+    return (power - 1.0) * np.float32(np.sqrt(2 * np.pi) * blur_px)
+
+
+def soft_foreground(deviations: np.ndarray, neighbourhood_px: float) -> np.ndarray:
+    """Turn deviations into a foreground map that is the same for dim and for bright cells.
+
+    Args:
+        deviations: (Y, X) float32 in noise units.
+        neighbourhood_px: Reach of the local level, standard deviation in pixels.
+    Returns: (Y, X) float32 from 0 (background) to 1 (cell). It passes 1/2 at `_LEVEL` times the
+        weighted geometric mean of the foreground nearby, and never below `_SURE_NOISE`.
+    """
+    sure = np.where(deviations > _SURE_NOISE, deviations**_LEVEL_WEIGHT, np.float32(0))
+    if not sure.any():
+        return np.zeros_like(deviations)
+    logs = sure * np.log(np.maximum(deviations, 1e-3))
+    pull = 0.3  # how much the whole field's level counts beside the neighbourhood's
+    above = _blur(logs, neighbourhood_px) + pull * logs.mean()
+    below = _blur(sure, neighbourhood_px) + pull * sure.mean()
+    level = np.maximum(_SURE_NOISE, _LEVEL * np.exp(above / below))
+    ratio = np.minimum(level / np.maximum(deviations, 1e-3), 1e3)
+    return (1.0 / (1.0 + ratio**_STEEPNESS)).astype(np.float32)
+
+
+def fill_hollow(foreground: np.ndarray, max_radius_px: float) -> np.ndarray:
+    """Fill the pale centres of ring-shaped cells, but not the gaps between touching cells.
+
+    At each of several levels a hole is filled if it is no larger than a disc of
+    `max_radius_px` and nearly convex: a cell's centre is round, a gap between cells is a star.
+
+    Args:
+        foreground: (Y, X) float32 in [0, 1].
+    """
+    filled = foreground.copy()
+    for level in _HOLE_LEVELS:
+        mask = (foreground > level).astype(np.uint8)
+        contours, tree = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+        if tree is None:
+            continue
+        parents = np.asarray(tree).reshape(-1, 4)[:, 3]
+        holes = [
+            contour
+            for contour, parent in zip(contours, parents, strict=True)
+            if parent >= 0 and _is_round_hole(contour, max_radius_px)
+        ]
+        if holes:
+            cv2.drawContours(filled, holes, -1, 1.0, -1)
+    return filled
+
+
+def favour_middles(foreground: np.ndarray, reach_px: float) -> np.ndarray:
+    """Weigh foreground by its distance from background, so that touching cells part.
+
+    Args:
+        foreground: (Y, X) float32 in [0, 1].
+        reach_px: Distances are relative to the largest one within this many pixels.
+    """
+    inside = (foreground > 0.5).astype(np.uint8)
+    depth = cv2.distanceTransform(inside, cv2.DIST_L2, 5)
+    window = 2 * int(reach_px) + 1
+    deepest = cv2.dilate(depth, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (window, window)))
+    relative = np.minimum(depth / np.maximum(deepest, 1), 1)
+    return (foreground * (1 - _DEPTH_WEIGHT + _DEPTH_WEIGHT * relative)).astype(np.float32)
+
+
+def _is_round_hole(contour: np.ndarray, max_radius_px: float) -> bool:
+    area = cv2.contourArea(contour)
+    if area > np.pi * max_radius_px**2:
+        return False
+    return len(contour) < 8 or area > _SOLIDITY * cv2.contourArea(cv2.convexHull(contour))
+
+
+def _surface_terms(y: np.ndarray, x: np.ndarray) -> np.ndarray:
+    orders = range(_SURFACE_ORDER + 1)
+    return np.stack([y**i * x**j for i in orders for j in range(_SURFACE_ORDER + 1 - i)], axis=1)
+
+
+def _mode(values: np.ndarray) -> float:
+    """Return the commonest value: the half-sample mode (Bickel and Frühwirth 2006)."""
+    ordered = np.sort(values)
+    while len(ordered) > 8:
+        half = (len(ordered) + 1) // 2
+        widths = ordered[half - 1 :] - ordered[: len(ordered) - half + 1]
+        start = int(np.argmin(widths))
+        ordered = ordered[start : start + half]
+    return float(ordered.mean())
+
+
+def _blur(plane: np.ndarray, sigma_px: float) -> np.ndarray:
+    """Blur widely, on a reduced plane: the result is smooth, so little is lost."""
+    factor = max(1, int(sigma_px / 4))
+    if factor == 1:
+        return cv2.GaussianBlur(plane, (0, 0), sigma_px)
+    height, width = plane.shape
+    size = (max(1, width // factor), max(1, height // factor))
+    small = cv2.resize(plane, size, interpolation=cv2.INTER_AREA)
+    small = cv2.GaussianBlur(small, (0, 0), sigma_px / factor)
+    return cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)

@@ -1,0 +1,191 @@
+"""Read a crop store: small columns in memory, images mapped from the file without a handle."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from stemcls.errors import InputError
+from stemcls.store.columns import Layout, explain_unopened, read_columns
+from stemcls.store.layout import FieldTable
+
+_BLOCK_BYTES = 16 * 2**20
+
+
+class ChunkedImages:
+    """Images of a chunked or compressed store: opened for every read, so no handle is held."""
+
+    def __init__(self, path: Path, shape: tuple[int, ...], dtype: np.dtype, per_chunk: int) -> None:
+        self.path = path
+        self.shape = shape
+        self.dtype = dtype
+        crop_bytes = int(np.prod(shape[1:])) * dtype.itemsize
+        chunks = max(1, _BLOCK_BYTES // max(crop_bytes * per_chunk, 1))
+        self._block = per_chunk * chunks
+        self._per_chunk = per_chunk
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes, always 4."""
+        return len(self.shape)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: Any) -> np.ndarray:
+        wanted = np.arange(len(self))[rows]
+        flat = np.atleast_1d(wanted).ravel()
+        result = np.empty((len(flat), *self.shape[1:]), self.dtype)
+        order = np.argsort(flat, kind="stable")
+        chunk_of = flat[order] // self._per_chunk
+        with h5py.File(self.path, "r", locking=False) as file:
+            images = file["images"]
+            at = 0
+            while at < len(order):
+                # Neighbouring chunks are read in one go, each chunk exactly once.
+                end = at + 1
+                start = int(chunk_of[at]) * self._per_chunk
+                while (
+                    end < len(order)
+                    and chunk_of[end] - chunk_of[end - 1] <= 1
+                    and (int(chunk_of[end]) + 1) * self._per_chunk - start <= self._block
+                ):
+                    end += 1
+                stop = min((int(chunk_of[end - 1]) + 1) * self._per_chunk, len(self))
+                block = images[start:stop]
+                result[order[at:end]] = block[flat[order[at:end]] - start]
+                at = end
+        return result.reshape(*np.shape(wanted), *self.shape[1:])
+
+
+class CropStore:
+    """A finished crop store; open it with `CropStore.open(path)`.
+
+    Attributes:
+        path: The HDF5 file.
+        labels: (N,) int32 index into `classes`, -1 where unlabelled.
+        classes: Names of the classes.
+        field_index: (N,) int32 row of `fields`.
+        fields: The table of fields.
+        group_index: (N,) int32 index into `group_names`.
+        group_names: Names of donors, lines, mice or experiments; the fields' where none were named.
+        group_what: What a group is; "field" where none were named.
+        centers_px: (N, 2) float32 y and x in pixels of the field.
+        radius_px: (N,) float32 in pixels of the field, NaN where unknown.
+        intensity: (N, K) float32 raw mean of each source channel inside the cell.
+        intensity_channels: K names.
+        channels: Names of the crops' channels.
+        pixel_size_um: Edge of a crop's pixel in micrometres, None where unknown or not uniform.
+        config: The resolved settings it was built with.
+        content_hash: Digest of images, labels and groups.
+        version: Version of the layout.
+        layout: How the images lie in the file.
+    """
+
+    def __init__(self, path: Path, columns: dict[str, Any], layout: Layout) -> None:
+        self.path = path
+        self.layout = layout
+        self._shape: tuple[int, ...] = columns.pop("shape")
+        self._dtype: np.dtype = columns.pop("dtype")
+        self.labels: np.ndarray = columns["label"]
+        self.classes: tuple[str, ...] = columns["classes"]
+        self.field_index: np.ndarray = columns["field"]
+        self.fields: FieldTable = columns["fields"]
+        self.group_index: np.ndarray = columns["group"]
+        self.group_names: tuple[str, ...] = columns["group_names"]
+        self.group_what: str = columns["group_what"]
+        self.centers_px: np.ndarray = columns["center_px"]
+        self.radius_px: np.ndarray = columns["radius_px"]
+        self.intensity: np.ndarray = columns["intensity"]
+        self.intensity_channels: tuple[str, ...] = columns["intensity_channels"]
+        self.channels: tuple[str, ...] = columns["channels"]
+        self.pixel_size_um: float | None = columns["pixel_size_um"]
+        self.config: dict[str, Any] = columns["config"]
+        self.content_hash: str = columns["content_hash"]
+        self.version: int = columns["version"]
+        self.created: str = columns["created"]
+
+    @classmethod
+    def open(cls, path: Path | str) -> CropStore:
+        """Read everything but the images, and close the file again.
+
+        Raises:
+            InputError: No such file, not HDF5, not a crop store, a newer version, cut short, or
+                something missing; its notes name the HDF5 key.
+        """
+        path = Path(path)
+        if not path.exists():
+            raise InputError(f"no crop store at {path}; `stemcls build SRC --out {path}` makes one")
+        if path.is_dir():
+            raise InputError(f"{path} is a folder: expected a crop store, a .h5 file")
+        try:
+            file = h5py.File(path, "r", locking=False)
+        except PermissionError as error:
+            raise InputError(f"crop store {path} may not be read: permission denied") from error
+        except OSError as error:
+            raise InputError(explain_unopened(path, error)) from error
+        with file:
+            columns, layout = read_columns(path, file)
+        return cls(path, columns, layout)
+
+    def __len__(self) -> int:
+        return self._shape[0]
+
+    def __repr__(self) -> str:
+        return f"CropStore({str(self.path)!r}, {len(self)} crops, {len(self.classes)} classes)"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (CropStore.open, (self.path,))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, S, S, C)."""
+        return self._shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        """uint8 or uint16."""
+        return self._dtype
+
+    @property
+    def crop_px(self) -> int:
+        """Edge of a crop, pixels."""
+        return self._shape[1]
+
+    @property
+    def n_channels(self) -> int:
+        """Channels of a crop."""
+        return self._shape[3]
+
+    @cached_property
+    def images(self) -> np.memmap | ChunkedImages:
+        """(N, S, S, C), read-only: a memory map, or a reader of blocks for chunked stores."""
+        if self.layout.offset is None:
+            per_chunk = self.layout.chunks[0] if self.layout.chunks else 1
+            return ChunkedImages(self.path, self._shape, self._dtype, per_chunk)
+        return np.memmap(
+            self.path, dtype=self._dtype, mode="r", offset=self.layout.offset, shape=self._shape
+        )
+
+    @cached_property
+    def _pixels(self) -> np.ndarray | ChunkedImages:
+        images = self.images
+        return images.view(np.ndarray) if isinstance(images, np.memmap) else images
+
+    def read(self, rows: Any) -> np.ndarray:
+        """Copy crops into memory.
+
+        Args:
+            rows: Row numbers in any order, repeats allowed, or a slice or mask.
+        Returns: (n, S, S, C) in the store's dtype.
+        """
+        if isinstance(rows, slice):
+            return np.array(self._pixels[rows])
+        rows = np.asarray(rows)
+        if rows.dtype != bool:
+            rows = rows.astype(np.int64, copy=False)
+        return self._pixels[rows]

@@ -1,0 +1,83 @@
+"""Describe a crop store and measure how fast random crops are read from it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stemcls.store.cropstore import CropStore
+
+_BATCH = 64
+_SECONDS = 0.5
+_BATCHES = 200
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """Return what `stemcls info --json` prints.
+
+    Raises:
+        InputError: `path` is not a readable crop store.
+    """
+    store = CropStore.open(path)
+    layout = store.layout
+    counts = np.bincount(store.labels[store.labels >= 0], minlength=len(store.classes))
+    per_second = measure_reads(store)
+    n_groups = len(np.unique(store.group_index))
+    named: dict[str, int] = {}
+    if store.group_what != "field":
+        crops = np.bincount(store.group_index, minlength=len(store.group_names))
+        named = dict(zip(store.group_names, crops.tolist(), strict=True))
+    return {
+        "store": str(path),
+        "crops": len(store),
+        "crop_px": store.crop_px,
+        "channels": store.channels,
+        "dtype": store.dtype.name,
+        "pixel_size_um": store.pixel_size_um,
+        "classes": dict(zip(store.classes, counts.tolist(), strict=True)),
+        "unlabelled": int((store.labels < 0).sum()),
+        "fields": len(store.fields),
+        "groups": {"what": store.group_what, "count": n_groups, "crops": named},
+        "layout": {
+            "kind": layout.kind, "chunks": layout.chunks, "compression": layout.compression,
+        },
+        "bytes": path.stat().st_size,
+        "version": store.version,
+        "created": store.created,
+        "content_hash": store.content_hash,
+        "config": store.config,
+        "read_crops_per_second": per_second,
+        "read_cost": read_cost(store, per_second),
+    }
+
+
+def measure_reads(store: CropStore) -> float:
+    """Return crops read per second in random batches of 64, over at most about half a second."""
+    generator = np.random.default_rng(0)
+    if not len(store):
+        return 0.0
+    read, start = 0, time.perf_counter()
+    for _ in range(_BATCHES):
+        rows = generator.integers(len(store), size=_BATCH)
+        read += len(store.read(rows))
+        if time.perf_counter() - start > _SECONDS:
+            break
+    return read / (time.perf_counter() - start)
+
+
+def read_cost(store: CropStore, crops_per_second: float) -> str | None:
+    """Say what a chunked layout costs; None for contiguous stores."""
+    chunks = store.layout.chunks
+    if store.layout.kind == "contiguous":
+        return None
+    per_chunk = chunks[0] if chunks else 1
+    squeezed = f", compressed with {store.layout.compression}" if store.layout.compression else ""
+    epoch = len(store) / max(crops_per_second, 1e-9)
+    return (
+        f"images are in chunks of {per_chunk} crops{squeezed}: a random crop reads its whole "
+        f"chunk, so one pass in random order takes about {epoch:.1f} s; stores made by "
+        "`stemcls build` are contiguous and mapped into memory instead"
+    )

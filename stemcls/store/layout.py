@@ -1,0 +1,46 @@
+"""Names and version of the crop store's HDF5 layout, and the table of its fields."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+FORMAT = "stemcls-crops"
+VERSION = 1
+UNLABELLED = -1
+
+# What every store must hold, whoever wrote it.
+DATASETS = (
+    "images", "label", "field", "group", "center_px", "radius_px", "intensity",
+    "fields/path", "fields/sha256", "fields/shape", "fields/pixel_size_um", "fields/brightness",
+    "fields/n_cells",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class FieldTable:
+    """The F fields that crops were cut from, one array per column.
+
+    Attributes:
+        path: F names, below the source folder where they were found there.
+        sha256: F hexadecimal digests of the files.
+        shape: (F, 3) int32: channels, height and width in pixels.
+        pixel_size_um: (F,) float64, NaN where unknown.
+        brightness: (F,) float32, mean over pixels of the brightest channel (V of HSV), in the
+            units of the file.
+        n_cells: (F,) int32 cells found or known in the field, kept or not; -1: not counted.
+    """
+
+    path: tuple[str, ...]
+    sha256: tuple[str, ...]
+    shape: np.ndarray
+    pixel_size_um: np.ndarray
+    brightness: np.ndarray
+    n_cells: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.path)
+
+
+FIELD_COLUMNS = tuple(column.name for column in fields(FieldTable))

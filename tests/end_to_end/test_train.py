@@ -1,0 +1,221 @@
+"""Training by the command line, in real processes that are stopped and killed for real."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from stemcls.config.options import read_toml
+from stemcls.models.backend import installed_backends
+from stemcls.runs import Run
+
+LONG = ("--scratch-epochs", "60", "--scratch-patience", "60", "--scratch-batch-size", "4")
+
+
+def start(*arguments, workspace):
+    command = [sys.executable, "-m", "stemcls", "train", *map(str, arguments)]
+    return subprocess.Popen(
+        [*command, "--workspace", str(workspace)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True, start_new_session=True, env={**os.environ, "KERAS_BACKEND": "tensorflow"},
+    )
+
+
+def wait_for_epoch(workspace: Path, epoch: int, process) -> Run:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        for path in (workspace / "saved_models").glob("*/events.jsonl"):
+            run = Run(path.parent)
+            checkpoint = run.read_json("checkpoint/state.json")
+            if checkpoint and checkpoint["epoch"] >= epoch:
+                return run
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.1)
+    raise AssertionError("no epoch in two minutes")
+
+
+def test_a_run_holds_what_the_design_names(trained_run):
+    for name in (
+        "config.toml", "environment.json", "split.json", "events.jsonl", "history.csv", "log.txt",
+        "model.keras", "labels.json", "model.json", "evaluation/metrics.json",
+        "evaluation/confusion.csv", "evaluation/predictions.csv", "evaluation/confusion.png",
+        "evaluation/roc.svg",
+    ):
+        assert (trained_run / name).stat().st_size > 0, name
+    assert not (trained_run / "checkpoint").exists()
+    assert not list(trained_run.rglob("*.part*"))
+    assert json.loads((trained_run / "labels.json").read_text()) == ["along x", "quer/süß"]
+    assert Run(trained_run).summary()["state"] == "finished"
+    assert read_toml(trained_run / "config.toml")["seed"] == 3
+
+
+def test_no_donor_is_on_two_sides(trained_run):
+    units = json.loads((trained_run / "split.json").read_text())["units"]
+    sides = [set(units[side]) for side in ("train", "validation", "test")]
+    assert all(sides)
+    assert sum(map(len, sides)) == len(set.union(*sides)) == 10
+
+
+def test_the_kept_config_repeats_the_run(trained_run, trained_workspace, invoke):
+    result = invoke(
+        "train", "--config", trained_run / "config.toml", "--workspace", trained_workspace,
+        "--name", "again", "--json",
+    )
+    assert result.returncode == 0, result.stderr
+    document = json.loads(result.stdout)
+    first = json.loads((trained_run / "evaluation" / "metrics.json").read_text())["metrics"]
+    assert document["metrics"]["mean_recall"] == pytest.approx(first["mean_recall"], abs=0.07)
+    assert Path(document["run"]) != trained_run
+    again = json.loads((Path(document["run"]) / "split.json").read_text())
+    assert again == json.loads((trained_run / "split.json").read_text())
+
+
+def test_kill_minus_9_loses_no_finished_epoch(striped_store, tiny_config, tmp_path, stemcls):
+    process = start(striped_store, "--config", tiny_config, *LONG, workspace=tmp_path)
+    run = wait_for_epoch(tmp_path, 2, process)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert run.summary()["state"] == "crashed"
+    assert not run.model_path.exists()
+    done = run.read_json("checkpoint/state.json")["epoch"]
+
+    # The run's own config decides; make it shorter so that the test ends soon.
+    config = run.path / "config.toml"
+    config.write_text(config.read_text().replace("epochs = 60\nlearning_rate = 0.003",
+                                                 f"epochs = {done + 2}\nlearning_rate = 0.003"))
+    result = stemcls("train", "--resume", run.path, "--json")
+    assert result.returncode == 0, result.stderr
+    epochs = [line.split(",")[1] for line in (run.path / "history.csv").read_text().split()[1:]]
+    assert epochs == [str(number + 1) for number in range(done + 2)]
+    assert run.model_path.exists()
+    assert run.summary()["state"] == "finished"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_asked_to_stop_it_stops_cleanly_and_says_how_to_go_on(
+    number, striped_store, tiny_config, tmp_path
+):
+    process = start(striped_store, "--config", tiny_config, *LONG, workspace=tmp_path)
+    run = wait_for_epoch(tmp_path, 1, process)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert run.summary()["state"] == "cancelled"
+    assert f"stemcls train --resume {run.path}" in err
+    assert "Traceback" not in err
+
+
+def test_a_full_disk_keeps_the_last_checkpoint(striped_store, tiny_config, tmp_path):
+    """A file-size limit makes writes fail the way a full disk does."""
+    import resource
+
+    command = [
+        sys.executable, "-m", "stemcls", "train", str(striped_store), "--config", str(tiny_config),
+        "--workspace", str(tmp_path),
+    ]
+    result = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=120,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000)),
+    )
+    assert result.returncode == 1, result.stderr
+    assert "no space left while writing" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_folds_report_mean_and_spread(striped_store, tiny_config, tmp_path, invoke):
+    result = invoke(
+        "train", striped_store, "--config", tiny_config, "--folds", "2", "--workspace", tmp_path,
+        "--scratch-epochs", "2", "--json",
+    )
+    assert result.returncode == 0, result.stderr
+    document = json.loads(result.stdout)
+    assert len(document["folds"]) == 2
+    assert document["metrics"]["n"] == 160
+    recalls = [fold["mean_recall"] for fold in document["folds"]]
+    assert document["mean_sd"]["mean_recall"] == pytest.approx(sum(recalls) / 2)
+    run = Path(document["run"])
+    tested = [
+        set(json.loads((run / "folds" / f"fold-{k}" / "split.json").read_text())["units"]["test"])
+        for k in (1, 2)
+    ]
+    assert not tested[0] & tested[1]
+    result = invoke("predict", run, striped_store, "--out", tmp_path / "x.csv")
+    assert result.returncode == 2
+    assert "is a cross-validation and holds one model per fold" in result.stderr
+
+
+# One process for all commands: importing a backend takes longer than they do.
+ROUTE = """
+import sys, json
+from stemcls.cli import app
+store, config, workspace = sys.argv[1:]
+app(["train", store, "--config", config, "--workspace", workspace], standalone_mode=False)
+from stemcls.runs import list_runs
+from pathlib import Path
+run = str(list_runs(Path(workspace))[0].path)
+for command in (["evaluate", run], ["explain", run, "--per-class", "1"],
+                ["predict", run, store, "--out", workspace + "/cells.csv"]):
+    app(command, standalone_mode=False)
+print(run)
+"""
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_the_route_runs_on_every_backend(
+    backend, striped_store, tiny_config, tmp_path, trained_run
+):
+    if backend not in installed_backends():
+        pytest.skip(f"{backend} is not installed")
+    result = subprocess.run(
+        [sys.executable, "-c", ROUTE, str(striped_store), str(tiny_config), str(tmp_path)],
+        capture_output=True, text=True, check=False,
+        env={**os.environ, "KERAS_BACKEND": backend},
+    )
+    assert result.returncode == 0, result.stderr
+    run = Path(result.stdout.splitlines()[-1])
+    assert json.loads((run / "environment.json").read_text())["backend"] == backend
+    theirs = (trained_run / "history.csv").read_text().splitlines()
+    ours = (run / "history.csv").read_text().splitlines()
+    assert theirs[0] == ours[0]
+    assert len(theirs) == len(ours)
+    assert (tmp_path / "cells.csv").read_text().count("\n") == 161
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (("--backbone", "DenseNet"), "no backbone 'DenseNet'; did you mean"),
+        (("--weights", "nowhere.h5", "--backbone", "MobileNet", "--input-px", "32"),
+         "nowhere.h5 does not exist"),
+        (("--folds", "11"), "10"),
+        (("--folds", "1"), "--folds needs 2 or more"),
+        (("--classes", "along y", "--classes", "along x"), "did you mean 'along x'"),
+        (("--backend", "tensorflo"), "did you mean 'tensorflow'"),
+        (("--split-by", "donor"), "'donor' is not a choice"),
+        (("--finetune-epochs", "-3"), "below the least allowed"),
+    ],
+)
+def test_bad_input_ends_with_2_and_one_clear_message(
+    arguments, text, striped_store, tiny_config, tmp_path, invoke
+):
+    result = invoke(
+        "train", striped_store, "--config", tiny_config, *arguments, "--workspace", tmp_path
+    )
+    assert result.returncode == 2, result.stderr
+    assert text in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_store_that_is_missing_or_not_ours_is_named(tmp_path, invoke):
+    result = invoke("train", "nothing", "--workspace", tmp_path)
+    assert result.returncode == 2
+    assert "there is no store nothing" in result.stderr
+    (tmp_path / "x.h5").write_bytes(b"no HDF5 at all")
+    result = invoke("train", tmp_path / "x.h5", "--workspace", tmp_path)
+    assert result.returncode == 2
+    assert "x.h5" in result.stderr
+    assert not list(tmp_path.glob("saved_models/*"))

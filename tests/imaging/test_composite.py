@@ -1,0 +1,81 @@
+"""Slices become channels by rule."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stemcls.errors import InputError
+from stemcls.imaging.composite import check_content, compose
+from stemcls.imaging.field import Field
+
+
+def field_of(slices: int, dtype: type = np.uint8) -> Field:
+    pixels = np.arange(slices * 64).reshape(slices, 8, 8).astype(dtype)
+    return Field(pixels, Path("f.tif"), tuple(f"s{n}" for n in range(slices)))
+
+
+def test_one_slice_stays_grey_or_is_repeated_as_rgb():
+    field = field_of(1)
+    assert np.array_equal(compose(field)[..., 0], field.pixels[0])
+    assert np.array_equal(compose(field, "rgb"), np.repeat(field.pixels[0][..., None], 3, axis=2))
+
+
+def test_two_slices_are_red_and_green_with_an_empty_blue():
+    field = field_of(2)
+    image = compose(field)
+    assert np.array_equal(image[..., :2], np.moveaxis(field.pixels, 0, 2))
+    assert not image[..., 2].any()
+
+
+@pytest.mark.parametrize("slices", [3, 4])
+def test_three_slices_are_rgb_and_a_fourth_is_dropped(slices):
+    field = field_of(slices)
+    assert np.array_equal(compose(field), np.moveaxis(field.pixels[:3], 0, 2))
+
+
+def test_more_than_four_slices_need_a_choice():
+    with pytest.raises(InputError, match=r"has 5 slices .* at most 4"):
+        compose(field_of(5))
+    assert compose(field_of(5, np.uint16), "grey").shape == (8, 8, 1)
+
+
+def test_grey_is_the_mean_of_the_slices():
+    field = field_of(3)
+    assert np.array_equal(compose(field, "grey")[..., 0], field.pixels.mean(axis=0))
+
+
+def test_deep_pixels_are_scaled_by_channel_between_percentiles():
+    image = compose(field_of(3, np.uint16))
+    assert image.dtype == np.uint8
+    assert image.min(axis=(0, 1)).tolist() == [0, 0, 0]
+    assert image.max(axis=(0, 1)).tolist() == [255, 255, 255]
+
+
+def test_a_constant_deep_slice_becomes_black():
+    pixels = np.full((1, 8, 8), 900, np.uint16)
+    assert not compose(Field(pixels, Path("f.tif"), ("a",))).any()
+
+
+def test_scale_none_keeps_16_bit_and_refuses_floats():
+    field = field_of(3, np.uint16)
+    assert np.array_equal(compose(field, scale="none"), np.moveaxis(field.pixels, 0, 2))
+    with pytest.raises(InputError, match="float32 pixels, which scale=none cannot keep"):
+        compose(field_of(1, np.float32), scale="none")
+
+
+def test_unknown_words_name_the_nearest():
+    with pytest.raises(InputError, match="did you mean 'grey'"):
+        compose(field_of(1), "gray")
+    with pytest.raises(InputError, match="'x' is not a choice"):
+        compose(field_of(1), scale="x")
+
+
+def test_blank_and_non_finite_fields_are_refused():
+    check_content(field_of(1))
+    with pytest.raises(InputError, match="is blank: every pixel is 7"):
+        check_content(Field(np.full((2, 8, 8), 7, np.uint8), Path("f.tif"), ("a", "b")))
+    with pytest.raises(InputError, match="NaN or infinite"):
+        check_content(Field(np.full((1, 8, 8), np.nan), Path("f.tif"), ("a",)))

@@ -1,0 +1,167 @@
+"""Every format is read to (C, Y, X), and every damaged file is refused with a reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import tifffile
+
+from stemcls.errors import InputError
+from stemcls.imaging.readers import READERS, list_images, read_field
+
+RNG = np.random.default_rng(0)
+RGB = cv2.GaussianBlur(RNG.integers(0, 255, (40, 50, 3), dtype=np.uint8), (0, 0), 3)
+FORMATS = Path(__file__).parents[2].parent / "shared/data/formats"
+
+
+def write(path: Path, image: np.ndarray) -> None:
+    if "tif" in path.suffix:
+        tifffile.imwrite(path, image, photometric="rgb" if image.ndim == 3 else "minisblack")
+    else:
+        bgr = image[..., ::-1] if image.ndim == 3 else image
+        suffix = path.suffix.lower()
+        path.write_bytes(cv2.imencode(suffix, np.ascontiguousarray(bgr))[1].tobytes())
+
+
+@pytest.mark.parametrize("suffix", sorted(READERS))
+def test_every_format_gives_red_green_blue(suffix, tmp_path):
+    path = tmp_path / f"zelle ü{suffix.upper()}"
+    write(path, RGB)
+    field = read_field(path)
+    assert field.channels == ("red", "green", "blue")
+    expected = np.moveaxis(RGB, 2, 0).astype(int)
+    close = 12 if suffix in (".jpg", ".jpeg") else 0
+    assert np.abs(field.pixels.astype(int) - expected).max() <= close
+
+
+@pytest.mark.parametrize("suffix", sorted(READERS))
+def test_every_format_refuses_a_truncated_file(suffix, tmp_path):
+    path = tmp_path / f"cut{suffix}"
+    write(path, RGB)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * 0.7)])
+    with pytest.raises(InputError, match=r"cut\..*(truncated|damaged).*again"):
+        read_field(path)
+
+
+@pytest.mark.parametrize("suffix", sorted(READERS))
+def test_every_format_refuses_an_empty_file_and_a_foreign_one(suffix, tmp_path):
+    path = tmp_path / f"field{suffix}"
+    path.write_bytes(b"")
+    with pytest.raises(InputError, match="empty"):
+        read_field(path)
+    path.write_bytes(b"hello world, this is text")
+    with pytest.raises(InputError, match="content is no"):
+        read_field(path)
+
+
+def test_a_lying_suffix_is_named(tmp_path):
+    write(tmp_path / "field.jpg", RGB)
+    (tmp_path / "field.jpg").rename(tmp_path / "field.png")
+    with pytest.raises(InputError, match=r"named \.png but holds JPEG"):
+        read_field(tmp_path / "field.png")
+
+
+def test_missing_and_unknown_files_are_refused(tmp_path):
+    with pytest.raises(InputError, match="does not exist"):
+        read_field(tmp_path / "none.png")
+    with pytest.raises(InputError, match="no image suffix that is read"):
+        read_field(tmp_path / "field.xyz")
+
+
+def test_alpha_is_dropped_and_16_bit_grey_stays(tmp_path):
+    bgra = np.dstack([RGB[..., ::-1], np.full(RGB.shape[:2], 7, np.uint8)])
+    (tmp_path / "a.png").write_bytes(cv2.imencode(".png", bgra)[1].tobytes())
+    assert np.array_equal(read_field(tmp_path / "a.png").pixels, np.moveaxis(RGB, 2, 0))
+    deep = RNG.integers(0, 65535, (30, 20), dtype=np.uint16)
+    write(tmp_path / "b.png", deep)
+    field = read_field(tmp_path / "b.png")
+    assert field.channels == ("grey",)
+    assert np.array_equal(field.pixels[0], deep)
+
+
+def test_ome_tiff_gives_channel_names_and_pixel_size_in_micrometres(tmp_path):
+    pixels = RNG.integers(0, 4000, (2, 30, 20), dtype=np.uint16)
+    metadata = {
+        "axes": "CYX", "Channel": {"Name": ["DIC", "GFP"]},
+        "PhysicalSizeX": 325.0, "PhysicalSizeXUnit": "nm",
+        "PhysicalSizeY": 325.0, "PhysicalSizeYUnit": "nm",
+    }  # fmt: skip
+    tifffile.imwrite(tmp_path / "a.ome.tif", pixels, ome=True, compression="lzw", metadata=metadata)
+    field = read_field(tmp_path / "a.ome.tif")
+    assert np.array_equal(field.pixels, pixels)
+    assert field.channels == ("DIC", "GFP")
+    assert field.pixel_size_um == pytest.approx(0.325)
+
+
+def test_imagej_hyperstack_gives_slices_and_pixel_size(tmp_path):
+    pixels = RNG.integers(0, 4000, (3, 30, 20), dtype=np.uint16)
+    tifffile.imwrite(
+        tmp_path / "a.tif", pixels, imagej=True, resolution=(4, 4),
+        metadata={"axes": "CYX", "unit": "micron"},
+    )  # fmt: skip
+    field = read_field(tmp_path / "a.tif")
+    assert np.array_equal(field.pixels, pixels)
+    assert field.pixel_size_um == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize(
+    ("unit", "per_unit", "expected"),
+    [
+        ("CENTIMETER", 20000, 0.5),
+        ("CENTIMETER", 28.3, None),
+        ("INCH", 300, None),
+        ("NONE", 2, None),
+    ],
+)
+def test_tiff_resolution_is_believed_only_where_it_is_a_microscope_s(
+    unit, per_unit, expected, tmp_path
+):
+    tifffile.imwrite(
+        tmp_path / "a.tif", RGB[..., 0], resolution=(per_unit, per_unit), resolutionunit=unit
+    )
+    assert read_field(tmp_path / "a.tif").pixel_size_um == (expected and pytest.approx(expected))
+
+
+def test_pages_without_axes_are_slices(tmp_path):
+    pixels = RNG.integers(0, 255, (5, 30, 20), dtype=np.uint8)
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        for page in pixels:
+            file.write(page, contiguous=False, photometric="minisblack")
+    assert np.array_equal(read_field(tmp_path / "a.tif").pixels, pixels)
+
+
+def test_two_long_axes_are_refused_and_listed(tmp_path):
+    pixels = np.zeros((4, 3, 16, 16), np.uint8)
+    tifffile.imwrite(tmp_path / "a.ome.tif", pixels, ome=True, metadata={"axes": "TZYX"})
+    with pytest.raises(InputError, match=r"more than one axis beside Y and X \(T=4, Z=3\)"):
+        read_field(tmp_path / "a.ome.tif")
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_nan_and_infinite_pixels_are_counted(bad, tmp_path):
+    pixels = np.ones((16, 16), np.float32)
+    pixels[3, 4] = bad
+    tifffile.imwrite(tmp_path / "a.tif", pixels)
+    with pytest.raises(InputError, match="holds 1 NaN or infinite pixels"):
+        read_field(tmp_path / "a.tif")
+
+
+def test_images_are_listed_in_order_without_hidden_ones(tmp_path):
+    for name in ("b/2.PNG", "a.tif", "b/1.jpg", "b/notes.txt", ".hidden/x.png", ".y.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    names = [path.relative_to(tmp_path).as_posix() for path in list_images(tmp_path)]
+    assert names == ["a.tif", "b/1.jpg", "b/2.PNG"]
+    with pytest.raises(InputError, match="is not a folder"):
+        list_images(tmp_path / "none")
+
+
+@pytest.mark.skipif(not FORMATS.is_dir(), reason="the format samples (shared/data) are absent")
+def test_real_files_are_read_or_refused_for_the_right_reason():
+    assert read_field(FORMATS / "CH1_16bit.tif").pixels.shape == (1, 408, 406)
+    with pytest.raises(InputError, match="T=7, Z=5"):
+        read_field(FORMATS / "4D-series.ome.tiff")

@@ -1,0 +1,174 @@
+"""Jobs are started with the right command, stopped only when they are ours, and told once."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from stemcls import atomic
+from stemcls.config.experiment import Experiment
+from stemcls.errors import InputError
+from stemcls.runs import Run
+from tui import jobs
+from tui.app import StemclsApp
+from tui.drawing import bar, curve, duration, interval_bar, number
+from tui.tail import last_lines
+from tui.widgets.confusion import meaning
+
+from .conftest import NO_SUCH_PID, finish, make_run
+from .driving import until
+
+
+def test_the_command_line_is_that_of_stemcls_train() -> None:
+    argv = jobs.train_argv(Path("/w/a.h5"), Path("/w/c.toml"), Path("/w"), folds=5, backend="jax")
+    assert argv == [
+        sys.executable, "-m", "stemcls", "train", "/w/a.h5", "--config", "/w/c.toml",
+        "--workspace", "/w", "--folds", "5", "--backend", "jax",
+    ]
+    assert "--folds" not in jobs.train_argv(Path("a.h5"), Path("c.toml"), Path("w"))
+
+
+def test_the_real_command_understands_that_command_line() -> None:
+    from typer.main import get_command
+
+    from stemcls.cli import app
+
+    command = get_command(app).commands["train"]  # type: ignore[attr-defined]
+    known = {flag for parameter in command.params for flag in parameter.opts}
+    run = Run(Path("r"))
+    argv = [
+        *jobs.train_argv(Path("a"), Path("c"), Path("w"), 5, "jax"),
+        *jobs.resume_argv(run, Path("w")),
+    ]
+    assert {word for word in argv if word.startswith("--")} <= known
+
+
+def test_a_run_is_resumed_on_the_backend_it_began_with(tmp_path) -> None:
+    run = make_run(tmp_path, "one", NO_SUCH_PID)
+    atomic.write_json(run.path / "environment.json", {"backend": "torch"})
+    argv = jobs.resume_argv(run, tmp_path)
+    assert argv[3:] == [
+        "train", "--resume", str(run.path), "--workspace", str(tmp_path), "--backend", "torch",
+    ]
+
+
+def test_stop_sends_sigterm_to_the_process_of_the_run(tmp_path, sleeper) -> None:
+    jobs.stop(make_run(tmp_path, "one", sleeper.pid))
+    assert sleeper.wait(10) == -signal.SIGTERM
+
+
+def test_stop_leaves_other_hosts_and_reused_pids_alone(tmp_path, sleeper) -> None:
+    elsewhere = make_run(tmp_path, "elsewhere", sleeper.pid, host="another-host")
+    with pytest.raises(InputError, match="runs on another-host, this is"):
+        jobs.stop(elsewhere)
+    reused = Run(tmp_path / "saved_models" / "reused")
+    reused.path.mkdir()
+    line = {"time": time.time() - 86_400, "event": "started", "pid": sleeper.pid,
+            "host": socket.gethostname()}
+    (reused.path / "events.jsonl").write_text(atomic.dump_json(line) + "\n")
+    with pytest.raises(InputError, match="the process of reused is gone"):
+        jobs.stop(reused)
+    assert sleeper.poll() is None
+
+
+def test_a_finished_run_is_neither_stopped_nor_resumed(tmp_path) -> None:
+    run = make_run(tmp_path, "one", NO_SUCH_PID)
+    finish(run)
+    with pytest.raises(InputError, match="one is finished: there is nothing to stop"):
+        jobs.stop(run)
+    with pytest.raises(InputError, match="one is finished: only a run that is cancelled"):
+        jobs.resume(tmp_path, run)
+
+
+def test_a_crashed_run_is_resumed_once(tmp_path, launched, monkeypatch) -> None:
+    monkeypatch.setattr(
+        jobs, "resume_argv", lambda *_: [sys.executable, "-c", "import time; time.sleep(30)"]
+    )
+    run = make_run(tmp_path, "one", NO_SUCH_PID)
+    job = jobs.resume(tmp_path, run)
+    with pytest.raises(InputError, match="being resumed already"):
+        jobs.resume(tmp_path, run)
+    assert jobs.settle(tmp_path) == ([job], [])
+    run.append("started", pid=job.pid, host=job.host)
+    assert jobs.settle(tmp_path) == ([], [])
+    assert jobs.open_jobs(tmp_path) == []
+    assert run.summary()["state"] == "running"
+
+
+def test_a_killed_job_of_ours_is_seen_as_crashed(tmp_path, launched, monkeypatch) -> None:
+    monkeypatch.setattr(jobs, "train_argv", lambda *_: [sys.executable, "-c", "pass"])
+    job = jobs.launch_training(tmp_path, Path("a.h5"), Experiment())
+    run = make_run(tmp_path, "one", job.pid)
+    end = time.monotonic() + 10
+    while run.summary()["state"] != "crashed" and time.monotonic() < end:
+        jobs.settle(tmp_path)
+        time.sleep(0.05)
+    assert run.summary()["state"] == "crashed"
+
+
+def test_a_dead_job_is_told_once(tmp_path, launched, monkeypatch) -> None:
+    monkeypatch.setattr(jobs, "train_argv", lambda *_: [sys.executable, "-c", "print('bye')"])
+    job = jobs.launch_training(tmp_path, Path("a.h5"), Experiment(name="a / b"))
+    dead = []
+    end = time.monotonic() + 10
+    while not dead and time.monotonic() < end:
+        dead = jobs.settle(tmp_path)[1]
+    assert dead == [job]
+    assert job.last_words() == "bye"
+    assert jobs.settle(tmp_path) == ([], [])
+
+
+def test_the_tail_of_a_long_log_is_read_without_control_characters(tmp_path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(b"x" * 100_000 + b"\nfirst\n\n\x1b[31mred\x07 end\n")
+    assert last_lines(path, 2) == ["first", "[31mred end"]
+    assert last_lines(tmp_path / "none", 2) == []
+
+
+def test_drawings_have_known_shapes() -> None:
+    assert bar(0.5, 4) == "██"
+    assert bar(2.0, 2) == "██"
+    assert interval_bar(0.5, 0.25, 0.75, 5) == "·─●─·"
+    assert curve([3.0, None, 1.0, 2.0], 10) == "█▁▅" or curve([3.0, None, 1.0], 10) == "█▁"
+    assert [duration(s) for s in (5, 185, 7620)] == ["5s", "3m05s", "2h07m"]
+    assert [number(v) for v in (None, float("nan"), 3, 0.5)] == ["-", "-", "3", "0.500"]
+
+
+def test_a_cell_of_the_matrix_is_spelled_out() -> None:
+    said = meaning([[8, 2], [0, 0]], ["a", "b"], 0, 1)
+    assert said == (
+        "Of 10 crops that are a, 2 (20.0%) were wrongly called b. "
+        "That is 100.0% of all so called."
+    )
+    assert meaning([[8, 2], [0, 0]], ["a", "b"], 1, 0).startswith("Of 0 crops that are b, 0 were")
+
+
+async def test_s_and_r_stop_and_resume_from_the_keyboard(
+    tmp_path, sleeper, launched, monkeypatch
+) -> None:
+    started = []
+
+    def fake_argv(run, workspace):
+        started.append((run.name, workspace))
+        return [sys.executable, "-c", "import time; time.sleep(30)"]
+
+    monkeypatch.setattr(jobs, "resume_argv", fake_argv)
+    run = make_run(tmp_path, "one", sleeper.pid)
+    async with StemclsApp(tmp_path).run_test(size=(80, 24), notifications=True) as pilot:
+        await pilot.press("2")
+        await until(pilot, "▶ running")
+        await pilot.press("r")
+        await until(pilot, "one is running: only")
+        await pilot.press("s")
+        await until(pilot, "one stops at its")
+        assert sleeper.wait(10) == -signal.SIGTERM
+        run.append("cancelled", message="stopped")
+        await until(pilot, "■ cancelled")
+        await pilot.press("r")
+        await until(pilot, "… starting  one")
+    assert started == [("one", tmp_path)]

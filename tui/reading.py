@@ -1,0 +1,184 @@
+"""Read the workspace for the screens; blocking, so the UI calls it in a thread."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stemcls.errors import StemclsError
+from stemcls.runs import Run, list_runs
+from stemcls.store.cropstore import CropStore
+from tui import jobs
+from tui.tail import last_lines
+
+LOG_LINES = 300
+_SETTLED = ("finished", "failed", "cancelled", "crashed")
+
+
+@dataclass(frozen=True, eq=False)
+class StoreEntry:
+    """One file of datasets/: an open store, or why it cannot be opened."""
+
+    path: Path
+    store: CropStore | None
+    error: str = ""
+
+    @property
+    def class_counts(self) -> list[tuple[str, int]]:
+        """Crops of each class, and of none where some are unlabelled."""
+        if self.store is None:
+            return []
+        labels = self.store.labels
+        counts = np.bincount(labels[labels >= 0], minlength=len(self.store.classes))
+        rows = list(zip(self.store.classes, counts.tolist(), strict=True))
+        unlabelled = int(np.count_nonzero(labels < 0))
+        return [*rows, ("(unlabelled)", unlabelled)] if unlabelled else rows
+
+    @property
+    def group_counts(self) -> list[tuple[str, int, list[str]]]:
+        """Name, crops and classes of each group."""
+        if self.store is None:
+            return []
+        rows = []
+        for index, name in enumerate(self.store.group_names):
+            labels = self.store.labels[self.store.group_index == index]
+            classes = [self.store.classes[label] for label in np.unique(labels) if label >= 0]
+            rows.append((name, len(labels), classes))
+        return rows
+
+
+class StoreShelf:
+    """The stores of a workspace; a file is opened again only when it has changed."""
+
+    def __init__(self, workspace: Path) -> None:
+        self.folder = workspace / "datasets"
+        self._known: dict[Path, tuple[tuple[int, int], StoreEntry]] = {}
+
+    def read(self) -> list[StoreEntry]:
+        """Return every store, by name."""
+        entries = []
+        found = [*self.folder.glob("*.h5"), *self.folder.glob("*.hdf5")]
+        for path in sorted(path for path in found if not path.name.startswith(".")):
+            try:
+                status = path.stat()
+                version = (status.st_mtime_ns, status.st_size)
+            except OSError:
+                version = (0, 0)  # removed just now, or a link to nowhere: open() says which
+            known = self._known.get(path)
+            if known is None or known[0] != version:
+                known = (version, _open_store(path))
+                self._known[path] = known
+            entries.append(known[1])
+        return entries
+
+
+@dataclass(frozen=True)
+class RunsView:
+    """What the list of runs shows at one moment."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    dead: list[jobs.Job] = field(default_factory=list)
+
+
+class RunBoard:
+    """The runs of a workspace; settled runs whose events did not change are not read again."""
+
+    def __init__(self, workspace: Path) -> None:
+        self.workspace = workspace
+        self._known: dict[str, tuple[tuple[int, int], dict[str, Any]]] = {}
+
+    def read(self) -> RunsView:
+        """Return jobs that are starting, then all runs, newest first, and jobs that just died."""
+        starting, dead = jobs.settle(self.workspace)
+        resumed = {job.run for job in starting}
+        rows = [
+            {"run": job.name, "path": "", "state": "starting", "stage": None, "epoch": None,
+             "epochs": None, "metrics": None, "seconds": 0.0, "key": job.record,
+             "message": f"process {job.pid} is loading; its output: {job.log}"}
+            for job in starting if not job.run
+        ]
+        try:
+            runs = list_runs(self.workspace)
+        except OSError:  # a run was deleted while we looked; the next second sees it right
+            return RunsView([*rows, *(known[1] for known in self._known.values())], dead)
+        for run in runs:
+            row = self._row(run)
+            rows.append({**row, "state": "starting"} if str(run.path) in resumed else row)
+        return RunsView(rows, dead)
+
+    def _row(self, run: Run) -> dict[str, Any]:
+        try:
+            status = (run.path / "events.jsonl").stat()
+            version = (status.st_mtime_ns, status.st_size)
+        except OSError:
+            version = (0, 0)
+        known = self._known.get(str(run.path))
+        if known is None or known[0] != version or known[1]["state"] not in _SETTLED:
+            known = (version, {**run.summary(), "key": str(run.path)})
+            self._known[str(run.path)] = known
+        return known[1]
+
+
+@dataclass(frozen=True)
+class RunView:
+    """What the screen of one run shows at one moment.
+
+    Attributes:
+        summary: `Run.summary`.
+        evaluation: evaluation/metrics.json, or None.
+        problem: Why the evaluation cannot be read, "" where it can.
+        folds: Headline metrics of each finished fold.
+        epochs: Epoch events in order, each with `fold` ("" in a single run).
+        log: The last lines of log.txt, of the current fold too.
+    """
+
+    summary: dict[str, Any]
+    evaluation: dict[str, Any] | None
+    problem: str
+    folds: list[dict[str, Any]]
+    epochs: list[dict[str, Any]]
+    log: list[str]
+
+
+def read_run(run: Run) -> RunView:
+    """Read everything that the screen of one run shows."""
+    evaluation, problem = None, ""
+    try:
+        evaluation = run.read_json("evaluation/metrics.json")
+        if evaluation is not None and not {"metrics", "confusion", "labels"} <= set(evaluation):
+            evaluation, problem = None, f"{run.path}/evaluation/metrics.json has an unknown form"
+    except (StemclsError, OSError) as error:
+        problem = str(error)
+    epochs: dict[tuple[Any, ...], dict[str, Any]] = {}
+    log = last_lines(run.path / "log.txt", LOG_LINES)
+    for fold in [Run(path) for path in sorted(run.path.glob("folds/fold-*"), key=_fold)] or [run]:
+        label = "" if fold is run else fold.name.removeprefix("fold-")
+        for event in fold.events():
+            if event.get("event") == "epoch":  # an epoch repeated after a resume replaces the first
+                key = (label, event.get("stage"), event.get("epoch"))
+                epochs.pop(key, None)
+                epochs[key] = {**event, "fold": label}
+        if label:
+            log += [f"[{label}] {line}" for line in last_lines(fold.path / "log.txt", 40)]
+    folds = {event.get("fold"): event for event in run.events()
+             if event.get("event") == "metric" and "fold" in event}
+    return RunView(
+        summary=run.summary(), evaluation=evaluation, problem=problem,
+        folds=[{"fold": number, **(event.get("metrics") or {})} for number, event in folds.items()],
+        epochs=list(epochs.values()), log=log[-LOG_LINES:],
+    )
+
+
+def _open_store(path: Path) -> StoreEntry:
+    try:
+        return StoreEntry(path, CropStore.open(path))
+    except (StemclsError, OSError, RuntimeError, ValueError) as error:
+        return StoreEntry(path, None, "\n".join([str(error), *getattr(error, "__notes__", [])]))
+
+
+def _fold(path: Path) -> int:
+    digits = path.name.removeprefix("fold-")
+    return int(digits) if digits.isdigit() else 0

@@ -1,0 +1,1 @@
+"""Screens: the start screen with its tabs, one run, the training form, and help."""

@@ -1,0 +1,197 @@
+"""One run: its scores, confusion matrix, epochs and log, read again every second."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any, ClassVar
+
+from rich.text import Text
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import VerticalScroll
+from textual.css.query import NoMatches
+from textual.screen import Screen
+from textual.widgets import DataTable, Footer, Log, Static, TabbedContent, TabPane
+
+from stemcls.runs import Run
+from tui import keymap
+from tui.drawing import curve, duration, interval_bar, number, state_text
+from tui.reading import RunView, read_run
+from tui.widgets.confusion import ConfusionPane
+from tui.widgets.runs import place, resume_run, stop_run
+
+REFRESH_SECONDS = 1.0
+SHOWN_EPOCHS = 500
+METRICS = (
+    "mean_recall", "balanced_accuracy", "auroc", "accuracy", "f1_macro", "f1_weighted",
+    "precision_macro",
+)
+PER_CLASS = ("n", "sensitivity", "specificity", "ppv", "npv", "f1", "auroc")
+EPOCH_KEYS = {
+    "loss": "loss", "val_loss": "val_loss", "accuracy": "acc", "val_accuracy": "val_acc",
+    "learning_rate": "rate", "seconds": "seconds",
+}
+
+
+class RunScreen(Screen[None]):
+    """Everything that a run's folder says about it.
+
+    Args:
+        workspace: Where it was found; a resumed job is started there.
+        run: The run.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = keymap.DETAIL
+    CSS = """
+    #scores-table, #classes-table, #folds-table { height: auto; margin-bottom: 1; }
+    #run-state { padding: 0 1; height: auto; max-height: 9; overflow-y: auto; }
+    """
+
+    def __init__(self, workspace: Path, run: Run) -> None:
+        super().__init__()
+        self._workspace = workspace
+        self._shown_run = run
+        self._view: RunView | None = None
+
+    def compose(self) -> ComposeResult:
+        """Title and state, tabs, footer."""
+        yield Static(f"run   {self._shown_run.name}", classes="title", markup=False)
+        yield Static("Reading ...", id="run-state", markup=False)
+        with TabbedContent():
+            with TabPane("1 Scores", id="scores"), VerticalScroll(id="scores-scroll"):
+                yield Static("", id="scores-note", markup=False)
+                yield DataTable(cursor_type="none", id="scores-table")
+                yield DataTable(cursor_type="none", id="classes-table")
+                yield DataTable(cursor_type="none", id="folds-table")
+            with TabPane("2 Confusion", id="confusion"):
+                yield ConfusionPane()
+            with TabPane("3 History", id="history"):
+                yield Static("", id="history-note", markup=False)
+                yield DataTable(cursor_type="row", id="history-table")
+            with TabPane("4 Log", id="log"):
+                yield Log(id="log-lines", auto_scroll=True)
+        yield Footer()
+
+    def on_mount(self) -> None:
+        """Start reading."""
+        for name in ("scores-table", "classes-table", "folds-table"):
+            self.query_one(f"#{name}").can_focus = False
+        self.query_one("#scores-scroll").focus()
+        self._watch()
+
+    @work
+    async def _watch(self) -> None:
+        while True:
+            view = await asyncio.to_thread(read_run, self._shown_run)
+            try:
+                if view != self._view:
+                    self._show(view)
+            except NoMatches:  # the screen was left while the disk was read
+                return
+            await asyncio.sleep(REFRESH_SECONDS)
+
+    def _show(self, view: RunView) -> None:
+        before, self._view = self._view, view
+        state = state_text(view.summary["state"])
+        state.append(f"  {place(view.summary)}  {duration(view.summary['seconds'])}", style="none")
+        if view.summary["message"]:
+            state.append(f"\n{view.summary['message']}", style="none")
+        self.query_one("#run-state", Static).update(state)
+        if before is None or (before.evaluation, before.folds, before.problem) != (
+            view.evaluation, view.folds, view.problem
+        ):
+            self._show_scores(view)
+            self.query_one(ConfusionPane).show(view.evaluation)
+        if before is None or before.epochs != view.epochs:
+            self._show_history(view.epochs)
+        if before is None or before.log != view.log:
+            log = self.query_one(Log)
+            log.clear()
+            log.write_lines(view.log or ["The log is empty."])
+
+    def _show_scores(self, view: RunView) -> None:
+        metrics = view.evaluation["metrics"] if view.evaluation else {}
+        note = view.problem
+        if not note and not metrics:
+            note = "No evaluation yet: scores appear here when the run has finished."
+        if metrics:
+            groups = metrics.get("n_groups")
+            note = f"{metrics.get('n', '?')} crops" + (f" of {groups} groups" if groups else "")
+            note += f"; intervals resample groups. {metrics.get('ci_note') or ''}"
+        self.query_one("#scores-note", Static).update(Text(note + "\n"))
+        scores = []
+        for key in METRICS if metrics else ():
+            low, high = metrics.get(f"{key}_ci") or (None, None)
+            interval = f"[{number(low)} {number(high)}]" if low is not None else "-"
+            drawn = interval_bar(metrics.get(key), low, high, 24)
+            scores.append([key, number(metrics.get(key)), interval, drawn])
+        _fill(self, "scores-table", ("metric", "value", "95 % interval", "0 to 1"), scores)
+        classes = [
+            [name, *(number(row.get(key)) for key in PER_CLASS)]
+            for name, row in (metrics.get("per_class") or {}).items()
+        ]
+        short = ("class", "n", "sens", "spec", "ppv", "npv", "f1", "auroc")
+        _fill(self, "classes-table", short, classes)
+        folds = [
+            [str(fold["fold"]), *(number(fold.get(key)) for key in METRICS[:5])]
+            for fold in view.folds
+        ]
+        _fill(self, "folds-table", ("fold", *METRICS[:5]), folds)
+
+    def _show_history(self, epochs: list[dict[str, Any]]) -> None:
+        losses = [epoch.get("val_loss") for epoch in epochs]
+        note = "No epoch has ended yet."
+        if epochs:
+            note = f"{len(epochs)} epochs, the latest first. val_loss, oldest to latest:"
+        self.query_one("#history-note", Static).update(Text(f"{note}\n{curve(losses, 76)}"))
+        folds = any(epoch["fold"] for epoch in epochs)
+        columns = (*(("fold",) if folds else ()), "stage", "epoch", *EPOCH_KEYS.values())
+        rows = []
+        for epoch in reversed(epochs[-SHOWN_EPOCHS:]):
+            row = [epoch["fold"]] if folds else []
+            row += [str(epoch.get("stage", "")), f"{epoch.get('epoch')}/{epoch.get('epochs')}"]
+            rows.append(row + [_short(key, epoch.get(key)) for key in EPOCH_KEYS])
+        _fill(self, "history-table", columns, rows)
+
+    def action_back(self) -> None:
+        """Go back to the list."""
+        self.dismiss(None)
+
+    def action_show_tab(self, tab: str) -> None:
+        """Go to a tab and into what can be moved there."""
+        self.query_one(TabbedContent).active = tab
+        inside = {
+            "scores": "#scores-scroll", "confusion": "#confusion-table",
+            "history": "#history-table", "log": "#log-lines",
+        }
+        self.query_one(inside[tab]).focus()
+
+    def action_stop(self) -> None:
+        """Ask the run to stop."""
+        if self._view:
+            stop_run(self, self._view.summary)
+
+    def action_resume(self) -> None:
+        """Go on with the run."""
+        if self._view:
+            resume_run(self, self._workspace, self._view.summary)
+
+
+def _fill(screen: Screen[None], name: str, columns: tuple[str, ...], rows: list[list[str]]) -> None:
+    table = screen.query_one(f"#{name}", DataTable)
+    at = table.cursor_row
+    table.clear(columns=True)
+    table.display = bool(rows)
+    for position, column in enumerate(columns):
+        table.add_column(Text(column, justify="right" if position else "left"), key=column)
+    for row in rows:
+        table.add_row(*(Text(cell, justify="right" if i else "left") for i, cell in enumerate(row)))
+    table.move_cursor(row=min(at, max(len(rows) - 1, 0)))
+
+
+def _short(key: str, value: Any) -> str:
+    if value is None:
+        return "-"
+    return {"learning_rate": f"{value:.1e}", "seconds": f"{value:.1f}"}.get(key, number(value))
