@@ -17,6 +17,7 @@ from stemcls import atomic
 from stemcls.errors import InputError, nearest
 
 STALLED_AFTER_SECONDS = 180.0
+CLOCK_SLACK_SECONDS = 5.0
 _ENDINGS = ("finished", "failed", "cancelled")
 
 
@@ -126,7 +127,7 @@ class Run:
                 state = str(kind)
             latest.update(event)
         if state == "running":
-            state = self._liveness(latest, last, time.time() if now is None else now)
+            state = self._liveness(latest, started, last, time.time() if now is None else now)
         return {
             "run": self.name,
             "path": str(self.path),
@@ -140,8 +141,11 @@ class Run:
             "message": latest.get("message"),
         }
 
-    def _liveness(self, latest: dict[str, Any], last: float | None, now: float) -> str:
-        if latest.get("host") == socket.gethostname() and not _alive(latest.get("pid")):
+    def _liveness(
+        self, latest: dict[str, Any], started: float | None, last: float | None, now: float
+    ) -> str:
+        here = latest.get("host") == socket.gethostname()
+        if here and not is_alive(latest.get("pid"), started or 0.0):
             return "crashed"
         return "stalled" if now - (last or 0.0) > STALLED_AFTER_SECONDS else "running"
 
@@ -162,11 +166,29 @@ def _span(start: float | None, end: float | None) -> float:
     return max(0.0, end - start) if start is not None and end is not None else 0.0
 
 
-def _alive(pid: Any) -> bool:
+def is_alive(pid: Any, since: float) -> bool:
+    """Tell whether the process that had `pid` at time `since` still runs on this host.
+
+    Args:
+        pid: Its number; what is no number is not alive.
+        since: Seconds since the epoch. A process born later got a number that was used again.
+    """
     try:
         os.kill(int(pid), 0)
     except (ProcessLookupError, TypeError, ValueError):
         return False
     except PermissionError:
         return True
-    return True
+    state, born = _state_and_birth(int(pid))
+    return state != "Z" and (born is None or born <= since + CLOCK_SLACK_SECONDS)
+
+
+def _state_and_birth(pid: int) -> tuple[str, float | None]:
+    """Return a process' state letter and birth; ("", None) where the system has no /proc."""
+    try:
+        after_name = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
+        lines = Path("/proc/stat").read_text("utf-8").splitlines()
+        boot = next(float(line.split()[1]) for line in lines if line.startswith("btime"))
+    except (OSError, StopIteration, ValueError):
+        return "", None
+    return after_name[0], boot + float(after_name[19]) / os.sysconf("SC_CLK_TCK")

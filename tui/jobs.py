@@ -18,12 +18,11 @@ from stemcls import atomic
 from stemcls.config.experiment import Experiment
 from stemcls.config.options import to_toml
 from stemcls.errors import InputError, StemclsError
-from stemcls.runs import Run, list_runs
+from stemcls.runs import CLOCK_SLACK_SECONDS, Run, is_alive, list_runs
 from tui.tail import last_lines
 
 BACKENDS = ("tensorflow", "jax", "torch")
 RESUMABLE = ("cancelled", "failed", "crashed", "waiting")
-CLOCK_SLACK_SECONDS = 5.0
 
 # Processes that this UI started; they must be polled, or a dead one stays a zombie that looks
 # alive to everybody who asks for its pid.
@@ -212,25 +211,6 @@ def _launch(argv: list[str], stem: Path, name: str, run: str = "") -> Job:
 
 
 def _alive(pid: int, since: float) -> bool:
-    """Tell whether process `pid` lives and is no younger than `since` (pids are used again)."""
     if pid in _children:
         return _children[pid].poll() is None
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    born = _born(pid)
-    return born is None or born <= since + CLOCK_SLACK_SECONDS
-
-
-def _born(pid: int) -> float | None:
-    """Return when a process began, seconds since the epoch; None where the system has no /proc."""
-    try:
-        after_name = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
-        lines = Path("/proc/stat").read_text("utf-8").splitlines()
-        boot = next(float(line.split()[1]) for line in lines if line.startswith("btime"))
-    except (OSError, StopIteration, ValueError):
-        return None
-    return boot + float(after_name[19]) / os.sysconf("SC_CLK_TCK")
+    return is_alive(pid, since)

@@ -25,13 +25,13 @@ def chula_detect(data: Path, every: int = 1) -> dict[str, Any]:
     """Score the default detector and the baseline on the fields of `data`.
 
     Args:
-        data: Folder with `fields/` and `cells.csv` (field, x_px, y_px).
+        data: Folder of real images; its chula/ holds `fields/` and `cells.csv` (field, x_px, y_px).
         every: Only each so-many-th field, for a quick look.
     Returns: `ours` and `baseline` (F1 within 20 pixels), their `ratio`, the least ratio wanted
         as `target`, our `precision`, `recall` and `seconds_per_field` (finding, without reading).
     """
-    truth = _read_truth(data / "cells.csv")
-    fields = {name: read_field(data / "fields" / name) for name in list(truth)[::every]}
+    truth = _read_truth(data / "chula" / "cells.csv")
+    fields = {name: read_field(data / "chula" / "fields" / name) for name in list(truth)[::every]}
     config = DetectConfig()
     ours = _measure(fields, truth, lambda field: detect(field, config).centers_px)
     baseline = _measure(fields, truth, find_by_threshold)

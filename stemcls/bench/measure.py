@@ -67,5 +67,7 @@ def result(
 
 
 def passed(row: dict[str, Any]) -> bool:
-    """Say whether a row reached its target with equal outputs."""
-    return bool(row["equal_outputs"] and row["ratio"] is not None and row["ratio"] >= row["target"])
+    """Say whether a row reached its target, and with equal outputs where these are compared."""
+    if row["equal_outputs"] is False or row["ratio"] is None:
+        return False
+    return bool(row["ratio"] >= row["target"])

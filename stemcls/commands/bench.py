@@ -10,11 +10,13 @@ import typer
 from stemcls.commands.terminal import Json, print_json, print_table, say
 from stemcls.errors import InputError, StemclsError, nearest
 
-# Name -> module and function; a function takes the data folder and returns one row.
+# Name -> module and function; a function takes the data folder and returns a row, or several.
 BENCHMARKS: dict[str, tuple[str, str]] = {
     "startup": ("stemcls.bench.startup", "startup"),
     "store": ("stemcls.bench.store", "store"),
     "chula-detect": ("stemcls.bench.chula_detect", "chula_detect"),
+    "ht1080": ("stemcls.bench.real", "ht1080"),
+    "chula": ("stemcls.bench.real", "chula"),
 }
 
 
@@ -41,7 +43,8 @@ def bench(
     for name in wanted:
         say(f"bench {name} ...")
         module, function = BENCHMARKS[name]
-        rows.append(getattr(import_module(module), function)(data))
+        found = getattr(import_module(module), function)(data)
+        rows += found if isinstance(found, list) else [found]
     if json:
         print_json(rows)
     else:

@@ -19,7 +19,7 @@ NEW_FIELDS_SEED = 1000
 
 
 def demo(
-    workspace: Workspace = Path("stemcls-demo"),
+    workspace: Workspace = Path(),
     fields: Annotated[int, typer.Option(min=3, help="Fields per class.")] = 10,
     epochs: Annotated[int, typer.Option(min=1, help="Most epochs of training.")] = 40,
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
@@ -28,7 +28,8 @@ def demo(
 ) -> None:
     """Simulate three classes, build, train, evaluate, explain and predict: a tour in minutes.
 
-    Everything is written below the workspace, in folders of their own; nothing is overwritten.
+    Fields and store go to the workspace's datasets/, the run to its saved_models/; nothing is
+    overwritten.
     """
     import time
 
@@ -38,7 +39,7 @@ def demo(
     name = choose_backend(backend)
     load_keras()
     stamp = time.strftime("%Y%m%d-%H%M%S")
-    fields_dir = workspace / f"fields-{stamp}"
+    fields_dir = workspace / "datasets" / f"demo-{stamp}-fields"
     store = workspace / "datasets" / f"demo-{stamp}.h5"
 
     simulated = _simulate(fields_dir, fields, seed, "1/6 simulate")
@@ -47,7 +48,7 @@ def demo(
     run, metrics = _train(store, workspace, epochs, seed, name)
     explained = _explain(run)
     say(f"5/6 explain: {len(explained['files'])} pictures")
-    table = _predict(run, workspace / f"new-fields-{stamp}", workspace / f"cells-{stamp}.csv", seed)
+    table = _predict(run, workspace / "datasets" / f"demo-{stamp}-new-fields", seed)
     seconds = time.monotonic() - begun
     document = {
         "seconds": round(seconds, 1),
@@ -62,7 +63,7 @@ def demo(
     if json:
         print_json(document)
         return
-    print_metrics("test split: a donor that training never saw", metrics)
+    print_metrics("test split: donors that training never saw", metrics)
     say(f"done in {seconds:.0f} s on {name}. To look at:")
     for what, where in (
         ("model (plain Keras)", run.model_path),
@@ -75,7 +76,7 @@ def demo(
         say(f"  {what:22} {where}")
     say("next, with your own images, one folder per class:")
     say("  stemcls build IMAGES --out datasets/mine.h5 && stemcls train datasets/mine.h5")
-    say(f"or browse this demo:  stemcls tui --workspace {workspace}")
+    say("or browse this demo:  stemcls tui")
 
 
 def _simulate(out: Path, fields: int, seed: int, title: str) -> dict[str, Any]:
@@ -123,15 +124,16 @@ def _explain(run: Any) -> dict[str, Any]:
     return explain_run(run, per_class=2)
 
 
-def _predict(run: Any, fields: Path, out: Path, seed: int) -> Any:
+def _predict(run: Any, fields: Path, seed: int) -> Any:
     from stemcls.models.saved import load_model
     from stemcls.prediction.inputs import expand
     from stemcls.prediction.predict import predict_table
 
     _simulate(fields, 1, seed + NEW_FIELDS_SEED, "6/6 simulate new fields")
     model, card = load_model(run.model_path)
+    out = run.path / "predictions"
     with progress("6/6 predict") as update:
         return predict_table(
-            model, card, expand([fields]), out,
-            overlays=out.with_name(f"{out.stem}-overlays"), update=update,
+            model, card, expand([fields]), out / "cells.csv", overlays=out / "overlays",
+            update=update,
         )

@@ -71,9 +71,8 @@ def test_predict_takes_crops_skips_what_is_broken_and_never_overwrites(
     (folder / "grey.png").write_bytes(
         cv2.imencode(".png", store.read([0])[0][:, :, 0])[1].tobytes()
     )
-    (folder / "large.png").write_bytes(
-        cv2.imencode(".png", np.arange(40 * 40 * 3).reshape(40, 40, 3).astype(np.uint8))[1].tobytes()
-    )
+    large = np.arange(40 * 40 * 3).reshape(40, 40, 3).astype(np.uint8)
+    (folder / "large.png").write_bytes(cv2.imencode(".png", large)[1].tobytes())
     out = tmp_path / "cells.csv"
     result = invoke("predict", trained_run, folder, "--out", out, "--strict", "--json")
     assert result.returncode == 3, result.stderr

@@ -71,7 +71,7 @@ def test_stop_leaves_other_hosts_and_reused_pids_alone(tmp_path, sleeper) -> Non
     line = {"time": time.time() - 86_400, "event": "started", "pid": sleeper.pid,
             "host": socket.gethostname()}
     (reused.path / "events.jsonl").write_text(atomic.dump_json(line) + "\n")
-    with pytest.raises(InputError, match="the process of reused is gone"):
+    with pytest.raises(InputError, match="reused is crashed: there is nothing to stop"):
         jobs.stop(reused)
     assert sleeper.poll() is None
 
