@@ -56,15 +56,21 @@ def test_a_pretrained_backbone_agrees_across_backends(backend, shared_data, tmp_
     if backend not in installed_backends():
         pytest.skip(f"{backend} is not installed")
     from stemcls.config.experiment import ModelConfig
-    from stemcls.models.build import add_head, build_extractor
+    from stemcls.imaging.readers import read_field
+    from stemcls.models.build import add_head, build_extractor, head_of
     from stemcls.models.saved import ModelCard, save_model
 
     weights = shared_data / "weights" / "mobilenet_2_5_224_tf_no_top.h5"
     config = ModelConfig(backbone="MobileNet", alpha=0.25, weights=str(weights), input_px=96)
-    crops = np.random.default_rng(0).integers(0, 256, (64, 64, 64, 1)).astype(np.uint8)
-    extractor = build_extractor(config, 64, 1, 255.0)
-    model = add_head(extractor, config, 3, extractor.predict(crops, verbose=0), seed=0)
-    card = ModelCard(("a", "b", "c"), 64, ("grey",), "uint8")
+    files = sorted((shared_data / "ht1080").glob("*/*.jpg"))[::4]
+    crops = np.stack([read_field(path).pixels.transpose(1, 2, 0) for path in files])
+    extractor = build_extractor(config, 224, 1, 255.0)
+    features = extractor.predict(crops, verbose=0)
+    model = add_head(extractor, config, 2, features, seed=0)
+    head = head_of(model)
+    head.compile("adam", "sparse_categorical_crossentropy")
+    head.fit(features, np.arange(len(files)) * 2 // len(files), epochs=30, verbose=0)
+    card = ModelCard(("293A", "HT1080"), 224, ("grey",), "uint8")
     save_model(model, tmp_path / "model.keras", card)
     np.save(tmp_path / "crops.npy", crops)
     _, theirs = predict_elsewhere(
