@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -155,7 +157,8 @@ def _constructed(
         raise InputError(f"{config.backbone} has no pretrained weights; train with --weights none")
     if config.weights == "imagenet":
         try:
-            with warnings.catch_warnings():
+            # Keras tells of a download on stdout, which is for data alone.
+            with warnings.catch_warnings(), contextlib.redirect_stdout(sys.stderr):
                 # Fully convolutional weights fit any size; Keras warns that it takes 224's.
                 warnings.filterwarnings("ignore", message="`input_shape` is undefined")
                 return backbone.construct(input_tensor=x, weights="imagenet", **arguments)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stemcls.errors import InputError, nearest
+from stemcls.imaging.readers import READERS
 
 # Microscope and picture formats that may have no reader: listed as skipped, not passed over.
 _IMAGE_SUFFIXES = {
@@ -74,7 +75,8 @@ def list_sources(
         sources = list(_from_folder(folder))
     if not sources:
         where = manifest if manifest is not None else folder
-        raise InputError(f"{where} names no images; `stemcls doctor` lists the formats it reads")
+        formats = ", ".join(sorted(READERS))
+        raise InputError(f"{where} names no images; formats that can be read: {formats}")
     if group is not None:
         sources = list(_grouped(sources, group))
     if cells is not None:
