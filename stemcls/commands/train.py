@@ -125,4 +125,7 @@ def _resumed(
 
     if store is not None or given or config is not None:
         raise InputError("--resume repeats the run's own config; give no store or other settings")
-    return Run.open(resume, workspace)
+    run = Run.open(resume, workspace)
+    if run.summary()["state"] == "running":
+        raise InputError(f"{run.path} is still running; two processes cannot train one run")
+    return run

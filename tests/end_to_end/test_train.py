@@ -12,7 +12,7 @@ import pytest
 
 from stemcls.config.options import read_toml
 from stemcls.models.backend import installed_backends
-from stemcls.runs import Run
+from stemcls.runs import Run, process_identity
 
 LONG = ("--scratch-epochs", "60", "--scratch-patience", "60", "--scratch-batch-size", "4")
 
@@ -93,6 +93,14 @@ def test_kill_minus_9_loses_no_finished_epoch(striped_store, tiny_config, tmp_pa
     assert epochs == [str(number + 1) for number in range(done + 2)]
     assert run.model_path.exists()
     assert run.summary()["state"] == "finished"
+
+
+def test_a_run_that_is_under_way_is_not_resumed_twice(tmp_path, invoke):
+    run = Run.create(tmp_path, "busy")
+    run.append("started", **process_identity())
+    result = invoke("train", "--resume", run.path)
+    assert result.returncode == 2
+    assert "is still running" in result.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
