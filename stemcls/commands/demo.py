@@ -20,7 +20,7 @@ NEW_FIELDS_SEED = 1000
 
 def demo(
     workspace: Workspace = Path(),
-    fields: Annotated[int, typer.Option(min=3, help="Fields per class.")] = 10,
+    fields: Annotated[int, typer.Option(min=4, help="Fields per class.")] = 12,
     epochs: Annotated[int, typer.Option(min=1, help="Most epochs of training.")] = 40,
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
     backend: Annotated[str | None, typer.Option(help="tensorflow, jax or torch.")] = None,
@@ -107,7 +107,7 @@ def _train(store: Path, workspace: Path, epochs: int, seed: int, backend: str) -
         store=str(store),
         name="demo",
         seed=seed,
-        split=SplitConfig(validation=0.2, test=0.2),
+        split=SplitConfig(validation=0.17, test=0.25),
         model=ModelConfig(backbone="TinyCNN", weights="none", dropout=0.2, l2=1e-4),
         scratch=ScratchConfig(epochs=epochs, patience=10),
     )

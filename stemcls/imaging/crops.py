@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
 from stemcls.errors import InputError, nearest
@@ -80,3 +81,19 @@ def mean_intensity(field: Field, centers_px: np.ndarray, radius_px: np.ndarray) 
             patch = field.pixels[:, top:bottom, left:right]
             means[row] = patch[:, inside].mean(axis=1, dtype=np.float64)
     return means
+
+
+def resize_whole(image: np.ndarray, crop_px: int) -> np.ndarray:
+    """Make one crop of a whole image; other proportions are squeezed.
+
+    Args:
+        image: (Y, X, C) uint8 or uint16.
+        crop_px: Edge S.
+    Returns: (S, S, C); the image itself where it has that size already.
+    """
+    height, width, channels = image.shape
+    if (height, width) == (crop_px, crop_px):
+        return image
+    way = cv2.INTER_AREA if crop_px < min(height, width) else cv2.INTER_CUBIC
+    resized = cv2.resize(image, (crop_px, crop_px), interpolation=way)
+    return resized.reshape(crop_px, crop_px, channels)

@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from stemcls.config.imaging import BuildConfig, DetectConfig
 from stemcls.config.options import from_mapping
 from stemcls.errors import InputError
 from stemcls.imaging.composite import check_content, compose
-from stemcls.imaging.crops import cut_crops
+from stemcls.imaging.crops import cut_crops, resize_whole
 from stemcls.imaging.detect import detect
 from stemcls.imaging.readers import list_images, read_field
 from stemcls.models.saved import ModelCard
@@ -116,10 +115,7 @@ def _whole(path: Path, image: np.ndarray, card: ModelCard, resize: bool) -> Samp
                 f"{path} is {height}x{width} px, the model takes crops of {card.crop_px} px; "
                 "for a field with cells to find say --kind cells"
             )
-        shrinks = height * width > card.crop_px**2
-        how = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-        size = (card.crop_px, card.crop_px)
-        image = cv2.resize(image, size, interpolation=how).reshape(card.shape)
+        image = resize_whole(image, card.crop_px)
     center = np.array([[(height - 1) / 2, (width - 1) / 2]], dtype=np.float32)
     radius = np.array([min(height, width) / 2], dtype=np.float32)
     return Sample(path, 1, image[None].__getitem__, center, radius, [str(path)])

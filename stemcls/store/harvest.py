@@ -8,13 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from stemcls.config.imaging import BuildConfig
 from stemcls.errors import InputError
 from stemcls.imaging.composite import check_content, compose
-from stemcls.imaging.crops import cut_crops, mean_intensity
+from stemcls.imaging.crops import cut_crops, mean_intensity, resize_whole
 from stemcls.imaging.detect import detect
 from stemcls.imaging.field import Field
 from stemcls.imaging.matching import match_centers
@@ -182,11 +181,7 @@ def _whole(pixels: np.ndarray, crop_px: int) -> tuple[np.ndarray, float | None]:
             )
         return pixels[None], 1.0
     scale = crop_px / height if abs(height - width) <= 0.01 * height else None
-    if (height, width) == (crop_px, crop_px):
-        return pixels[None], 1.0
-    way = cv2.INTER_AREA if crop_px < min(height, width) else cv2.INTER_CUBIC
-    resized = cv2.resize(pixels, (crop_px, crop_px), interpolation=way)
-    return resized.reshape(1, crop_px, crop_px, pixels.shape[2]), scale
+    return resize_whole(pixels, crop_px)[None], scale
 
 
 def _sha256(path: Path) -> str:
