@@ -69,3 +69,9 @@ def main() -> None:
         # Whoever read our output has gone; point stdout away so that closing it cannot fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        if debug:
+            raise
+        print(f"stemcls: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
+        by_user = (PermissionError, IsADirectoryError, NotADirectoryError, FileExistsError)
+        sys.exit(2 if isinstance(error, by_user) else 1)

@@ -123,6 +123,9 @@ class Run:
                 seconds += _span(started, latest.get("time"))
                 started, state = event.get("time"), "running"
                 latest.pop("message", None)
+            elif kind == "stage":
+                latest.pop("epoch", None)
+                latest.pop("epochs", None)
             elif kind in _ENDINGS:
                 state = str(kind)
             latest.update(event)

@@ -39,7 +39,7 @@ def ht1080(data: Path) -> list[dict[str, Any]]:
         store = Path(folder) / "datasets" / "ht1080.h5"
         _stemcls(
             "build", crops, "--out", store, "--kind", "crops",
-            "--group", r"[^/]+/([^-]+-[^-]+)-", "--group-what", "field",
+            "--group", r"[^/]+/([^-]+-[^-]+)-", "--group-what", "field of view",
         )
         found = _cross_validate(store, folder, HT1080_SETTINGS, weights / MOBILENET_V2)
         classical = _floor(store, weights / MOBILENET_025)

@@ -112,7 +112,7 @@ def _overlay_paths(overlay: Path | None, paths: list[Path]) -> dict[Path, Path]:
     if overlay is None:
         return {}
     if len(paths) == 1 and overlay.suffix.lower() == ".png":
-        return {paths[0]: overlay}
+        return _unused({paths[0]: overlay})
     if overlay.suffix:
         raise InputError(
             f"--overlay {overlay}: expected a .png file for one field, a folder for several "
@@ -125,6 +125,13 @@ def _overlay_paths(overlay: Path | None, paths: list[Path]) -> dict[Path, Path]:
         count = used[path.name] = used.get(path.name, 0) + 1
         suffix = f"-{count}" if count > 1 else ""
         drawings[path] = overlay / f"{path.name}{suffix}.png"
+    return _unused(drawings)
+
+
+def _unused(drawings: dict[Path, Path]) -> dict[Path, Path]:
+    for drawing in drawings.values():
+        if drawing.exists():
+            raise InputError(f"{drawing} exists and is not overwritten; choose another --overlay")
     return drawings
 
 

@@ -33,7 +33,9 @@ def predict(
     kind: Annotated[
         str, typer.Option(help="What an image is: cells to find, crops, or auto.")
     ] = "auto",
-    views: Annotated[int, typer.Option(min=1, max=8, help="Flips and turns averaged.")] = 1,
+    views: Annotated[
+        int | None, typer.Option(help="Flips and turns averaged (default: as the run was scored).")
+    ] = None,
     strict: Annotated[bool, typer.Option(help="Exit with 3 if a file was skipped.")] = False,
     backend: Annotated[str | None, typer.Option(help="tensorflow, jax or torch.")] = None,
     workspace: Workspace = Path(),
@@ -49,7 +51,7 @@ def predict(
     choose_backend(backend)
     load_keras()
     from stemcls.models.saved import load_model
-    from stemcls.prediction.inputs import KINDS, expand
+    from stemcls.prediction.inputs import KINDS, OVERLAYS, expand
     from stemcls.prediction.predict import predict_table
 
     if kind not in KINDS:
@@ -60,8 +62,9 @@ def predict(
     detection = resolved(DetectConfig, given, built) if given else None
     with progress("predict") as update:
         table = predict_table(
-            network, card, files, out, detection=detection, kind=kind, views=views, update=update,
-            overlays=out.with_name(f"{out.stem}-overlays") if overlay else None,
+            network, card, files, out, detection=detection, kind=kind, update=update,
+            views=card.views if views is None else views,
+            overlays=out.with_name(out.stem + OVERLAYS) if overlay else None,
         )
     document = {
         "rows": table.rows,

@@ -106,13 +106,15 @@ def say(message: str) -> None:
 def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
     """Print a small table on stdout for people; scripts ask for `--json`."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(header_style="bold")
     for column in columns:
         table.add_column(column)
     for row in rows:
-        table.add_row(*(f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in row))
+        cells = (f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in row)
+        table.add_row(*(escape(cell) for cell in cells))
     console = Console()
     console.print(title, style="bold", markup=False, soft_wrap=True)
     console.print(table)
@@ -151,7 +153,7 @@ def progress(title: str) -> Iterator[Callable[[int, int, str], None]]:
         return
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-        TimeRemainingColumn(), TextColumn("{task.fields[note]}"),
+        TimeRemainingColumn(), TextColumn("{task.fields[note]}", markup=False),
     )
     with Progress(*columns, console=console) as bar:
         task = bar.add_task(title, total=None, note="")
@@ -166,6 +168,8 @@ def print_metrics(
     title: str, metrics: dict[str, Any], spread: dict[str, Any] | None = None
 ) -> None:
     """Print the headline metrics with their intervals, and each class, as two tables."""
+    if metrics.get("evaluated_on") == "validation":
+        say("no test split: these are the crops that chose the weights, so it is optimistic")
     keys = ("mean_recall", "balanced_accuracy", "auroc", "accuracy", "f1_macro", "f1_weighted")
     rows = []
     for key in keys:

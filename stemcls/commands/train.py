@@ -46,11 +46,13 @@ def train(
     """
     from stemcls.models.backend import choose_backend, load_keras
 
-    name = choose_backend(backend)
     if resume:
-        run = _resumed(resume, workspace, store, given, config)
+        run = _resumed(resume, workspace, store, given, config, folds)
+        # What was begun on one backend does not change to another unless the user says so.
+        name = choose_backend(backend or _backend_of(run))
         load_keras()
     else:
+        name = choose_backend(backend)
         experiment = _experiment(store, config, given, workspace)
         load_keras()
         run = _prepared(experiment, workspace, folds)
@@ -120,12 +122,24 @@ def _resumed(
     store: Path | None,
     given: dict[str, Any],
     config: Path | None,
+    folds: int,
 ) -> Any:
     from stemcls.runs import Run
 
-    if store is not None or given or config is not None:
+    if store is not None or given or config is not None or folds:
         raise InputError("--resume repeats the run's own config; give no store or other settings")
     run = Run.open(resume, workspace)
-    if run.summary()["state"] == "running":
-        raise InputError(f"{run.path} is still running; two processes cannot train one run")
+    if run.summary()["state"] in ("running", "stalled"):
+        raise InputError(
+            f"{run.path} is still running, or sleeps; two processes cannot train one run: stop "
+            "the other first"
+        )
     return run
+
+
+def _backend_of(run: Any) -> str | None:
+    for place in ("environment.json", "folds/fold-1/environment.json"):
+        environment = run.read_json(place)
+        if environment:
+            return str(environment["backend"])
+    return None

@@ -15,7 +15,7 @@ from stemcls.models.inference import predict
 from stemcls.models.saved import load_model
 from stemcls.runs import Run
 from stemcls.store.cropstore import CropStore
-from stemcls.training.score import finished_model
+from stemcls.training.score import finished_model, folder_of
 from stemcls.training.train import read_experiment, read_split
 
 
@@ -47,10 +47,11 @@ def explain_run(
     model, card = load_model(finished_model(run))
     experiment = read_experiment(run)
     store = CropStore.open(store_path or Path(experiment.store))
+    card.check_crops(store.path, store.shape[1:], store.dtype)
     truth = _true_names(store)
     if rows is None:
         candidates = np.arange(len(store)) if store_path else _test_rows(run, store)
-        probabilities = predict(model, store.read, candidates)
+        probabilities = predict(model, store.read, candidates, views=experiment.test_views)
         chosen = _telling(candidates, probabilities, truth, card.classes, per_class)
     else:
         chosen = np.array(rows, dtype=np.int64)
@@ -59,7 +60,8 @@ def explain_run(
     images = store.read(chosen)
     explanation = explain(model, images, method=method, layer=layer)
     best = explanation.probabilities.argmax(axis=1)
-    out = out or run.path / "explanations" / method
+    if out is None:
+        out = run.path / "explanations" / method / (folder_of(store) if store_path else "")
     files = write_overlays(
         explanation, images, out, chosen.tolist(),
         [truth[row] for row in chosen], [card.classes[index] for index in best],

@@ -49,6 +49,8 @@ def predict(
     Raises:
         InputError: The crops do not have the shape that the model takes.
     """
+    if views not in (1, 2, 4, 8):
+        raise InputError(f"views must be 1, 2, 4 or 8, found {views}")
     outputs = []
     for crops in _chunks(read, rows, batch_size):
         _check_shape(model, crops)

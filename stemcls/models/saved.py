@@ -39,6 +39,24 @@ class ModelCard:
     provenance: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def views(self) -> int:
+        """Dihedral views that its run averaged when it was scored."""
+        return int(self.provenance.get("experiment", {}).get("test_views", 1))
+
+    def check_crops(self, where: object, shape: tuple[int, ...], dtype: object) -> None:
+        """Refuse crops (S, S, C) of another shape or depth than the model takes.
+
+        Raises:
+            InputError: Names both.
+        """
+        if tuple(shape) != self.shape or str(dtype) != self.dtype:
+            raise InputError(
+                f"{where} holds crops {tuple(shape)} of {dtype}, the model takes {self.shape} of "
+                f"{self.dtype}; build it with the --crop-px, --channels and --scale of the "
+                "training store"
+            )
+
+    @property
     def shape(self) -> tuple[int, int, int]:
         """(S, S, C) of one crop."""
         return (self.crop_px, self.crop_px, len(self.channels))
@@ -78,10 +96,13 @@ def read_card(path: Path) -> ModelCard:
             f"{path} says nothing of its classes and crops: it was not saved by stemcls, or was "
             f"saved again elsewhere; put the model.json of its run beside it"
         )
-    document = json.loads(text)
-    document["classes"] = tuple(document["classes"])
-    document["channels"] = tuple(document["channels"])
-    return ModelCard(**document)
+    try:
+        document = json.loads(text)
+        document["classes"] = tuple(document["classes"])
+        document["channels"] = tuple(document["channels"])
+        return ModelCard(**document)
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputError(f"the card of {path} is damaged or of another version: {error}") from error
 
 
 def load_model(path: Path) -> tuple[Any, ModelCard]:

@@ -20,6 +20,8 @@ from stemcls.store.cropstore import CropStore
 
 STORE_SUFFIXES = (".h5", ".hdf5")
 KINDS = ("auto", "cells", "crops")
+SAME_SCALE = 0.05
+OVERLAYS = "-overlays"
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +57,8 @@ def expand(paths: list[Path]) -> list[Path]:
     for path in paths:
         if path.is_dir():
             stores = (p for p in sorted(path.iterdir()) if p.suffix.lower() in STORE_SUFFIXES)
-            inside = [*list_images(path), *stores]
+            images = (p for p in list_images(path) if not p.parent.name.endswith(OVERLAYS))
+            inside = [*images, *stores]
             if not inside:
                 raise InputError(f"folder {path} holds no images and no crop stores")
             found += inside
@@ -63,7 +66,7 @@ def expand(paths: list[Path]) -> list[Path]:
             found.append(path)
         else:
             raise InputError(f"{path} does not exist; expected fields, crops, a folder or a store")
-    return found
+    return list(dict.fromkeys(found))
 
 
 def load_sample(path: Path, card: ModelCard, detection: DetectConfig | None, kind: str) -> Sample:
@@ -93,7 +96,9 @@ def load_sample(path: Path, card: ModelCard, detection: DetectConfig | None, kin
         whole = image.shape[:2] == (card.crop_px, card.crop_px)
         kind = "crops" if whole or card.kind != "cells" else "cells"
     if kind == "crops":
-        return _whole(path, image, card, resize=bool(build.crop_px) or card.kind == "fields")
+        resized = card.kind == "fields" or (card.kind == "crops" and build.crop_px > 0)
+        return _whole(path, image, card, resized)
+    _check_scale(path, field.pixel_size_um, card.pixel_size_um)
     if min(image.shape[:2]) < card.crop_px:
         raise InputError(
             f"{path} is {image.shape[0]}x{image.shape[1]} px, smaller than one crop of the model "
@@ -105,6 +110,14 @@ def load_sample(path: Path, card: ModelCard, detection: DetectConfig | None, kin
         path, len(crops), crops.__getitem__, cells.centers_px[kept], cells.radius_px[kept],
         [str(path)] * len(crops), image,
     )
+
+
+def _check_scale(path: Path, found_um: float | None, wanted_um: float | None) -> None:
+    if found_um and wanted_um and abs(found_um / wanted_um - 1) > SAME_SCALE:
+        raise InputError(
+            f"{path} has {found_um:.4g} um a pixel, the model was trained on {wanted_um:.4g}: its "
+            "cells would have another size in the crop; export at the scale of training"
+        )
 
 
 def _whole(path: Path, image: np.ndarray, card: ModelCard, resize: bool) -> Sample:
@@ -123,12 +136,7 @@ def _whole(path: Path, image: np.ndarray, card: ModelCard, resize: bool) -> Samp
 
 def _from_store(path: Path, card: ModelCard) -> Sample:
     store = CropStore.open(path)
-    shape = (store.crop_px, store.crop_px, store.n_channels)
-    if shape != card.shape or str(store.dtype) != card.dtype:
-        raise InputError(
-            f"{path} holds crops {shape} of {store.dtype}, the model takes {card.shape} of "
-            f"{card.dtype}; build the store with the --crop-px and --channels of the training store"
-        )
+    card.check_crops(path, store.shape[1:], store.dtype)
     names = [str(store.fields.path[index]) for index in store.field_index]
     return Sample(path, len(store), store.read, store.centers_px, store.radius_px, names)
 

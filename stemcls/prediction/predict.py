@@ -70,6 +70,8 @@ def predict_table(
     """
     if out.exists():
         raise InputError(f"{out} exists and is not overwritten; choose another --out")
+    if overlays is not None and overlays.exists():
+        raise InputError(f"{overlays} exists and is not overwritten; choose another --out")
     out.parent.mkdir(parents=True, exist_ok=True)
     counts = np.zeros(len(card.classes), dtype=np.int64)
     skipped: list[dict[str, str]] = []
@@ -117,7 +119,11 @@ def _draw(
     sample: Sample, image: np.ndarray, probabilities: np.ndarray, card: ModelCard, folder: Path
 ) -> str:
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{sample.path.parent.name}-{sample.path.name}.png".lstrip("-")
+    name = f"{sample.path.parent.name}-{sample.path.name}".lstrip("-")
+    path, number = folder / f"{name}.png", 1
+    while path.exists():
+        number += 1
+        path = folder / f"{name}-{number}.png"
     draw_overlay(
         image, sample.centers_px, sample.radius_px, path,
         labels=probabilities.argmax(axis=1), classes=card.classes,

@@ -73,7 +73,7 @@ class CropStore:
         fields: The table of fields.
         group_index: (N,) int32 index into `group_names`.
         group_names: Names of donors, lines, mice or experiments; the fields' where none were named.
-        group_what: What a group is; "field" where none were named.
+        group_what: What a group is, in words.
         centers_px: (N, 2) float32 y and x in pixels of the field.
         radius_px: (N,) float32 in pixels of the field, NaN where unknown.
         intensity: (N, K) float32 raw mean of each source channel inside the cell.
@@ -150,6 +150,11 @@ class CropStore:
     def dtype(self) -> np.dtype:
         """uint8 or uint16."""
         return self._dtype
+
+    @property
+    def has_groups(self) -> bool:
+        """Whether groups were named; otherwise each field is a group of its own."""
+        return self.group_names != self.fields.path
 
     @property
     def crop_px(self) -> int:

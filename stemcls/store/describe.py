@@ -27,7 +27,7 @@ def describe(path: Path) -> dict[str, Any]:
     per_second = measure_reads(store)
     n_groups = len(np.unique(store.group_index))
     named: dict[str, int] = {}
-    if store.group_what != "field":
+    if store.has_groups:
         crops = np.bincount(store.group_index, minlength=len(store.group_names))
         named = dict(zip(store.group_names, crops.tolist(), strict=True))
     return {

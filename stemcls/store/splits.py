@@ -201,8 +201,8 @@ def _pool(store: CropStore, config: SplitConfig, rows: np.ndarray | None) -> _Po
     wanted, target = wanted[target >= 0].astype(np.int64), target[target >= 0]
     by = config.by
     if by == "auto":
-        by = "field" if store.group_what == "field" else "group"
-    if by == "group" and store.group_what == "field":
+        by = "group" if store.has_groups else "field"
+    if by == "group" and not store.has_groups:
         raise InputError(
             f"{store.path} names no groups: build it with --group REGEX or a group column, or "
             "use --split-by field"

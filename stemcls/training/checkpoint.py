@@ -61,7 +61,7 @@ class Checkpoint:
         current, best = f"{label}.weights.npz", f"{progress.stage}-{progress.best_epoch}.best.npz"
         with explained_disk_errors(self.folder, "the last checkpoint before is kept; `--resume`"):
             _write_arrays(self.folder / current, _state_of(network))
-            if not (self.folder / best).exists():
+            if progress.best_epoch == progress.epoch or not (self.folder / best).exists():
                 _write_arrays(self.folder / best, progress.best)
             document = {
                 "stage": progress.stage,

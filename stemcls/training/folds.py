@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from stemcls.runs import Run
 from stemcls.store.cropstore import CropStore
 from stemcls.store.splits import make_folds
 from stemcls.training.journal import Update, reported
-from stemcls.training.train import headline, prepare_run, train
+from stemcls.training.train import headline, prepare_run, train, with_absolute_paths
 
 
 def prepare_folds(experiment: Experiment, workspace: Path, folds: int) -> Run:
@@ -31,7 +30,7 @@ def prepare_folds(experiment: Experiment, workspace: Path, folds: int) -> Run:
     """
     store = CropStore.open(Path(experiment.store))
     splits = make_folds(store, experiment.split, folds, experiment.seed)
-    experiment = dataclasses.replace(experiment, store=str(store.path.resolve()))
+    experiment = with_absolute_paths(experiment)
     parent = Run.create(workspace, experiment.name or store.path.stem)
     atomic.write_text(parent.path / "config.toml", to_toml(experiment))
     for number, split in enumerate(splits, start=1):
@@ -64,11 +63,11 @@ def cross_validate(parent: Run, update: Update | None = None) -> dict[str, Any]:
     ):
         fold_metrics = []
         for number, run in enumerate(runs, start=1):
-            journal.stage(f"fold {number}/{len(runs)}", len(runs))
+            journal.begin_fold(number, len(runs))
             keras.utils.clear_session()
             metrics = train(run, _prefixed(update, f"fold {number}/{len(runs)}"), interruption)
             fold_metrics.append(metrics)
-            parent.append("metric", fold=number, metrics=headline(metrics))
+            parent.append("metric", fold=number, fold_metrics=headline(metrics))
         tables = [read_predictions(run.path / "evaluation" / "predictions.csv") for run in runs]
         evaluation = evaluate_predictions(pool(tables))
         evaluation.write(parent.path / "evaluation")

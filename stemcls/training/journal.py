@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import logging
@@ -38,6 +39,11 @@ class Journal:
         """Note that a stage begins."""
         self.run.append("stage", stage=name, epochs=epochs, **values)
         self.log(f"stage {name}: at most {epochs} epochs")
+
+    def begin_fold(self, number: int, folds: int) -> None:
+        """Note that fold `number` (1-based) of a cross-validation begins."""
+        self.run.append("stage", stage=f"fold {number}/{folds}")
+        self.log(f"fold {number} of {folds}")
 
     def epoch(self, stage: str, epoch: int, epochs: int, values: dict[str, float]) -> None:
         """Note a finished epoch (1-based) with its losses and metrics."""
@@ -96,9 +102,11 @@ def reported(run: Run, update: Update | None, **started: Any) -> Iterator[Journa
         run.append("cancelled", message=str(error) or "interrupted")
         raise
     except BaseException as error:
-        journal.log(traceback.format_exc())
         told = str(error) if isinstance(error, StemclsError) else f"{type(error).__name__}: {error}"
-        run.append("failed", message=told)
+        # On a full disk even these may fail; the first error is the one to show.
+        with contextlib.suppress(OSError):
+            run.append("failed", message=told)
+            journal.log(traceback.format_exc())
         raise
     finally:
         over.set()

@@ -37,6 +37,11 @@ def finished_model(run: Run) -> Path:
     )
 
 
+def folder_of(store: CropStore) -> str:
+    """Return a folder name for results on a store other than the run's own."""
+    return f"{store.path.stem}-{store.content_hash[:8]}"
+
+
 def score_run(
     run: Run,
     store_path: Path | None = None,
@@ -66,12 +71,15 @@ def score_run(
         rows = split.test if len(split.test) else split.validation
         probabilities = predict(model, store.read, rows, views=views, update=update)
         predictions = predictions_of(store, split, rows, probabilities)
-        out = out or run.path / "evaluation" / ("test" if len(split.test) else "validation")
+        part = "test" if len(split.test) else "validation"
+        out = out or run.path / "evaluation" / part
     else:
-        store = CropStore.open(store_path)
+        store, part = CropStore.open(store_path), str(store_path)
+        card.check_crops(store_path, store.shape[1:], store.dtype)
         predictions = _of_another_store(model, card, store, views, update)
-        out = out or run.path / "evaluation" / store.path.stem
+        out = out or run.path / "evaluation" / folder_of(store)
     evaluation = evaluate_predictions(predictions, seed=experiment.seed)
+    evaluation.metrics["evaluated_on"] = part
     evaluation.write(out)
     return evaluation, out
 

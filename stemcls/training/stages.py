@@ -202,7 +202,11 @@ def _fit(
     )
     progress = Progress(stage=stage, best_loss=loss_to_beat, best=network.get_weights())
     if resumable:
-        progress = context.checkpoint.restore(stage, network) or progress
+        restored = context.checkpoint.restore(stage, network)
+        if restored is None:
+            # So that a crash in the first epoch does not cost the stage before.
+            context.checkpoint.save(progress, network, context.journal.history)
+        progress = restored or progress
     context.journal.stage(stage, settings.epochs)
     for epoch in range(progress.epoch, settings.epochs):
         if progress.waited >= settings.patience:

@@ -69,12 +69,22 @@ def prepare_run(
     """
     store = CropStore.open(Path(experiment.store))
     split = split or make_split(store, experiment.split, experiment.seed)
-    experiment = dataclasses.replace(experiment, store=str(store.path.resolve()))
+    experiment = with_absolute_paths(experiment)
     run = run or Run.create(workspace, experiment.name or store.path.stem)
     with explained_disk_errors(run.path, "nothing was trained yet"):
         atomic.write_text(run.path / "config.toml", to_toml(experiment))
         atomic.write_json(run.path / "split.json", split.to_mapping())
     return run
+
+
+def with_absolute_paths(experiment: Experiment) -> Experiment:
+    """Return the experiment as any folder can repeat it: store and weights file made absolute."""
+    model = experiment.model
+    if model.weights not in ("imagenet", "none"):
+        model = dataclasses.replace(model, weights=str(Path(model.weights).resolve()))
+    return dataclasses.replace(
+        experiment, store=str(Path(experiment.store).resolve()), model=model
+    )
 
 
 def read_experiment(run: Run) -> Experiment:
@@ -115,7 +125,11 @@ def train(
         with interruptible() as interruption:
             return train(run, update, interruption)
     experiment = read_experiment(run)
-    with reported(run, update, kind="train", store=experiment.store) as journal:
+    kept = "the last checkpoint is kept; free some space and `--resume` goes on"
+    with (
+        reported(run, update, kind="train", store=experiment.store) as journal,
+        explained_disk_errors(run.path, kept),
+    ):
         return _train(run, experiment, journal, interruption)
 
 
@@ -133,15 +147,15 @@ def _train(
     rows, part = (split.test, "test") if len(split.test) else (split.validation, "validation")
 
     model, stages = _fitted(job, rows)
-    with explained_disk_errors(run.path, "the last checkpoint is kept; `--resume` goes on"):
-        save_model(model, run.model_path, card_of(store, split, experiment, run))
-        probabilities = predict(
-            model, store.read, rows, views=experiment.test_views, update=journal.progress
-        )
-        evaluation = job.evaluate(probabilities, rows)
-        evaluation.write(run.path / "evaluation")
-        stages["final"] = evaluation.metrics
-        atomic.write_json(run.path / "evaluation" / "stages.json", stages)
+    save_model(model, run.model_path, card_of(store, split, experiment, run))
+    probabilities = predict(
+        model, store.read, rows, views=experiment.test_views, update=journal.progress
+    )
+    evaluation = job.evaluate(probabilities, rows)
+    evaluation.metrics["evaluated_on"] = part
+    evaluation.write(run.path / "evaluation")
+    stages["final"] = evaluation.metrics
+    atomic.write_json(run.path / "evaluation" / "stages.json", stages)
     checkpoint.clear()
     run.append("finished", metrics=headline(evaluation.metrics), evaluated_on=part)
     journal.log(f"finished: mean recall {evaluation.metrics['mean_recall']:.3f} on {part}")

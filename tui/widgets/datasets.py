@@ -118,7 +118,7 @@ def _cells(entry: StoreEntry) -> list[Text]:
     store = entry.store
     if store is None:
         return [Text(entry.path.name), Text("✗ unreadable", style="red"), *[Text()] * 4]
-    groups = "-" if store.group_what == "field" else f"{len(store.group_names)} {store.group_what}"
+    groups = f"{len(store.group_names)} {store.group_what}" if store.has_groups else "-"
     size = f"{store.crop_px}x{store.crop_px}x{store.n_channels}"
     shown = (len(store), len(store.classes), groups, len(store.fields), size)
     return [Text(entry.path.name), *(Text(str(cell), justify="right") for cell in shown)]
@@ -146,7 +146,7 @@ def _description(entry: StoreEntry) -> Text:
         + f", created {store.created or 'unknown'}\n"
     )
     groups = entry.group_counts
-    heading = "field" if store.group_what == "field" else store.group_what
+    heading = store.group_what if store.has_groups else "field"
     text.append(f"\n{len(store.fields)} fields, {len(groups)} groups ({heading}), "
                 "kept together in a split\n")
     for name, count, classes in groups[:SHOWN_GROUPS]:
