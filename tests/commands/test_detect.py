@@ -98,3 +98,16 @@ def test_nothing_readable_is_an_error(tmp_path):
         detect(tmp_path)
     with pytest.raises(InputError, match="does not exist"):
         detect(tmp_path / "c.png")
+
+
+def test_a_raw_image_is_never_drawn_over(tmp_path, invoke):
+    import cv2
+    import numpy as np
+
+    path = tmp_path / "field.png"
+    cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 99, (80, 80)).astype(np.uint8))
+    before = path.read_bytes()
+    result = invoke("detect", path, "--overlay", path)
+    assert result.returncode == 2
+    assert "exists and is not overwritten" in result.stderr
+    assert path.read_bytes() == before

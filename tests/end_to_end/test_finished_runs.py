@@ -110,3 +110,41 @@ def test_runs_lists_the_run_with_its_numbers(trained_workspace, trained_run, inv
     found = {run["run"]: run for run in json.loads(result.stdout)["runs"]}
     assert found[trained_run.name]["state"] == "finished"
     assert found[trained_run.name]["metrics"]["mean_recall"] > 0.5
+
+
+def test_a_store_of_another_depth_is_refused(trained_run, tmp_path, invoke):
+    from stemcls.config.imaging import BuildConfig
+    from stemcls.store.build import build_store
+
+    rng = np.random.default_rng(0)
+    (tmp_path / "src" / "along x").mkdir(parents=True)
+    for number in range(3):
+        deep = rng.integers(0, 65536, (24, 24, 3)).astype(np.uint16)
+        cv2.imwrite(str(tmp_path / "src" / "along x" / f"{number}.png"), deep)
+    config = BuildConfig(kind="crops", scale="none")
+    build_store(tmp_path / "src", tmp_path / "deep.h5", config)
+    for command in ("evaluate", "explain"):
+        result = invoke(command, trained_run, tmp_path / "deep.h5")
+        assert result.returncode == 2
+        assert "of uint16, the model takes (24, 24, 3) of uint8" in result.stderr
+
+
+def test_predict_does_not_read_its_own_overlays_and_counts_a_file_once(tmp_path):
+    from stemcls.prediction.inputs import expand
+
+    for name in ("f1.png", "cells-overlays/f1.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    assert expand([tmp_path, tmp_path / "f1.png"]) == [tmp_path / "f1.png"]
+
+
+def test_fields_of_another_magnification_are_refused():
+    from pathlib import Path
+
+    from stemcls.errors import InputError
+    from stemcls.prediction.inputs import _check_scale
+
+    with pytest.raises(InputError, match=r"0\.25 um a pixel, the model was trained on 0\.5"):
+        _check_scale(Path("f.tif"), 0.25, 0.5)
+    _check_scale(Path("f.tif"), 0.51, 0.5)
+    _check_scale(Path("f.tif"), None, 0.5)

@@ -227,3 +227,33 @@ def test_a_store_that_is_missing_or_not_ours_is_named(tmp_path, invoke):
     assert result.returncode == 2
     assert "x.h5" in result.stderr
     assert not list(tmp_path.glob("saved_models/*"))
+
+
+def test_a_resumed_run_keeps_its_backend_and_takes_no_other_settings(trained_run, invoke):
+    from stemcls.commands.train import _backend_of
+
+    assert _backend_of(Run(trained_run)) == "tensorflow"
+    for extra in (("--folds", "3"), ("--seed", "1")):
+        result = invoke("train", "--resume", trained_run, *extra)
+        assert result.returncode == 2
+        assert "--resume repeats the run's own config" in result.stderr
+
+
+def test_without_a_test_split_the_numbers_say_so(striped_store, tiny_config, tmp_path, invoke):
+    result = invoke(
+        "train", striped_store, "--config", tiny_config, "--test", "0", "--scratch-epochs", "1",
+        "--workspace", tmp_path,
+    )
+    assert result.returncode == 0, result.stderr
+    assert "no test split: these are the crops that chose the weights" in result.stderr
+
+
+def test_a_read_only_workspace_is_an_error_without_a_traceback(
+    striped_store, tiny_config, tmp_path, invoke
+):
+    (tmp_path / "file").write_text("")
+    result = invoke(
+        "train", striped_store, "--config", tiny_config, "--workspace", tmp_path / "file"
+    )
+    assert result.returncode == 2
+    assert "Not a directory" in result.stderr

@@ -211,3 +211,23 @@ def test_a_split_refuses_another_store(foreign_store):
     other = foreign_store([0, 1] * 10, name="other.h5")
     with pytest.raises(InputError, match="not the store that this split was made for"):
         split.check(other)
+
+
+@pytest.mark.parametrize("what", ["field", "donor", "group"])
+def test_named_groups_stay_together_whatever_a_group_is_called(foreign_store, what):
+    labels = np.arange(120) % 2
+    groups = np.arange(120) // 6
+    store = foreign_store(labels, groups=groups, what=what)
+    assert store.has_groups
+    for split in make_folds(store, SplitConfig(), 5, seed=0):
+        assert split.by == "group"
+        assert share_nothing([set(groups[getattr(split, side)]) for side in SIDES])
+
+
+def test_fields_are_kept_together_where_no_groups_are_named(foreign_store):
+    labels = np.arange(120) % 2
+    store = foreign_store(labels, fields=np.arange(120) // 6)
+    assert not store.has_groups
+    assert make_split(store, SplitConfig(), 0).by == "field"
+    with pytest.raises(InputError, match="names no groups"):
+        make_split(store, SplitConfig(by="group"), 0)
