@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from typing import Annotated
@@ -53,6 +54,8 @@ for name, command in table.COMMANDS.items():
 def main() -> None:
     """Run the command line; the exit code says how it ended (0, 1, 2, 3 or 130)."""
     debug = bool(os.environ.get("STEMCLS_DEBUG"))
+    # It logs what it also raises; our own message names the file and the way out.
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)
     try:
         app()
     except StemclsError as error:
