@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from stemcls.config.options import option
+from stemcls.errors import InputError
+
+# Sizes of the groups of flips and quarter turns that a square has.
+VIEWS = (1, 2, 4, 8)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +74,10 @@ class FrozenConfig:
         least=1, most=8, flag="frozen-views",
     )
 
+    def __post_init__(self) -> None:
+        """Check the number of views."""
+        _check_views("frozen.views", self.views)
+
 
 @dataclass(frozen=True, kw_only=True)
 class FinetuneConfig:
@@ -115,3 +123,12 @@ class Experiment:
     frozen: FrozenConfig = field(default_factory=FrozenConfig)
     finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
     scratch: ScratchConfig = field(default_factory=ScratchConfig)
+
+    def __post_init__(self) -> None:
+        """Check the number of views before hours of training, not after."""
+        _check_views("test_views", self.test_views)
+
+
+def _check_views(name: str, views: int) -> None:
+    if views not in VIEWS:
+        raise InputError(f"{name} must be 1, 2, 4 or 8, found {views}")

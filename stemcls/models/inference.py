@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from stemcls.config.experiment import VIEWS
 from stemcls.errors import InputError
 
 CHUNK_BYTES = 64 * 2**20
@@ -49,7 +50,7 @@ def predict(
     Raises:
         InputError: The crops do not have the shape that the model takes.
     """
-    if views not in (1, 2, 4, 8):
+    if views not in VIEWS:
         raise InputError(f"views must be 1, 2, 4 or 8, found {views}")
     outputs = []
     for crops in _chunks(read, rows, batch_size):

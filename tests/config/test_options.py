@@ -49,6 +49,8 @@ def test_every_setting_has_help_and_a_flag_of_its_own(cls):
         ({"split": {"test": 0.9}}, "split.test: 0.9 is above the most allowed, 0.5"),
         ({"split": {"by": "fields"}}, "'fields' is not a choice; did you mean 'field'"),
         ({"model": {"dense": 64}}, "model.dense: expected a list, found 64"),
+        ({"test_views": 3}, "test_views must be 1, 2, 4 or 8, found 3"),
+        ({"frozen": {"views": 5}}, "frozen.views must be 1, 2, 4 or 8, found 5"),
         ({"finetune": {"epochs": -1}}, "finetune.epochs: -1 is below the least allowed, 0"),
     ],
 )
