@@ -9,6 +9,7 @@ from stemcls.commands.bench import bench
 from stemcls.commands.build import build
 from stemcls.commands.demo import demo
 from stemcls.commands.detect import detect
+from stemcls.commands.doctor import doctor
 from stemcls.commands.evaluate import evaluate
 from stemcls.commands.explain import explain
 from stemcls.commands.info import info
@@ -29,6 +30,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "explain": explain,
     "predict": predict,
     "runs": runs,
+    "doctor": doctor,
     "tui": tui,
     "bench": bench,
 }

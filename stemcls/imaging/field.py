@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +19,16 @@ class Field:
         path: The file it was read from.
         channels: C names.
         pixel_size_um: Edge of a pixel in micrometres, or None where the file does not say.
+        acquired: When it was recorded, or None.
+        position_um: Stage y and x of the field in micrometres, or None.
     """
 
     pixels: np.ndarray
     path: Path
     channels: tuple[str, ...]
     pixel_size_um: float | None = None
+    acquired: datetime | None = None
+    position_um: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,11 +39,13 @@ class Detections:
         centers_px: (N, 2) float32, y and x in pixels; pixel centres are whole numbers.
         radius_px: (N,) float32.
         score: (N,) float32, the detector's response, larger is surer.
+        rejected: Why candidates were turned down, and how many for each reason.
     """
 
     centers_px: np.ndarray
     radius_px: np.ndarray
     score: np.ndarray
+    rejected: Mapping[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.centers_px)

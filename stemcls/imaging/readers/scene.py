@@ -1,0 +1,86 @@
+"""What every format's reader yields: the images of a file, whose planes are read one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+
+_MICROMETRES = {
+    "pm": 1e-6, "å": 1e-4, "nm": 1e-3, "µm": 1.0, "μm": 1.0, "um": 1.0, "\\u00b5m": 1.0,
+    "micron": 1.0, "microns": 1.0, "micrometer": 1.0, "micrometre": 1.0, "mm": 1e3, "cm": 1e4,
+    "m": 1e6,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """One image of a file (scene, position, series); opening it reads no pixels.
+
+    Attributes:
+        name: As the file calls it, or empty.
+        axes: Lengths of the axes beside Y, X and colour samples, in the order of the file.
+            T, Z and C mean time, depth and channel; other names are the format's own.
+        shape: Rows and columns.
+        dtype: Of the pixels.
+        read: Gives the plane at an index of every axis: (Y, X), or (Y, X, samples) in the order
+            red, green, blue.
+        samples: Colour samples of a pixel; 1 for a grey plane.
+        channels: A name for each entry of axis C, empty where the file names none.
+        pixel_size_um: Edge of a square pixel, or None.
+        acquired: Start of the recording, with a time zone only where the file names one.
+        position_um: Stage y and x, or None.
+    """
+
+    name: str
+    axes: Mapping[str, int]
+    shape: tuple[int, int]
+    dtype: np.dtype
+    read: Callable[[Mapping[str, int]], np.ndarray]
+    samples: int = 1
+    channels: tuple[str, ...] = ()
+    pixel_size_um: float | None = None
+    acquired: datetime | None = None
+    position_um: tuple[float, float] | None = None
+
+
+def micrometres(unit: str | None) -> float:
+    """Return how many micrometres a unit of length is, 0 where it is none."""
+    return _MICROMETRES.get((unit or "").strip().lower(), 0.0)
+
+
+def positive(value: object) -> float:
+    """Return a finite number above 0, and 0 for anything else."""
+    number = finite(value)
+    return number if number is not None and number > 0 else 0.0
+
+
+def finite(value: object) -> float | None:
+    """Return a finite number, and None for anything else."""
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return None
+    return number if np.isfinite(number) else None
+
+
+def square(x: float, y: float) -> float | None:
+    """Return the edge of a pixel if both edges are known and within 1 % of each other."""
+    if x <= 0 or abs(x - y) > 0.01 * x:
+        return None
+    return float(x)
+
+
+def moment(text: str | None) -> datetime | None:
+    """Return the date and time of an ISO 8601 text, fractions cut to microseconds."""
+    if not text:
+        return None
+    whole, dot, rest = text.strip().partition(".")
+    digits = len(rest) - len(rest.lstrip("0123456789"))
+    fraction = f".{rest[:digits][:6]:0<6}" if dot and digits else ""
+    try:
+        return datetime.fromisoformat(f"{whole}{fraction}{rest[digits:]}")
+    except ValueError:
+        return None
