@@ -12,7 +12,7 @@ import numpy as np
 
 from stemcls.config.imaging import DetectConfig
 from stemcls.errors import InputError
-from stemcls.imaging.detect import detect
+from stemcls.imaging.detect import SAMPLE_FIELDS, detect, with_diameter
 from stemcls.imaging.field import Field
 from stemcls.imaging.matching import match_centers
 from stemcls.imaging.readers import read_field
@@ -32,7 +32,8 @@ def chula_detect(data: Path, every: int = 1) -> dict[str, Any]:
     """
     truth = _read_truth(data / "chula" / "cells.csv")
     fields = {name: read_field(data / "chula" / "fields" / name) for name in list(truth)[::every]}
-    config = DetectConfig()
+    step = max(1, len(fields) // SAMPLE_FIELDS)
+    config = with_diameter(DetectConfig(), list(fields.values())[::step][:SAMPLE_FIELDS])
     ours = _measure(fields, truth, lambda field: detect(field, config).centers_px)
     baseline = _measure(fields, truth, find_by_threshold)
     return {

@@ -44,19 +44,89 @@ class SimulateConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReadConfig:
+    """Which planes of a microscope file become the slices of a field.
+
+    Each axis takes a number counted from 0, `max` or `mean` (projection), `slices` (its planes
+    become the slices), or nothing: an axis of length 1 needs no choice, and the only longer one
+    becomes the slices.
+    """
+
+    scene: str = option("", "Scene, position or image of a file: its number from 0, or its name.")
+    time: str = option("", "Time point: a number from 0, max, mean or slices.")
+    z: str = option("", "Focal plane: a number from 0, max, mean or slices.")
+    channel: str = option(
+        "", "Channel: its name or number from 0, max, mean or slices.", flag="channel-plane"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class QualityConfig:
+    """Which fields are good enough, and how their light is evened out."""
+
+    max_brightness: float = option(
+        255.0, "Leave out fields whose mean V of HSV (0-255) is above this (paper M: 230).",
+        least=0.0, most=255.0,
+    )
+    target_brightness: float = option(
+        0.0, "Scale every field to this mean V of HSV (paper M: 130); 0: as it is.",
+        least=0.0, most=255.0,
+    )
+    max_saturated: float = option(
+        1.0, "Leave out fields with more than this fraction of clipped pixels.",
+        least=0.0, most=1.0,
+    )
+    min_focus: float = option(
+        0.0, "Leave out fields whose focus score is below this; `stemcls info` shows the scores.",
+        least=0.0,
+    )
+    bits: int = option(
+        0, "Bits that 16-bit files really use (12 for many cameras), for brightness and clipping; "
+        "0: all 16.",
+        least=0, most=16,
+    )
+    flatten: str = option(
+        "none", "Even out illumination before crops are cut: a smooth surface fitted to the "
+        "background of each slice is divided (bright field) or subtracted (dark field).",
+        choices=("none", "surface"),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class DetectConfig:
     """Where cells are looked for; names follow skimage.feature where the meaning does."""
 
-    method: str = option("log", "Blob detector.", flag="method")
+    method: str = option(
+        "log", "Cell finder: log, dog and doh look for blobs; cellpose and stardist are extras.",
+        flag="method",
+    )
+    modality: str = option(
+        "auto",
+        "What the slices show; auto finds out for each. dic: thickness is rebuilt from the slope "
+        "first; phase: local contrast; brightfield: intensity or, for faint rings, local contrast; "
+        "raw: pixels as they are, as skimage takes them.",
+        choices=("auto", "fluorescence", "brightfield", "phase", "dic", "raw"),
+    )
+    mode: str = option(
+        "fast", "fast: reduced images with sub-pixel refinement; exact: every scale at full size.",
+        choices=("fast", "exact"),
+    )
+    diameter_px: float = option(
+        0.0, "Usual diameter of a cell, pixels; cells of half to twice this size are found. "
+        "0: estimated from the images.", least=0.0,
+    )
     min_sigma: float = option(
-        6.0, "Smallest blob, standard deviation in pixels (radius / 1.414).", least=0.5
+        0.0, "Smallest blob, standard deviation in pixels (radius / 1.414); 0: from the diameter.",
+        least=0.0,
     )
     max_sigma: float = option(
-        28.0, "Largest blob, standard deviation in pixels (radius / 1.414).", least=0.5
+        0.0, "Largest blob, standard deviation in pixels (radius / 1.414); 0: from the diameter.",
+        least=0.0,
     )
     num_sigma: int = option(10, "Scales between them, evenly spaced in log.", least=1, most=100)
-    threshold: float = option(
-        0.4, "Least response; 1 is a full, isolated disc of the size looked for.", least=0.0
+    threshold: float | None = option(
+        None, "Least response: 1 is a full, isolated disc (default 0.4); with modality raw the "
+        "threshold of skimage's blob_log, blob_dog or blob_doh (default theirs).", least=0.0,
     )
     overlap: float = option(
         0.3, "Largest overlap of two blobs, fraction of the smaller one.", least=0.0, most=1.0
@@ -65,26 +135,38 @@ class DetectConfig:
         "both", "Cells brighter than background, darker, or either.",
         choices=("bright", "dark", "both"),
     )
-    transform: str = option(
-        "auto", "What is looked at: the intensity, or local contrast (DIC, phase); auto decides.",
-        choices=("auto", "intensity", "contrast"),
+    min_distance_px: float = option(
+        0.0, "Least distance of two cells, pixels; of a closer pair the surer one stays.",
+        least=0.0, flag="min-distance",
     )
     border_px: int = option(0, "Drop cells whose centre is this near the edge, pixels.", least=0)
     edge_radii: float = option(
-        0.6, "Drop cells that the field's edge cuts: centre nearer than this many radii.",
+        0.45, "Drop cells that the field's edge cuts: centre nearer than this many radii.",
         least=0.0,
     )
-    relative_radius: float = option(
-        0.6, "Drop blobs smaller than this fraction of the field's typical radius (debris).",
-        least=0.0, most=1.0,
+    min_relative_radius: float = option(
+        0.6, "Drop blobs smaller than this many typical radii of the field (debris).", least=0.0,
+    )
+    max_relative_radius: float = option(
+        2.0, "Drop blobs larger than this many typical radii of the field (clusters); 0: keep.",
+        least=0.0,
+    )
+    size_outliers: float = option(
+        5.0, "Drop blobs whose log radius is this many robust standard deviations (median and MAD) "
+        "from the field's; 0: keep them.", least=0.0,
     )
 
     def __post_init__(self) -> None:
-        if self.min_sigma > self.max_sigma:
+        if self.max_sigma and self.min_sigma > self.max_sigma:
             raise InputError(
                 f"min_sigma {self.min_sigma:g} is above max_sigma {self.max_sigma:g}: "
                 "no blob can lie between them; swap them or raise max_sigma"
             )
+
+    @property
+    def needs_diameter(self) -> bool:
+        """Whether sizes are left to be estimated from the images."""
+        return not self.diameter_px and not (self.min_sigma and self.max_sigma)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,16 +185,34 @@ class BuildConfig:
         "fields. Given for crops and fields, every image is resized to it.",
         least=0, most=4096,
     )
+    crop_um: float = option(
+        0.0,
+        "Edge of a crop, micrometres: crops of fields with different pixel sizes are resampled to "
+        "one scale; 0: crops are cut pixel by pixel.",
+        least=0.0,
+    )
     channels: str = option(
         "auto",
-        "auto: 2-4 slices to a red-green-blue composite, 1 stays grey; grey or rgb force one.",
-        choices=("auto", "grey", "rgb"),
+        "auto: 2-4 slices to a red-green-blue composite, 1 stays grey; grey or rgb force one; "
+        "else up to three names or numbers (from 1) of slices, as in 'DIC' or 'DIC,GFP'.",
     )
     scale: str = option(
         "auto",
         "auto: 8-bit as it is, deeper images scaled to 8 bit by percentiles of each field; "
-        "none: keep 16 bit.",
-        choices=("auto", "none"),
+        "none: keep 16 bit; field: percentiles of each field, 8-bit too; store: one range per "
+        "channel for all fields.",
+        choices=("auto", "none", "field", "store"),
+    )
+    scale_low: float = option(
+        0.1, "Percentile of a channel that becomes 0.", least=0.0, most=100.0
+    )
+    scale_high: float = option(
+        99.9, "Percentile of a channel that becomes 255.", least=0.0, most=100.0
+    )
+    scale_range: tuple[float, ...] = option(
+        (),
+        "With --scale store: raw values that become 0 and 255, two for each channel in turn; "
+        "none: measured on the fields.",
     )
     edge: str = option(
         "drop", "Cells whose crop leaves the field: drop them, or reflect the field.",
@@ -124,6 +224,18 @@ class BuildConfig:
         "give them its label; 0: cut crops at the known centres themselves.",
         least=0.0, flag="cells-match",
     )
+    core: float = option(
+        0.5,
+        "One cell, one crop: drop found cells with another one's centre inside this central "
+        "fraction of their crop, both of them; 0: keep all.",
+        least=0.0, most=1.0,
+    )
+    same_cell_radii: float = option(
+        1.0,
+        "Cells of overlapping fields whose places on the stage are nearer than this many radii are "
+        "one cell, and the first is kept; 0: keep all.",
+        least=0.0, most=2.0,
+    )
     pixel_size_um: float = option(
         0.0, "Edge of a pixel, micrometres, where a file does not say; 0: unknown.",
         least=0.0, flag="pixel-size-um",
@@ -134,4 +246,23 @@ class BuildConfig:
         "or experiment.",
     )
     group_what: str = option("group", "What a group is: donor, line, mouse, experiment, plate.")
+    read: ReadConfig = field(default_factory=ReadConfig)
+    quality: QualityConfig = field(default_factory=QualityConfig)
     detect: DetectConfig = field(default_factory=DetectConfig)
+
+    def __post_init__(self) -> None:
+        if self.scale_low >= self.scale_high:
+            raise InputError(
+                f"scale_low {self.scale_low:g} is not below scale_high {self.scale_high:g}"
+            )
+        if self.scale_range and self.scale != "store":
+            raise InputError("scale_range is for scale=store; say --scale store, or leave it out")
+        pairs = zip(self.scale_range[::2], self.scale_range[1::2], strict=False)
+        if len(self.scale_range) % 2 or any(low >= high for low, high in pairs):
+            raise InputError(
+                f"scale_range {self.scale_range}: expected a low and a higher number per channel"
+            )
+        if self.crop_um and self.kind in ("crops", "fields"):
+            raise InputError(
+                f"--crop-um cuts crops around cells; it cannot be used with --kind {self.kind}"
+            )

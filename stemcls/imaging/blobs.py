@@ -1,13 +1,45 @@
-"""Find blobs as maxima of a scale-normalised Laplacian of Gaussian, and prune overlaps."""
+"""Find blobs in a map of cells, and prune overlaps."""
 
 from __future__ import annotations
 
-import cv2
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.spatial import cKDTree
 
-_DISC_RESPONSE = 2 / np.e  # response at the centre of a full disc whose radius is sigma * sqrt(2)
+from stemcls.imaging.scalespace_exact import DOH_UNIT
+from stemcls.imaging.scalespace_fast import scale_space_peaks
+
+_SIGMA_RATIO = 1.6
 _SIZE_SPREAD = 0.5  # usual spread of log radius in one field
+
+
+@dataclass(frozen=True)
+class _MapDetector:
+    """How a detector answers at the centre of a full disc of value 1.
+
+    Attributes:
+        radius_per_sigma: Radius of the disc over the scale at which the answer peaks.
+        disc_response: The answer there.
+        power: How the answer grows with contrast.
+    """
+
+    radius_per_sigma: float
+    disc_response: float
+    power: int = 1
+
+
+def _difference_of_gaussians(ratio: float) -> _MapDetector:
+    per_sigma = np.sqrt(4 * np.log(ratio) / (1 - ratio**-2))
+    half = per_sigma**2 / 2
+    return _MapDetector(per_sigma, (np.exp(-half / ratio**2) - np.exp(-half)) / (ratio - 1))
+
+
+_MAP_DETECTORS = {
+    "log": _MapDetector(2**0.5, 2 / np.e),
+    "dog": _difference_of_gaussians(_SIGMA_RATIO),
+    "doh": _MapDetector(2**0.5, DOH_UNIT / np.e**2, power=2),
+}
 
 
 def log_spaced(smallest: float, largest: float, count: int) -> np.ndarray:
@@ -23,45 +55,26 @@ def log_spaced(smallest: float, largest: float, count: int) -> np.ndarray:
     return np.concatenate([[inner[0] / ratio], inner, [inner[-1] * ratio]])
 
 
-def find_blobs(
-    foreground: np.ndarray, sigmas_px: np.ndarray, threshold: float
+def map_blobs(
+    foreground: np.ndarray, sigmas_px: np.ndarray, method: str, threshold: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Find the bright blobs of a plane that is 0 outside of its edges.
+    """Find the bright blobs of a map that is 0 outside of its edges.
 
     Args:
         foreground: (Y, X) float32 in [0, 1].
-        sigmas_px: Ascending scales; maxima on the first and the last are left out.
+        sigmas_px: Ascending scales of a Laplacian; maxima on the first and the last are left out.
+        method: log, dog or doh.
         threshold: Least response, where 1 is a full, isolated disc.
-    Returns: (N, 2) y and x with sub-pixel parts, (N,) sigma, (N,) response.
-    Source: Lindeberg 1998, scale-normalised derivatives (doi:10.1023/A:1008045108935).
+    Returns: (N, 2) y and x with sub-pixel parts, (N,) radius in pixels, (N,) response.
     """
-    pad = int(3 * sigmas_px[-1]) + 1
-    blurred = cv2.copyMakeBorder(foreground, pad, pad, pad, pad, cv2.BORDER_CONSTANT, value=0)
-    layers = []
-    reached = 0.0
-    for sigma in sigmas_px:
-        blurred = cv2.GaussianBlur(blurred, (0, 0), float(np.sqrt(sigma**2 - reached**2)))
-        reached = sigma
-        response = cv2.Laplacian(blurred, cv2.CV_32F, ksize=1)[pad:-pad, pad:-pad]
-        layers.append(response * np.float32(-(sigma**2) / _DISC_RESPONSE))
-    stack = np.stack(layers)
-    around = np.stack([cv2.dilate(layer, np.ones((3, 3), np.uint8)) for layer in stack])
-    is_peak = (stack >= around) & (stack > threshold)
-    is_peak[1:] &= stack[1:] >= around[:-1]
-    is_peak[:-1] &= stack[:-1] >= around[1:]
-    is_peak[[0, -1]] = False
-    layer, y, x = np.nonzero(is_peak)
-    peak = stack[layer, y, x]
-    height, width = foreground.shape
-    up = stack[layer, np.maximum(y - 1, 0), x]
-    down = stack[layer, np.minimum(y + 1, height - 1), x]
-    left = stack[layer, y, np.maximum(x - 1, 0)]
-    right = stack[layer, y, np.minimum(x + 1, width - 1)]
-    centers = np.stack([y + _vertex(up, peak, down), x + _vertex(left, peak, right)], axis=1)
-    finer = _vertex(stack[layer - 1, y, x], peak, stack[layer + 1, y, x])
-    steps = np.log(sigmas_px)
-    sigma = np.exp(np.interp(layer + finer, np.arange(len(steps)), steps))
-    return centers, sigma, peak
+    detector = _MAP_DETECTORS[method]
+    peaks = scale_space_peaks(
+        foreground, sigmas_px / (detector.radius_per_sigma / 2**0.5), method,
+        threshold=detector.disc_response * threshold**detector.power, border="zero", ends="drop",
+        sigma_ratio=_SIGMA_RATIO,
+    )
+    response = (np.maximum(peaks.response, 0) / detector.disc_response) ** (1 / detector.power)
+    return peaks.centers_px, peaks.sigma_px * detector.radius_per_sigma, response
 
 
 def typical_radius(radius_px: np.ndarray, score: np.ndarray) -> float:
@@ -118,10 +131,3 @@ def disc_overlap(distance: np.ndarray, radius_a: float, radius_b: np.ndarray) ->
         b = np.arccos(np.clip((d**2 + larger**2 - smaller**2) / (2 * d * larger), -1, 1))
     lens = smaller**2 * (a - np.sin(2 * a) / 2) + larger**2 * (b - np.sin(2 * b) / 2)
     return np.where(distance <= larger - smaller, 1.0, lens / (np.pi * smaller**2))
-
-
-def _vertex(before: np.ndarray, peak: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """Return where the parabola through three values peaks, in steps from the middle one."""
-    bend = before - 2 * peak + after
-    flat = np.abs(bend) < 1e-9
-    return np.where(flat, 0.0, np.clip((before - after) / (2 * np.where(flat, 1, bend)), -0.5, 0.5))

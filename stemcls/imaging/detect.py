@@ -1,32 +1,36 @@
-"""Find the cells of a field."""
+"""Find the cells of a field, by the detector that the settings name."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import partial
 
-import cv2
 import numpy as np
 
 from stemcls.config.imaging import DetectConfig
 from stemcls.errors import InputError, nearest
-from stemcls.imaging.blobs import find_blobs, log_spaced, prune_overlaps, typical_radius
+from stemcls.imaging.cellfinder import find_cells
+from stemcls.imaging.diameter import estimate_diameter
 from stemcls.imaging.field import Detections, Field
-from stemcls.imaging.foreground import deviation, favour_middles, fill_hollow, soft_foreground
+from stemcls.imaging.peers import find_with_cellpose, find_with_stardist
+from stemcls.imaging.scalespace import find_blobs
+from stemcls.imaging.selection import select_cells
 
-# A disc whose rim was weighed down looks this much smaller, and answers this much less, than a full
-# one (measured on drawn discs of 10 to 28 pixels).
-_SHRINKAGE = 1.22
-_RIM_RESPONSE = 0.63
-_WORKING_SIGMA_PX = 2.5  # fields are reduced until the smallest blob has this sigma
+SAMPLE_FIELDS = 8  # fields that the diameter is estimated from
+USUAL_DIAMETER_PX = 36.0  # where nothing looks like a cell, it does not matter
+_BLOB_METHODS = ("log", "dog", "doh")
+_RAW_SIGMAS = (1.0, 50.0)  # skimage's
 
 
 def detect(field: Field, config: DetectConfig) -> Detections:
     """Find the cells of `field` with the detector that `config.method` names.
 
-    Returns: Centres, radii (sigma * sqrt 2) and scores, best first; empty where nothing is found.
+    Returns: Centres, radii and scores, best first; empty where nothing is found.
 
     Raises:
-        InputError: There is no such method, or the field holds NaN or infinite pixels.
+        InputError: There is no such method, what it needs is not installed, or the field holds
+            NaN or infinite pixels.
     """
     if config.method not in DETECTORS:
         raise InputError(
@@ -34,71 +38,58 @@ def detect(field: Field, config: DetectConfig) -> Detections:
         )
     if field.pixels.dtype.kind == "f" and not np.isfinite(field.pixels).all():
         raise InputError(f"{field.path} holds NaN or infinite pixels; mask or replace them first")
+    config = with_diameter(config, [field])
     return DETECTORS[config.method](field, config)
 
 
-def detect_log(field: Field, config: DetectConfig) -> Detections:
-    """Find cells as blobs of a soft foreground map.
+def with_diameter(config: DetectConfig, fields: Iterable[Field]) -> DetectConfig:
+    """Fill in the usual diameter from some fields, where the settings leave it open."""
+    if not wants_diameter(config):
+        return config
+    diameter = estimate_diameter((field.pixels for field in fields), config)
+    return replace(config, diameter_px=round(diameter or USUAL_DIAMETER_PX, 2))
 
-    The field is reduced until the smallest cell is still well sampled; each channel's deviation
-    from a fitted background is measured in noise units and pooled over channels; a local level
-    makes dim and bright cells alike; hollow cells are filled, and middles count more than rims,
-    which parts touching cells; Laplacian-of-Gaussian maxima over
-    scales give centre and size. Blobs that overlap a better one, that the field's edge cuts, or
-    that are far smaller than the field's typical cell (debris, platelets, scale bars) are dropped.
+
+def wants_diameter(config: DetectConfig) -> bool:
+    """Tell whether the detector needs a diameter that the settings leave open."""
+    return config.needs_diameter and config.modality != "raw" and config.method in _BLOB_METHODS
+
+
+def detect_blobs(field: Field, config: DetectConfig, method: str) -> Detections:
+    """Find cells as blobs of a map of cells, or with modality raw of the pixels themselves."""
+    if config.modality == "raw":
+        return _raw_blobs(field, config, method)
+    return find_cells(field, config, method)
+
+
+def _raw_blobs(field: Field, config: DetectConfig, method: str) -> Detections:
+    """Return what skimage.feature's functions of the same settings look for, slice by slice.
+
+    Slices are searched one by one; blobs of several slices stay apart.
     """
-    smallest, largest = config.min_sigma / _SHRINKAGE, config.max_sigma / _SHRINKAGE
-    factor = max(1.0, smallest / _WORKING_SIGMA_PX)
-    _, height, width = field.pixels.shape
-    size = (max(1, round(width / factor)), max(1, round(height / factor)))
-    evidence = np.zeros((size[1], size[0]), np.float32)
-    for plane in field.pixels:
-        small = cv2.resize(plane.astype(np.float32), size, interpolation=cv2.INTER_AREA)
-        evidence += _evidence(small, plane, config, smallest / factor / 2) ** 2
-    evidence = cv2.GaussianBlur(np.sqrt(evidence), (0, 0), 0.7)
-    foreground = soft_foreground(evidence, 2 * largest / factor)
-    foreground = fill_hollow(foreground, largest / factor)
-    foreground = favour_middles(foreground, largest / factor)
-    sigmas = log_spaced(smallest, largest, config.num_sigma) / factor
-    centers, sigma, score = find_blobs(foreground, sigmas, config.threshold * _RIM_RESPONSE)
-    scale = np.array([height / size[1], width / size[0]])
-    centers = (centers + 0.5) * scale - 0.5
-    radius = sigma * factor * np.sqrt(2) * _SHRINKAGE
-    score = score / _RIM_RESPONSE
-    kept = prune_overlaps(centers, radius, score, config.overlap)
-    centers, radius, score = centers[kept], radius[kept], score[kept]
-    kept = _wanted(centers, radius, score, (height, width), config)
+    found = [
+        find_blobs(
+            plane, method, mode=config.mode, min_sigma=config.min_sigma or _RAW_SIGMAS[0],
+            max_sigma=config.max_sigma or _RAW_SIGMAS[1], num_sigma=config.num_sigma,
+            overlap=config.overlap, polarity=config.polarity,
+            threshold="default" if config.threshold is None else config.threshold,
+        )
+        for plane in field.pixels
+    ]
+    centers = np.concatenate([blobs.centers_px for blobs in found])
+    radius = np.concatenate([blobs.radius_px for blobs in found])
+    score = np.concatenate([blobs.response for blobs in found])
+    config = replace(config, edge_radii=0, min_relative_radius=0, max_relative_radius=0,
+                     size_outliers=0)  # fmt: skip
+    kept, rejected = select_cells(centers, radius, score, field.pixels.shape[1:], config)
     return Detections(
-        centers[kept].astype(np.float32),
-        radius[kept].astype(np.float32),
-        score[kept].astype(np.float32),
-    )
+        centers[kept].astype(np.float32), radius[kept].astype(np.float32),
+        score[kept].astype(np.float32), rejected,
+    )  # fmt: skip
 
 
-DETECTORS: dict[str, Callable[[Field, DetectConfig], Detections]] = {"log": detect_log}
-
-
-def _evidence(
-    small: np.ndarray, plane: np.ndarray, config: DetectConfig, blur_px: float
-) -> np.ndarray:
-    spread = float(small.max() - small.min())
-    if spread == 0:
-        return np.zeros_like(small)
-    quantum = 0.5 if plane.dtype.kind in "ui" else spread / 512
-    return deviation(small, quantum, config.polarity, config.transform, blur_px)
-
-
-def _wanted(
-    centers: np.ndarray,
-    radius: np.ndarray,
-    score: np.ndarray,
-    shape: tuple[int, int],
-    config: DetectConfig,
-) -> np.ndarray:
-    """Return which blobs are inside the border, whole, and not far too small: (N,) bool."""
-    if not len(score):
-        return np.zeros(0, dtype=bool)
-    usual = typical_radius(radius, score)
-    to_edge = np.minimum(centers, np.array(shape) - 1 - centers).min(axis=1)
-    least = np.maximum(config.border_px, config.edge_radii * np.maximum(radius, usual))
-    return (to_edge >= least) & (radius >= config.relative_radius * usual)
+DETECTORS: dict[str, Callable[[Field, DetectConfig], Detections]] = {
+    **{method: partial(detect_blobs, method=method) for method in _BLOB_METHODS},
+    "cellpose": find_with_cellpose,
+    "stardist": find_with_stardist,
+}

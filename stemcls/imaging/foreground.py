@@ -5,11 +5,16 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-_SURFACE_ORDER = 2
-_SURE_NOISE = 3.0  # deviations below this many noise standard deviations are background
+from stemcls.imaging.background import subtract_background
+from stemcls.imaging.relief import estimate_shear, rebuild_thickness
+
+_SLOPE_ANISOTROPY = (0.35, 0.75)  # 0.5 for DIC; below 0.26 without; near 1 for striped noise
+_LEAST_NOISE = 1e-6
+SURE_NOISE = 3.0  # deviations below this many noise standard deviations are background
 _LEVEL = 0.75  # foreground starts at this fraction of the deviation usual around it
 _LEVEL_WEIGHT = 0.4  # stronger deviations count more, by this power, so that blurred rims do not
 _STEEPNESS = 4
+_TINY = 1e-3
 _SOLIDITY = 0.8  # a hollow cell's hole is at least this convex, a gap between cells is not
 _HOLE_LEVELS = (0.2, 0.4, 0.6, 0.8)
 _DEPTH_WEIGHT = 0.75  # how much of a rim's foreground goes
@@ -18,72 +23,39 @@ _RELIEF_LEAN = 0.3  # surplus of one sign: 0 in DIC, 0.6 in phase contrast, 1 in
 _FAINT_POWER = 8.0  # mean square of cells, in that of noise, below which single pixels drown
 
 
-def subtract_background(plane: np.ndarray) -> tuple[np.ndarray, float]:
-    """Subtract a smooth surface fitted to the background alone.
-
-    Background is taken to be calm (little local variation) and, among calm pixels, the
-    commonest brightness; so cells may cover more than half of the field. A quadratic surface,
-    refitted to the pixels that follow it best, absorbs uneven illumination.
-
-    Args:
-        plane: (Y, X) float32.
-    Returns: (Y, X) float32 signed deviations, and the standard deviation of background noise.
-    """
-    height, width = plane.shape
-    step = max(1, max(height, width) // 96)
-    mean = cv2.GaussianBlur(plane, (0, 0), 2.0)
-    variation = cv2.GaussianBlur((plane - mean) ** 2, (0, 0), 2.0)[::step, ::step].ravel()
-    calm = variation <= np.quantile(variation, 0.25)
-    y, x = np.linspace(-1, 1, height), np.linspace(-1, 1, width)
-    grid_y, grid_x = np.meshgrid(y[::step], x[::step], indexing="ij")
-    terms = _surface_terms(grid_y.ravel()[calm], grid_x.ravel()[calm])
-    values = plane[::step, ::step].ravel()[calm].astype(np.float64)
-
-    residual = np.abs(values - _mode(values))
-    for _ in range(8):
-        kept = residual <= np.quantile(residual, 0.6)
-        weights = np.linalg.lstsq(terms[kept], values[kept], rcond=None)[0]
-        residual = np.abs(values - terms @ weights)
-    kept = residual <= 3 * 1.4826 * np.median(residual[kept]) + 1e-9
-    weights = np.linalg.lstsq(terms[kept], values[kept], rcond=None)[0]
-    # Calm pixels are those where noise happens to be low; widen to all that the noise explains.
-    noise = float(np.std(values[kept] - terms[kept] @ weights))
-    everywhere = _surface_terms(grid_y.ravel(), grid_x.ravel())
-    residual = plane[::step, ::step].ravel() - everywhere @ weights
-    for _ in range(4):
-        near = np.abs(residual) <= 3 * noise
-        noise = max(noise, float(np.std(residual[near]))) if near.any() else noise
-
-    surface = np.zeros_like(plane)
-    powers = [(i, j) for i in range(_SURFACE_ORDER + 1) for j in range(_SURFACE_ORDER + 1 - i)]
-    for weight, (i, j) in zip(weights, powers, strict=True):
-        surface += np.float32(weight) * np.outer(y**i, x**j).astype(np.float32)
-    return plane - surface, noise
-
-
 def deviation(
-    plane: np.ndarray, quantum: float, polarity: str, transform: str, blur_px: float
-) -> np.ndarray:
+    plane: np.ndarray, quantum: float, polarity: str, modality: str, blur_px: float, reach_px: float
+) -> tuple[np.ndarray, str]:
     """Return how far each pixel is from background, in units of the background's noise.
 
     Args:
         plane: (Y, X) float32.
         quantum: Least noise believed, in grey levels (half a step of an integer file).
-        polarity: bright, dark or both; local contrast knows no polarity.
-        transform: intensity; contrast (local standard deviation about the background); auto.
+        polarity: bright, dark or both; bright and dark speak of intensity, so that nothing else is
+            looked at unless the modality says so.
+        modality: fluorescence (bright cells), brightfield (intensity, or local contrast where
+            cells are faint rings), phase (local contrast), dic (thickness rebuilt from the
+            slope), or auto.
         blur_px: Window of local contrast, standard deviation in pixels.
-    Returns: (Y, X) float32, 0 or more.
+        reach_px: About the radius of the largest cell.
+    Returns: (Y, X) float32, 0 or more, and what was looked at: dic, contrast or intensity.
     """
     signed, noise = subtract_background(plane)
     signed /= max(noise, quantum)
-    if transform == "auto":
-        transform = "contrast" if wants_contrast(signed, 2 * blur_px) else "intensity"
-    if transform == "contrast":
+    if polarity != "both" and modality in ("auto", "brightfield"):
+        return np.maximum(signed if polarity == "bright" else -signed, 0.0), "intensity"
+    if modality in ("auto", "dic"):
+        shear = estimate_shear(signed)
+        if modality == "dic" or _SLOPE_ANISOTROPY[0] < shear.anisotropy < _SLOPE_ANISOTROPY[1]:
+            thickness = rebuild_thickness(signed, shear.angle_deg, reach_px)
+            thickness, noise = subtract_background(thickness)
+            return np.maximum(thickness / max(noise, _LEAST_NOISE), 0.0), "dic"
+    if modality == "fluorescence":
+        return np.maximum(signed, 0.0), "intensity"
+    if modality == "phase" or wants_contrast(signed, 2 * blur_px):
         surplus = _surplus_power(signed, blur_px)
-        return np.sqrt(np.maximum(_SURE_NOISE * surplus, 0.0))
-    if polarity == "both":
-        return np.abs(signed)
-    return np.maximum(signed if polarity == "bright" else -signed, 0.0)
+        return np.sqrt(np.maximum(SURE_NOISE * surplus, 0.0)), "contrast"
+    return np.abs(signed), "intensity"
 
 
 def wants_contrast(signed: np.ndarray, blur_px: float) -> bool:
@@ -97,7 +69,7 @@ def wants_contrast(signed: np.ndarray, blur_px: float) -> bool:
         signed: (Y, X) deviations from background in noise units.
         blur_px: About half of the smallest cell radius.
     """
-    cells = _surplus_power(signed, blur_px) > _SURE_NOISE
+    cells = _surplus_power(signed, blur_px) > SURE_NOISE
     if not cells.any():
         return False
     power = cv2.GaussianBlur(signed * signed, (0, 0), blur_px)[cells] - 1.0
@@ -125,18 +97,20 @@ def soft_foreground(deviations: np.ndarray, neighbourhood_px: float) -> np.ndarr
         deviations: (Y, X) float32 in noise units.
         neighbourhood_px: Reach of the local level, standard deviation in pixels.
     Returns: (Y, X) float32 from 0 (background) to 1 (cell). It passes 1/2 at `_LEVEL` times the
-        weighted geometric mean of the foreground nearby, and never below `_SURE_NOISE`.
+        weighted geometric mean of the foreground nearby, and never below `SURE_NOISE`.
     """
-    sure = np.where(deviations > _SURE_NOISE, deviations**_LEVEL_WEIGHT, np.float32(0))
-    if not sure.any():
+    certain = deviations > SURE_NOISE
+    if not certain.any():
         return np.zeros_like(deviations)
-    logs = sure * np.log(np.maximum(deviations, 1e-3))
+    logs = cv2.log(np.maximum(deviations, np.float32(_TINY)))
+    sure = cv2.exp(_LEVEL_WEIGHT * logs) * certain
+    weighted = sure * logs
     pull = 0.3  # how much the whole field's level counts beside the neighbourhood's
-    above = _blur(logs, neighbourhood_px) + pull * logs.mean()
-    below = _blur(sure, neighbourhood_px) + pull * sure.mean()
-    level = np.maximum(_SURE_NOISE, _LEVEL * np.exp(above / below))
-    ratio = np.minimum(level / np.maximum(deviations, 1e-3), 1e3)
-    return (1.0 / (1.0 + ratio**_STEEPNESS)).astype(np.float32)
+    above = _blur(weighted, neighbourhood_px) + pull * float(weighted.mean())
+    below = _blur(sure, neighbourhood_px) + pull * float(sure.mean())
+    level = np.maximum(np.log(SURE_NOISE), np.log(_LEVEL) + above / below).astype(np.float32)
+    # 1 / (1 + (level / deviation)^steepness), in logs.
+    return 1.0 / (1.0 + cv2.exp(np.minimum(_STEEPNESS * (level - logs), 30.0)))
 
 
 def fill_hollow(foreground: np.ndarray, max_radius_px: float) -> np.ndarray:
@@ -185,22 +159,6 @@ def _is_round_hole(contour: np.ndarray, max_radius_px: float) -> bool:
     if area > np.pi * max_radius_px**2:
         return False
     return len(contour) < 8 or area > _SOLIDITY * cv2.contourArea(cv2.convexHull(contour))
-
-
-def _surface_terms(y: np.ndarray, x: np.ndarray) -> np.ndarray:
-    orders = range(_SURFACE_ORDER + 1)
-    return np.stack([y**i * x**j for i in orders for j in range(_SURFACE_ORDER + 1 - i)], axis=1)
-
-
-def _mode(values: np.ndarray) -> float:
-    """Return the commonest value: the half-sample mode (Bickel and Frühwirth 2006)."""
-    ordered = np.sort(values)
-    while len(ordered) > 8:
-        half = (len(ordered) + 1) // 2
-        widths = ordered[half - 1 :] - ordered[: len(ordered) - half + 1]
-        start = int(np.argmin(widths))
-        ordered = ordered[start : start + half]
-    return float(ordered.mean())
 
 
 def _blur(plane: np.ndarray, sigma_px: float) -> np.ndarray:
