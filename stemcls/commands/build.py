@@ -41,6 +41,12 @@ def build(
             help="CSV with known centres: field, x_px, y_px and optionally label, radius_px, group."
         ),
     ] = None,
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Processes that read images; 1: none beside this one, 0: one per core."
+        ),
+    ] = 0,
     strict: Annotated[
         bool, typer.Option("--strict", help="End with exit code 3 if anything was skipped.")
     ] = False,
@@ -55,7 +61,7 @@ def build(
         name = source.resolve().stem if source.is_file() else source.resolve().name
         out = workspace / "datasets" / f"{name}.h5"
     with progress("build") as update:
-        document = build_store(source, out, config, manifest, cells, update, say)
+        document = build_store(source, out, config, manifest, cells, update, say, workers)
     if json:
         print_json(document)
     else:
@@ -79,7 +85,9 @@ def _show(document: dict[str, Any]) -> None:
         ("class", "crops"), classes.items(),
     )
     for reason, count in document["dropped"].items():
-        say(f"{count} cells were left out: {reason}")
+        say(f"{count} left out: {reason}")
+    for warning in document["warnings"]:
+        say(f"warning: {warning['warning']}")
     if document["duplicates"]:
         say(
             f"{document['duplicates']} images are copies of another one, byte for byte; a copy in "

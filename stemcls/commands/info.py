@@ -23,13 +23,16 @@ def info(
         return
     rows: list[tuple[str, Any]] = [
         ("crops", f"{document['crops']} of {document['crop_px']}x{document['crop_px']} px"),
-        ("channels", ", ".join(document["channels"])),
+        ("channels", _channels(document)),
         ("pixels", document["dtype"]),
         ("pixel size", _size(document["pixel_size_um"])),
         ("fields", document["fields"]),
         (document["groups"]["what"] + "s", document["groups"]["count"]),
         *((f"class {name}", count) for name, count in document["classes"].items()),
         ("unlabelled", document["unlabelled"]),
+        *((name, _range(summary)) for name, summary in document["quality"].items()),
+        *((f"scale of {row['slice']}", _scale(row)) for row in document["scale"]),
+        *((f"left out: {reason}", count) for reason, count in document["dropped"].items()),
         ("layout", document["layout"]["kind"]),
         ("size", f"{document['bytes'] / 2**20:.1f} MiB"),
         ("random reads", f"{document['read_crops_per_second']:.0f} crops/s"),
@@ -37,6 +40,26 @@ def info(
     print_table(str(store), ("what", "value"), rows)
     if document["read_cost"]:
         say(document["read_cost"])
+
+
+def _channels(document: dict[str, Any]) -> str:
+    if len(document["slices"]) < 2 or document["slices"] == document["channels"]:
+        return ", ".join(document["slices"] or document["channels"])
+    if len(document["channels"]) == 1:
+        return f"{document['channels'][0]} (mean of {', '.join(document['slices'])})"
+    pairs = zip(document["channels"], (*document["slices"], "empty"), strict=False)
+    return ", ".join(f"{channel} = {name}" for channel, name in pairs)
+
+
+def _range(summary: dict[str, float]) -> str:
+    return "{min:.4g} to {max:.4g}, median {median:.4g}".format(**summary)
+
+
+def _scale(row: dict[str, Any]) -> str:
+    low, high = row["low"], row["high"]
+    if low["min"] == low["max"] and high["min"] == high["max"]:
+        return f"{low['min']:.6g} to {high['min']:.6g}, all fields"
+    return f"each field its own: {low['median']:.6g} to {high['median']:.6g} (medians)"
 
 
 def _size(pixel_size_um: float | None) -> str:

@@ -33,6 +33,9 @@ def predict(
     kind: Annotated[
         str, typer.Option(help="What an image is: cells to find, crops, or auto.")
     ] = "auto",
+    pixel_size_um: Annotated[
+        float, typer.Option(min=0.0, help="Edge of a pixel, micrometres, where files do not say.")
+    ] = 0.0,
     views: Annotated[
         int | None, typer.Option(help="Flips and turns averaged (default: as the run was scored).")
     ] = None,
@@ -63,6 +66,7 @@ def predict(
     with progress("predict") as update:
         table = predict_table(
             network, card, files, out, detection=detection, kind=kind, update=update,
+            pixel_size_um=pixel_size_um,
             views=card.views if views is None else views,
             overlays=out.with_name(out.stem + OVERLAYS) if overlay else None,
         )
@@ -72,6 +76,7 @@ def predict(
         "out": str(table.out),
         "skipped": table.skipped,
         "overlays": table.overlays,
+        "dropped": table.dropped,
     }
     if json:
         print_json(document)
@@ -80,6 +85,8 @@ def predict(
         rows = [[name, n, f"{n / total:.1%}"] for name, n in table.composition.items()]
         print_table(f"{table.rows} cells", ("class", "cells", "share"), rows)
         say(f"table: {table.out}" + (f"; overlays: {len(table.overlays)}" if overlay else ""))
+        for reason, count in table.dropped.items():
+            say(f"{count} left out: {reason}")
         for entry in table.skipped:
             say(f"skipped {entry['path']}: {entry['reason']}")
     if strict and table.skipped:

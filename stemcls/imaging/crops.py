@@ -9,20 +9,24 @@ from stemcls.errors import InputError, nearest
 from stemcls.imaging.field import Field
 
 EDGES = ("drop", "reflect")
+_OPENCV_TYPES = (np.uint8, np.uint16, np.int16, np.int32, np.float32, np.float64)
 
 
 def cut_crops(
-    image: np.ndarray, centers_px: np.ndarray, crop_px: int, edge: str = "drop"
+    image: np.ndarray, centers_px: np.ndarray, crop_px: int, edge: str = "drop", scale: float = 1.0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Cut a square around each centre, without resampling.
+    """Cut a square around each centre.
 
-    Pixel `crop_px // 2` of a crop is the pixel nearest to the centre.
+    Pixel `crop_px // 2` of a crop is the pixel nearest to the centre. Without a scale nothing is
+    resampled. A scale below 1 shrinks by averaging areas, so that nothing aliases; above 1 crops
+    are enlarged by cubic interpolation.
 
     Args:
         image: (Y, X, C).
         centers_px: (N, 2) y, x.
         crop_px: Edge S of a crop.
         edge: A crop that leaves the image is dropped, or filled by reflecting the image.
+        scale: Pixels of the crop per pixel of the image, see `crop_scale`.
     Returns: (n, S, S, C) in the dtype of the image, and (n,) indices of the centres kept.
 
     Raises:
@@ -32,21 +36,80 @@ def cut_crops(
         raise InputError(f"edge: {edge!r} is not a choice{nearest(edge, EDGES)}")
     if crop_px < 1:
         raise InputError(f"crop_px must be at least 1, found {crop_px}")
+    centers = np.asarray(centers_px, dtype=np.float64).reshape(-1, 2)
+    if edge == "reflect" and crop_px > scale * min(image.shape[:2]):
+        raise InputError(
+            f"crops of {crop_px / scale:.0f} pixels do not fit a field of "
+            f"{image.shape[0]}x{image.shape[1]}, even reflected; choose a smaller crop_px or "
+            "crop_um"
+        )
+    if scale > 1:
+        return _cut_enlarged(image, centers, crop_px, edge, scale)
+    if scale < 1:
+        height, width, channels = image.shape
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        image = image.reshape(*image.shape[:2], channels)
+        centers = (centers + 0.5) * (image.shape[0] / height, image.shape[1] / width) - 0.5
+    return _cut_plain(image, centers, crop_px, edge)
+
+
+def crop_scale(field: Field, crop_um: float, crop_px: int) -> float:
+    """Return crop pixels per pixel of the field, 1 where crops are not measured in micrometres.
+
+    Args:
+        crop_um: Edge of a crop in micrometres; 0: crops are cut pixel by pixel.
+
+    Raises:
+        InputError: The pixel size is not known.
+    """
+    if not crop_um:
+        return 1.0
+    if not field.pixel_size_um:
+        raise InputError(
+            f"{field.path} does not say how large its pixels are, so crops of {crop_um:g} um "
+            "cannot be cut from it; give the size with --pixel-size-um"
+        )
+    scale = crop_px * field.pixel_size_um / crop_um
+    return 1.0 if abs(scale - 1) < 1e-6 else scale
+
+
+def share_core(centers_px: np.ndarray, crop_px: float, core: float) -> np.ndarray:
+    """Tell which crops have another cell's centre in their core, a central square.
+
+    Args:
+        centers_px: (N, 2) y, x of all cells of the field.
+        crop_px: Edge of a crop in pixels of the field.
+        core: Edge of the core as a fraction of the crop's, 0 to 1.
+    Returns: (N,) bool; both cells of a pair are told.
+    Source: one cell per crop, as in Wang et al. 2023 (uniqueness).
+    """
+    shared = np.zeros(len(centers_px), bool)
+    if not core:
+        return shared
+    reach = core * crop_px / 2
+    order = np.argsort(centers_px[:, 0], kind="stable")
+    y, x = centers_px[order].astype(np.float64).T
+    ends = np.searchsorted(y, y + reach, side="left")
+    for row, end in enumerate(ends):
+        near = row + 1 + np.flatnonzero(np.abs(x[row + 1 : end] - x[row]) < reach)
+        if len(near):
+            shared[order[near]] = shared[order[row]] = True
+    return shared
+
+
+def _cut_plain(
+    image: np.ndarray, centers: np.ndarray, crop_px: int, edge: str
+) -> tuple[np.ndarray, np.ndarray]:
     height, width, channels = image.shape
-    centers = np.rint(np.asarray(centers_px, dtype=np.float64).reshape(-1, 2)).astype(np.intp)
+    centers = np.rint(centers).astype(np.intp)
     start = centers - crop_px // 2
     if edge == "drop":
         kept = np.flatnonzero(
             (start >= 0).all(axis=1) & (start + crop_px <= (height, width)).all(axis=1)
         )
     else:
-        inside = ((centers >= 0) & (centers < (height, width))).all(axis=1)
-        kept = np.flatnonzero(inside)
-        if crop_px > min(height, width):
-            raise InputError(
-                f"crops of {crop_px} pixels do not fit a field of {height}x{width}, even "
-                "reflected; choose a smaller crop_px"
-            )
+        kept = np.flatnonzero(((centers >= 0) & (centers < (height, width))).all(axis=1))
         pad = crop_px // 2 + 1
         image = np.pad(image, ((pad, pad), (pad, pad), (0, 0)), mode="reflect")
         start = start + pad
@@ -54,6 +117,29 @@ def cut_crops(
     for row, index in enumerate(kept):
         y, x = start[index]
         crops[row] = image[y : y + crop_px, x : x + crop_px]
+    return crops, kept
+
+
+def _cut_enlarged(
+    image: np.ndarray, centers: np.ndarray, crop_px: int, edge: str, scale: float
+) -> tuple[np.ndarray, np.ndarray]:
+    height, width, channels = image.shape
+    start = centers - (crop_px // 2 + 0.5) / scale  # outer edges of the crop, in image pixels
+    if edge == "drop":
+        end = start + crop_px / scale
+        fits = (start >= -0.5) & (end <= np.array((height, width)) - 0.5)
+    else:
+        fits = (centers > -0.5) & (centers < np.array((height, width)) - 0.5)
+    kept = np.flatnonzero(fits.all(axis=1))
+    crops = np.empty((len(kept), crop_px, crop_px, channels), image.dtype)
+    way = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+    for row, index in enumerate(kept):
+        y, x = start[index] + 0.5 / scale
+        matrix = np.array([[1 / scale, 0, x], [0, 1 / scale, y]])
+        crop = cv2.warpAffine(
+            image, matrix, (crop_px, crop_px), flags=way, borderMode=cv2.BORDER_REFLECT_101
+        )
+        crops[row] = crop.reshape(crop_px, crop_px, channels)
     return crops, kept
 
 
@@ -69,17 +155,21 @@ def mean_intensity(field: Field, centers_px: np.ndarray, radius_px: np.ndarray) 
     centers = np.asarray(centers_px, dtype=np.float64).reshape(-1, 2)
     radii = np.broadcast_to(np.asarray(radius_px, dtype=np.float64), len(centers))
     means = np.full((len(centers), channels), np.nan, np.float32)
+    known = field.pixels.dtype in _OPENCV_TYPES
     for row, ((y, x), radius) in enumerate(zip(centers, radii, strict=True)):
         reach = max(radius, 0.5**0.5)  # the nearest pixel at least
         top, bottom = max(0, int(np.ceil(y - reach))), min(height, int(y + reach) + 1)
         left, right = max(0, int(np.ceil(x - reach))), min(width, int(x + reach) + 1)
         if top >= bottom or left >= right:
             continue
-        grid_y, grid_x = np.ogrid[top:bottom, left:right]
-        inside = (grid_y - y) ** 2 + (grid_x - x) ** 2 <= reach**2
-        if inside.any():
-            patch = field.pixels[:, top:bottom, left:right]
-            means[row] = patch[:, inside].mean(axis=1, dtype=np.float64)
+        across = (np.arange(left, right) - x) ** 2
+        inside = (np.arange(top, bottom) - y)[:, None] ** 2 + across <= reach**2
+        if not inside.any():
+            continue
+        mask = inside.view(np.uint8)
+        for channel in range(channels):
+            patch = field.pixels[channel, top:bottom, left:right]
+            means[row, channel] = cv2.mean(patch if known else patch.astype(np.float64), mask)[0]
     return means
 
 

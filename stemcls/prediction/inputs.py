@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +11,13 @@ import numpy as np
 from stemcls.config.imaging import BuildConfig, DetectConfig
 from stemcls.config.options import from_mapping
 from stemcls.errors import InputError
-from stemcls.imaging.composite import check_content, compose
-from stemcls.imaging.crops import cut_crops, resize_whole
+from stemcls.imaging.crops import crop_scale, cut_crops, resize_whole, share_core
 from stemcls.imaging.detect import detect
-from stemcls.imaging.readers import list_images, read_field
+from stemcls.imaging.prepare import prepare
+from stemcls.imaging.readers import list_images
 from stemcls.models.saved import ModelCard
 from stemcls.store.cropstore import CropStore
+from stemcls.store.harvest import OFF_FIELD, SHARED_CORE
 
 STORE_SUFFIXES = (".h5", ".hdf5")
 KINDS = ("auto", "cells", "crops")
@@ -36,6 +37,7 @@ class Sample:
         radius_px: (N,).
         paths: (N,) file that each crop is from.
         image: (Y, X, C) composite to draw on; None for crops and stores.
+        dropped: Why found cells were left out, and how many for each reason.
     """
 
     path: Path
@@ -45,6 +47,7 @@ class Sample:
     radius_px: np.ndarray
     paths: list[str]
     image: np.ndarray | None = None
+    dropped: dict[str, int] = field(default_factory=dict)
 
 
 def expand(paths: list[Path]) -> list[Path]:
@@ -69,7 +72,10 @@ def expand(paths: list[Path]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-def load_sample(path: Path, card: ModelCard, detection: DetectConfig | None, kind: str) -> Sample:
+def load_sample(
+    path: Path, card: ModelCard, detection: DetectConfig | None, kind: str,
+    pixel_size_um: float = 0.0,
+) -> Sample:
     """Read one file the way the model's training store was built.
 
     Args:
@@ -78,15 +84,20 @@ def load_sample(path: Path, card: ModelCard, detection: DetectConfig | None, kin
         detection: How to find cells; None repeats the training store's settings.
         kind: "cells" looks for cells in each image, "crops" takes each image as one crop; "auto"
             takes an image of exactly the crop size as a crop, and others as the store did.
+        pixel_size_um: Edge of a pixel where a file does not say; 0: as the training store had it.
+
     Raises:
-        InputError: Unreadable, or other channels or crop size than the model takes.
+        InputError: Unreadable, outside the training store's limits of quality, or other channels
+            or crop size than the model takes.
     """
     if path.suffix.lower() in STORE_SUFFIXES:
         return _from_store(path, card)
-    build = from_mapping(BuildConfig, card.build)
-    field = read_field(path)
-    check_content(field)
-    image = compose(field, build.channels, build.scale)
+    # A store that does not know of this rule was built without it.
+    build = from_mapping(BuildConfig, {"core": 0.0, **card.build})
+    if pixel_size_um:
+        build = replace(build, pixel_size_um=pixel_size_um)
+    prepared = prepare(path, build)
+    image = prepared.image
     if str(image.dtype) != card.dtype or image.shape[2] != len(card.channels):
         raise InputError(
             f"{path} gives {image.shape[2]} channel(s) of {image.dtype}, the model takes "
@@ -98,17 +109,26 @@ def load_sample(path: Path, card: ModelCard, detection: DetectConfig | None, kin
     if kind == "crops":
         resized = card.kind == "fields" or (card.kind == "crops" and build.crop_px > 0)
         return _whole(path, image, card, resized)
-    _check_scale(path, field.pixel_size_um, card.pixel_size_um)
-    if min(image.shape[:2]) < card.crop_px:
+    scale = crop_scale(prepared.field, build.crop_um, card.crop_px)
+    if not build.crop_um:
+        _check_scale(path, prepared.field.pixel_size_um, card.pixel_size_um)
+    window_px = card.crop_px / scale
+    if min(image.shape[:2]) < window_px:
         raise InputError(
             f"{path} is {image.shape[0]}x{image.shape[1]} px, smaller than one crop of the model "
-            f"({card.crop_px} px)"
+            f"({window_px:.0f} px)"
         )
-    cells = detect(field, detection or build.detect)
-    crops, kept = cut_crops(image, cells.centers_px, card.crop_px, build.edge)
+    cells = detect(prepared.field, detection or build.detect)
+    shared = share_core(cells.centers_px, window_px, build.core)
+    alone = np.flatnonzero(~shared)
+    crops, kept = cut_crops(image, cells.centers_px[alone], card.crop_px, build.edge, scale)
+    dropped = {
+        **cells.rejected, SHARED_CORE: int(shared.sum()), OFF_FIELD: len(alone) - len(kept),
+    }
+    rows = alone[kept]
     return Sample(
-        path, len(crops), crops.__getitem__, cells.centers_px[kept], cells.radius_px[kept],
-        [str(path)] * len(crops), image,
+        path, len(crops), crops.__getitem__, cells.centers_px[rows], cells.radius_px[rows],
+        [str(path)] * len(crops), image, {why: count for why, count in dropped.items() if count},
     )
 
 
@@ -116,7 +136,8 @@ def _check_scale(path: Path, found_um: float | None, wanted_um: float | None) ->
     if found_um and wanted_um and abs(found_um / wanted_um - 1) > SAME_SCALE:
         raise InputError(
             f"{path} has {found_um:.4g} um a pixel, the model was trained on {wanted_um:.4g}: its "
-            "cells would have another size in the crop; export at the scale of training"
+            "cells would have another size in the crop; export at the scale of training, or train "
+            "on a store built with --crop-um"
         )
 
 
@@ -142,11 +163,12 @@ def _from_store(path: Path, card: ModelCard) -> Sample:
 
 
 def load_samples(
-    paths: list[Path], card: ModelCard, detection: DetectConfig | None, kind: str
+    paths: list[Path], card: ModelCard, detection: DetectConfig | None, kind: str,
+    pixel_size_um: float = 0.0,
 ) -> Iterator[Sample | tuple[Path, str]]:
     """Yield each file's sample, or the file and why it was skipped."""
     for path in paths:
         try:
-            yield load_sample(path, card, detection, kind)
+            yield load_sample(path, card, detection, kind, pixel_size_um)
         except InputError as error:
             yield path, str(error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ class Table:
         composition: Class name to number of cells.
         skipped: Files that could not be used, with the reason.
         overlays: One picture per field.
+        dropped: Why found cells are not in the table, and how many for each reason.
     """
 
     out: Path
@@ -38,6 +40,7 @@ class Table:
     composition: dict[str, int]
     skipped: list[dict[str, str]]
     overlays: list[str]
+    dropped: dict[str, int]
 
 
 def predict_table(
@@ -48,6 +51,7 @@ def predict_table(
     *,
     detection: DetectConfig | None = None,
     kind: str = "auto",
+    pixel_size_um: float = 0.0,
     overlays: Path | None = None,
     views: int = 1,
     batch_size: int = 64,
@@ -60,7 +64,7 @@ def predict_table(
         card: Its card.
         paths: Files, from `inputs.expand`.
         out: CSV to write; an existing file is never overwritten.
-        detection, kind: As `inputs.load_sample`.
+        detection, kind, pixel_size_um: As `inputs.load_sample`.
         overlays: Folder for one PNG per field, with each cell ringed in its class' colour.
         views: Dihedral views averaged: 1, 2, 4 or 8.
         batch_size: Crops per step of the network.
@@ -76,6 +80,7 @@ def predict_table(
     counts = np.zeros(len(card.classes), dtype=np.int64)
     skipped: list[dict[str, str]] = []
     pictures: list[str] = []
+    dropped: Counter[str] = Counter()
     with (
         explained_disk_errors(out, "no table was written; free some space and run it again"),
         atomic.replacing(out) as temporary,
@@ -83,7 +88,8 @@ def predict_table(
     ):
         writer = csv.writer(file)
         writer.writerow([*COLUMNS, *(f"p_{name}" for name in card.classes)])
-        for number, sample in enumerate(load_samples(paths, card, detection, kind), start=1):
+        samples = load_samples(paths, card, detection, kind, pixel_size_um)
+        for number, sample in enumerate(samples, start=1):
             if not isinstance(sample, Sample):
                 path, reason = sample
                 skipped.append({"path": str(path), "reason": reason})
@@ -92,6 +98,7 @@ def predict_table(
                 model, sample.read, np.arange(sample.n), views=views, batch_size=batch_size
             )
             writer.writerows(_rows(sample, probabilities, card.classes))
+            dropped.update(sample.dropped)
             counts += np.bincount(probabilities.argmax(axis=1), minlength=len(counts))
             if overlays is not None and sample.image is not None:
                 pictures.append(_draw(sample, sample.image, probabilities, card, overlays))
@@ -101,7 +108,7 @@ def predict_table(
             first = skipped[0]
             raise InputError(f"no file could be used; the first: {first['reason']}")
     composition = dict(zip(card.classes, counts.tolist(), strict=True))
-    return Table(out, int(counts.sum()), composition, skipped, pictures)
+    return Table(out, int(counts.sum()), composition, skipped, pictures, dict(dropped))
 
 
 def _rows(

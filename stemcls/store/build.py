@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
-import os
-from collections import Counter, deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,13 +13,21 @@ from typing import Any
 from stemcls.config.imaging import BuildConfig
 from stemcls.config.options import to_mapping
 from stemcls.errors import CancelledError, InputError, StemclsError, explained_disk_errors
+from stemcls.imaging.detect import wants_diameter
 from stemcls.interruption import interruptible
 from stemcls.store.harvest import CELL_PX, FIELD_PX, Harvest, harvest
 from stemcls.store.journal import Journal
+from stemcls.store.notices import Notices
+from stemcls.store.overlaps import REASON, SeenCells
+from stemcls.store.ranges import measure_diameter, measure_ranges
 from stemcls.store.sources import Source, list_sources
+from stemcls.store.workers import WorkerStartError, cores, in_order
 from stemcls.store.writer import Columns, write_store
 
 Update = Callable[[int, int, str], None]
+# Below these, starting processes costs more than they save.
+_FEW_IMAGES = 8
+_SMALL_BYTES = 2**16
 
 
 def build_store(
@@ -31,6 +38,7 @@ def build_store(
     cells: Path | None = None,
     update: Update | None = None,
     tell: Callable[[str], None] | None = None,
+    workers: int = 0,
 ) -> dict[str, Any]:
     """Build a crop store; images are only read.
 
@@ -42,6 +50,8 @@ def build_store(
         cells: CSV with field, x_px, y_px and optionally label, radius_px, group.
         update: Called with images done, images in all, and the name of the last one.
         tell: Called with a sentence where work of an interrupted build is used or given up.
+        workers: Processes that read images; 1: this one alone; 0: one for each core, but this one
+            alone for few or small images. The store is the same for any number.
     Returns: What was built, what was skipped and why; see `stemcls build --json`.
     Raises:
         InputError: `out` exists or is being built, or no usable crops.
@@ -56,7 +66,7 @@ def build_store(
         raise InputError("--cells-match needs --cells CSV with the known centres")
     sources = list_sources(source, manifest, cells, config.group)
     crop_px = config.crop_px or {"cells": CELL_PX, "fields": FIELD_PX}.get(kind, 0)
-    settings = {**to_mapping(config), "kind": kind, "crop_px": crop_px}
+    config = dataclasses.replace(config, kind=kind, crop_px=crop_px)
     with explained_disk_errors(
         out, "what was done so far is kept; free some space and run the same command again"
     ):
@@ -65,28 +75,52 @@ def build_store(
             stopped = interruption.is_asked
             if out.exists():
                 raise InputError(f"{out} exists already; another build finished it just now")
-            journal.begin({"settings": settings, "sources": _fingerprint(sources)})
+            journal.begin({"settings": to_mapping(config), "sources": _fingerprint(sources)})
             n_before = journal.n_entries
             if tell is not None and n_before:
                 tell(f"continuing an interrupted build at image {n_before + 1} of {len(sources)}")
             if tell is not None and journal.restarted is not None:
                 tell(f"starting over: {journal.restarted}")
-            _gather(journal, sources, config, kind, crop_px, stopped, update)
-            document = _finish(journal, sources, settings, source, out, stopped)
+            measured = journal.note(
+                lambda: _measured(sources, config, workers, stopped, update)
+            )
+            config = dataclasses.replace(
+                config, scale_range=tuple(measured["scale_range"]),
+                detect=dataclasses.replace(config.detect, diameter_px=measured["diameter_px"]),
+            )
+            _gather(journal, sources, config, workers, stopped, update)
+            document = _finish(journal, sources, config, source, out, stopped)
     return {**document, "continued_at": n_before, "restarted": journal.restarted}
 
 
+def _measured(
+    sources: list[Source], config: BuildConfig, workers: int, stopped: Callable[[], bool],
+    update: Update | None,
+) -> dict[str, Any]:
+    """Return what the settings leave open and the fields as a whole decide."""
+    processes = workers or _sensible_workers(sources)
+    ranges, diameter = config.scale_range, config.detect.diameter_px
+    if config.scale == "store" and not ranges:
+        ranges = measure_ranges(sources, config, processes, stopped, update)
+    finds = config.kind == "cells" and (
+        config.match_px or any(source.cells is None for source in sources)
+    )
+    if finds and wants_diameter(config.detect):
+        diameter = measure_diameter(sources, config, processes, stopped, update)
+    return {"scale_range": ranges, "diameter_px": diameter}
+
+
 def _gather(
-    journal: Journal, sources: list[Source], config: BuildConfig, kind: str, crop_px: int,
+    journal: Journal, sources: list[Source], config: BuildConfig, workers: int,
     stopped: Callable[[], bool], update: Update | None,
 ) -> None:
     total = len(sources)
-    ahead = _in_order(
-        sources[journal.n_entries :],
-        lambda source: harvest(source, config, kind, crop_px),
-        threads=kind != "crops",
-    )
-    for source, get in ahead:
+    seen = SeenCells(config.same_cell_radii)
+    for source, entry in zip(sources, journal.entries(), strict=False):
+        seen.add(source, entry)
+    left = sources[journal.n_entries :]
+    work = partial(harvest, config=config)
+    for source, get in in_order(left, work, workers or _sensible_workers(left)):
         if stopped():
             journal.flush()
             raise CancelledError(
@@ -96,45 +130,30 @@ def _gather(
         try:
             result = get()
             _check_layout(result, journal.layout)
+        except WorkerStartError:
+            raise
         except (StemclsError, OSError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             journal.append({"path": source.name, "skipped": reason}, None)
         else:
+            result = result.without(seen.repeated(source, result.entry), REASON)
+            seen.add(source, result.entry)
             journal.append({"path": source.name, **result.entry}, result.images)
         if update is not None:
             update(journal.n_entries, total, source.name)
     journal.flush()
 
 
-def _in_order(
-    sources: list[Source], work: Callable[[Source], Harvest], threads: bool
-) -> Iterator[tuple[Source, Callable[[], Harvest]]]:
-    """Yield each source with a call that gives its harvest or raises.
-
-    Args:
-        sources: In the order wanted.
-        work: Reads one image.
-        threads: Work a few fields ahead: readers and filters release the GIL. For small crops
-            threads only fight for it and take half as long again.
-    """
-    if not threads:
-        for source in sources:
-            yield source, partial(work, source)
-        return
-    workers = min(4, os.cpu_count() or 1)
-    waiting: deque[tuple[Source, Future[Harvest]]] = deque()
-    pool = ThreadPoolExecutor(workers)
-    try:
-        for source in sources:
-            waiting.append((source, pool.submit(work, source)))
-            if len(waiting) > workers:
-                first, future = waiting.popleft()
-                yield first, future.result
-        while waiting:
-            first, future = waiting.popleft()
-            yield first, future.result
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+def _sensible_workers(sources: list[Source]) -> int:
+    if len(sources) < _FEW_IMAGES:
+        return 1
+    sizes = []
+    for source in sources:
+        try:
+            sizes.append(source.path.stat().st_size)
+        except OSError:
+            sizes.append(0)
+    return 1 if sum(sizes) < _SMALL_BYTES * len(sizes) else min(cores(), len(sources))
 
 
 def _check_layout(result: Harvest, layout: tuple[str, int, int] | None) -> None:
@@ -159,21 +178,22 @@ def _check_layout(result: Harvest, layout: tuple[str, int, int] | None) -> None:
 
 
 def _finish(
-    journal: Journal, sources: list[Source], settings: dict[str, Any], source: Path, out: Path,
+    journal: Journal, sources: list[Source], config: BuildConfig, source: Path, out: Path,
     stopped: Callable[[], bool],
 ) -> dict[str, Any]:
-    columns, skipped = Columns(), []
+    columns, skipped, notices = Columns(), [], Notices(config.crop_um)
     dropped: Counter[str] = Counter()
     for entry in journal.entries():
         if "skipped" in entry:
             skipped.append({"path": entry["path"], "reason": entry["skipped"]})
             continue
         columns.add(entry)
+        notices.add(entry)
         dropped.update(entry["dropped"])
     if not columns.labels or journal.layout is None:
         journal.remove()
         raise InputError(_nothing(source, len(sources), skipped, dropped))
-    write_store(journal, columns, settings, source, out, stopped)
+    write_store(journal, columns, to_mapping(config), source, out, stopped)
     crop_px = journal.layout[1]
     journal.remove()
     digests = columns.table["sha256"]
@@ -181,19 +201,23 @@ def _finish(
         cell.label for entry in sources for cell in entry.cells or ()
     }
     counts = Counter(columns.labels)
-    _, names, what = columns.grouped(settings["group_what"])
+    _, names, what = columns.grouped(config.group_what)
     return {
         "store": str(out),
         "crops": len(columns.labels),
         "fields": len(digests),
         "images": len(sources),
         "skipped": skipped,
+        "warnings": notices.listed(),
         "classes": {name: counts[name] for name in sorted(filter(None, known))},
         "unlabelled": counts[None],
         "groups": {"what": what, "count": len(digests) if names is None else len(names)},
         "dropped": dict(dropped),
         "duplicates": len(digests) - len(set(digests)),
         "crop_px": crop_px,
+        "crop_pixel_um": columns.crop_size_um(),
+        "slices": columns.slices,
+        "scale_range": config.scale_range,
     }
 
 

@@ -87,6 +87,8 @@ def read_columns(path: Path, file: h5py.File) -> tuple[dict[str, Any], Layout]:
         table: dict[str, Any] = {}
         for column in FIELD_COLUMNS:
             key = f"fields/{column}"
+            if key not in file and key not in DATASETS:
+                continue
             data = file[key]
             text = h5py.check_string_dtype(data.dtype) is not None
             table[column] = tuple(data.asstr()[()]) if text else data[()]
@@ -114,6 +116,7 @@ def _attributes(file: h5py.File) -> dict[str, Any]:
     size = float(file.attrs.get("pixel_size_um", np.nan))
     return {
         "channels": _names(file.attrs["channels"]),
+        "slices": _names(file.attrs.get("slices", ())),
         "pixel_size_um": size if np.isfinite(size) and size > 0 else None,
         "config": json.loads(file.attrs.get("config", "{}")),
         "content_hash": str(file.attrs["content_hash"]),

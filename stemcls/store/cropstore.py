@@ -79,6 +79,7 @@ class CropStore:
         intensity: (N, K) float32 raw mean of each source channel inside the cell.
         intensity_channels: K names.
         channels: Names of the crops' channels.
+        slices: Names of the source slices they show, in order; empty where unknown.
         pixel_size_um: Edge of a crop's pixel in micrometres, None where unknown or not uniform.
         config: The resolved settings it was built with.
         content_hash: Digest of images, labels and groups.
@@ -103,6 +104,7 @@ class CropStore:
         self.intensity: np.ndarray = columns["intensity"]
         self.intensity_channels: tuple[str, ...] = columns["intensity_channels"]
         self.channels: tuple[str, ...] = columns["channels"]
+        self.slices: tuple[str, ...] = columns["slices"]
         self.pixel_size_um: float | None = columns["pixel_size_um"]
         self.config: dict[str, Any] = columns["config"]
         self.content_hash: str = columns["content_hash"]

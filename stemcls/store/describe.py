@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import numpy as np
 
 from stemcls.store.cropstore import CropStore
 
+MEASURES = ("brightness", "focus", "saturated", "unevenness")
 _BATCH = 64
 _SECONDS = 0.5
 _BATCHES = 200
@@ -35,12 +38,16 @@ def describe(path: Path) -> dict[str, Any]:
         "crops": len(store),
         "crop_px": store.crop_px,
         "channels": store.channels,
+        "slices": store.slices,
         "dtype": store.dtype.name,
         "pixel_size_um": store.pixel_size_um,
         "classes": dict(zip(store.classes, counts.tolist(), strict=True)),
         "unlabelled": int((store.labels < 0).sum()),
         "fields": len(store.fields),
         "groups": {"what": store.group_what, "count": n_groups, "crops": named},
+        "quality": quality_summary(store),
+        "dropped": dropped_cells(store),
+        "scale": scale_summary(store),
         "layout": {
             "kind": layout.kind, "chunks": layout.chunks, "compression": layout.compression,
         },
@@ -51,6 +58,47 @@ def describe(path: Path) -> dict[str, Any]:
         "config": store.config,
         "read_crops_per_second": per_second,
         "read_cost": read_cost(store, per_second),
+    }
+
+
+def quality_summary(store: CropStore) -> dict[str, dict[str, float]]:
+    """Return min, median and max over fields of each measure that the store holds."""
+    summary = {}
+    for measure in MEASURES:
+        found = _spread(getattr(store.fields, measure))
+        if found is not None:
+            summary[measure] = found
+    return summary
+
+
+def dropped_cells(store: CropStore) -> dict[str, int]:
+    """Return why cells of all fields were left out, and how many for each reason."""
+    total: Counter[str] = Counter()
+    for text in store.fields.dropped or ():
+        total.update(json.loads(text))
+    return dict(total)
+
+
+def scale_summary(store: CropStore) -> list[dict[str, Any]]:
+    """Return, for each slice that was scaled, the raw values that became 0 and 255."""
+    lows, highs = store.fields.scale_low, store.fields.scale_high
+    if lows is None or highs is None:
+        return []
+    rows = []
+    for number, (low, high) in enumerate(zip(lows.T, highs.T, strict=True)):
+        name = store.slices[number] if number < len(store.slices) else f"slice {number + 1}"
+        ends = _spread(low), _spread(high)
+        if ends[0] is not None:
+            rows.append({"slice": name, "low": ends[0], "high": ends[1]})
+    return rows
+
+
+def _spread(values: np.ndarray | None) -> dict[str, float] | None:
+    known = values[np.isfinite(values)] if values is not None else np.zeros(0)
+    if not len(known):
+        return None
+    return {
+        "min": float(known.min()), "median": float(np.median(known)), "max": float(known.max())
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +12,17 @@ import numpy as np
 
 from stemcls.config.imaging import BuildConfig
 from stemcls.errors import InputError
-from stemcls.imaging.composite import check_content, compose
-from stemcls.imaging.crops import cut_crops, mean_intensity, resize_whole
+from stemcls.imaging.crops import crop_scale, cut_crops, mean_intensity, resize_whole, share_core
 from stemcls.imaging.detect import detect
 from stemcls.imaging.field import Field
 from stemcls.imaging.matching import match_centers
-from stemcls.imaging.readers import read_field
+from stemcls.imaging.prepare import Prepared, prepare
 from stemcls.store.sources import KnownCell, Source
 
 CELL_PX = 64
 FIELD_PX = 512
+SHARED_CORE = "another cell in the crop's core"
+OFF_FIELD = "crop leaves the field"
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,12 +31,32 @@ class Harvest:
 
     Attributes:
         images: (n, S, S, C).
-        entry: What the journal records: sha256, shape, pixel sizes, channels, n_cells, dropped,
-            and per crop centers_px, radius_px, labels, groups, intensity.
+        entry: What the journal records: sha256, shape, pixel sizes, place and time, channels,
+            quality, ranges, warnings, n_cells, dropped, and per crop centers_px, radius_px,
+            measured_px (the radius that intensity is measured in), labels, groups, intensity.
     """
 
     images: np.ndarray
     entry: dict[str, Any]
+
+    def without(self, rows: np.ndarray, reason: str) -> Harvest:
+        """Return the harvest without some crops, (n,) bool, counted under `reason`."""
+        if not rows.any():
+            return self
+        kept = np.flatnonzero(~rows)
+        entry = dict(self.entry)
+        gone = np.flatnonzero(rows)
+        places = zip(entry["centers_px"], entry["measured_px"], strict=True)
+        entry["repeated_px"] = [
+            (*center, radius) for row, (center, radius) in enumerate(places) if rows[row]
+        ]
+        entry["dropped"] = {**entry["dropped"], reason: len(gone)}
+        for column in _PER_CROP:
+            entry[column] = [entry[column][row] for row in kept]
+        return Harvest(self.images[kept], entry)
+
+
+_PER_CROP = ("centers_px", "radius_px", "measured_px", "labels", "groups", "intensity")
 
 
 @dataclass(eq=False)
@@ -45,6 +66,7 @@ class _Cells:
     labels: list[str | None]
     groups: list[str | None]
     n_cells: int
+    shared: np.ndarray  # (N,) bool, another cell in the core
     dropped: Counter = field(default_factory=Counter)
 
     def keep(self, rows: np.ndarray, reason: str) -> None:
@@ -53,43 +75,43 @@ class _Cells:
         if lost:
             self.dropped[reason] += lost
         self.centers_px, self.radius_px = self.centers_px[rows], self.radius_px[rows]
+        self.shared = self.shared[rows]
         self.labels = [self.labels[row] for row in rows]
         self.groups = [self.groups[row] for row in rows]
 
 
-def harvest(source: Source, config: BuildConfig, kind: str, crop_px: int) -> Harvest:
+def harvest(source: Source, config: BuildConfig) -> Harvest:
     """Read an image and cut or resize its crops.
 
     Args:
         source: The image and what is known about it.
-        config: How stores are built.
-        kind: cells, crops or fields.
-        crop_px: Edge of a crop; 0 (crops only): the image's own.
+        config: How stores are built, resolved: kind is cells, crops or fields, crop_px is the edge
+            of a crop (0 for crops: the image's own), scale_range is there for scale=store.
+
     Raises:
         InputError: The image cannot be used, and why.
     """
     if source.problem:
         raise InputError(source.problem)
-    image = read_field(source.path)
-    check_content(image)
-    pixels = compose(image, config.channels, config.scale)
-    if pixels.dtype not in (np.uint8, np.uint16):
-        raise InputError(
-            f"its pixels are {pixels.dtype}: a store holds 8 or 16 bit; --scale auto converts"
-        )
-    if kind == "cells":
-        images, cells, intensity = _cut(source, image, pixels, config, crop_px)
-        scale: float | None = 1.0
+    prepared = prepare(source.path, config)
+    image, composite = prepared.field, prepared.composite
+    margin_px = 0.0
+    scale: float | None
+    if config.kind == "cells":
+        scale = crop_scale(image, config.crop_um, config.crop_px)
+        images, cells, measured_px, intensity = _cut(source, prepared, config, scale)
+        margin_px = config.crop_px / scale / 2 if config.edge == "drop" else 0.0
     else:
-        images, scale = _whole(pixels, crop_px)
-        height, width = pixels.shape[:2]
+        images, scale = _whole(prepared.image, config.crop_px)
+        height, width = image.pixels.shape[1:]
         cells = _Cells(
             np.array([[(height - 1) / 2, (width - 1) / 2]], np.float32),
             np.full(1, np.nan, np.float32), [source.label], [source.group],
-            n_cells=1 if kind == "crops" else -1,
+            n_cells=1 if config.kind == "crops" else -1, shared=np.zeros(1, bool),
         )
+        measured_px = cells.radius_px
         intensity = image.pixels.mean(axis=(1, 2), dtype=np.float64)[None].astype(np.float32)
-    size_um = image.pixel_size_um or config.pixel_size_um or None
+    size_um = image.pixel_size_um
     return Harvest(
         images,
         {
@@ -97,12 +119,20 @@ def harvest(source: Source, config: BuildConfig, kind: str, crop_px: int) -> Har
             "shape": list(image.pixels.shape),
             "pixel_size_um": size_um,
             "crop_pixel_um": size_um / scale if size_um and scale else None,
+            "position_um": image.position_um,
+            "margin_px": margin_px,
+            "acquired": image.acquired.isoformat() if image.acquired else "",
             "channels": list(image.channels),
-            "brightness": float(image.pixels.max(axis=0).mean(dtype=np.float64)),
+            "slices": [image.channels[number] for number in composite.slices],
+            "scale_low": composite.ranges[:, 0].tolist(),
+            "scale_high": composite.ranges[:, 1].tolist(),
+            **asdict(prepared.quality),
+            "warnings": list(prepared.warnings),
             "n_cells": cells.n_cells,
             "dropped": dict(cells.dropped),
             "centers_px": cells.centers_px.tolist(),
             "radius_px": cells.radius_px.tolist(),
+            "measured_px": measured_px.tolist(),
             "labels": cells.labels,
             "groups": cells.groups,
             "intensity": np.asarray(intensity, np.float32).tolist(),
@@ -111,34 +141,38 @@ def harvest(source: Source, config: BuildConfig, kind: str, crop_px: int) -> Har
 
 
 def _cut(
-    source: Source, image: Field, pixels: np.ndarray, config: BuildConfig, crop_px: int
-) -> tuple[np.ndarray, _Cells, np.ndarray]:
-    """Return crops (n, S, S, C), their cells, and intensity (n, K)."""
+    source: Source, prepared: Prepared, config: BuildConfig, scale: float
+) -> tuple[np.ndarray, _Cells, np.ndarray, np.ndarray]:
+    """Return crops (n, S, S, C), their cells, the radii measured in (n,), and intensity (n, K)."""
+    image = prepared.field
     if source.cells is None:
-        cells = _found(image, config, source)
+        cells = _found(image, config, scale, source)
     elif config.match_px:
-        cells = _matched(source.cells, _found(image, config, source), config.match_px, source)
+        found = _found(image, config, scale, source)
+        cells = _matched(source.cells, found, config.match_px, source)
     else:
         cells = _known(source.cells, source)
+    cells.keep(np.flatnonzero(~cells.shared), SHARED_CORE)
     y, x = cells.centers_px.T
-    height, width = pixels.shape[:2]
+    height, width = image.pixels.shape[1:]
     inside = (y >= -0.5) & (x >= -0.5) & (y < height - 0.5) & (x < width - 0.5)
     cells.keep(np.flatnonzero(inside), "outside the field")
-    images, kept = cut_crops(pixels, cells.centers_px, crop_px, config.edge)
-    cells.keep(np.arange(len(cells.centers_px))[kept], "crop leaves the field")
+    images, kept = cut_crops(prepared.image, cells.centers_px, config.crop_px, config.edge, scale)
+    cells.keep(kept, OFF_FIELD)
     # A known centre without a radius is measured over the middle half of its crop.
-    radius_px = np.where(np.isnan(cells.radius_px), crop_px / 4, cells.radius_px)
-    intensity = mean_intensity(image, cells.centers_px, radius_px.astype(np.float32))
-    return images, cells, intensity
+    unknown = np.isnan(cells.radius_px)
+    radius_px = np.where(unknown, config.crop_px / scale / 4, cells.radius_px).astype(np.float32)
+    return images, cells, radius_px, mean_intensity(image, cells.centers_px, radius_px)
 
 
-def _found(image: Field, config: BuildConfig, source: Source) -> _Cells:
+def _found(image: Field, config: BuildConfig, scale: float, source: Source) -> _Cells:
     found = detect(image, config.detect)
     n_cells = len(found)
+    centers = np.asarray(found.centers_px, np.float32).reshape(-1, 2)
     return _Cells(
-        np.asarray(found.centers_px, np.float32).reshape(-1, 2),
-        np.asarray(found.radius_px, np.float32),
+        centers, np.asarray(found.radius_px, np.float32),
         [source.label] * n_cells, [source.group] * n_cells, n_cells,
+        share_core(centers, config.crop_px / scale, config.core), Counter(found.rejected),
     )
 
 
@@ -148,7 +182,7 @@ def _known(known: tuple[KnownCell, ...], source: Source) -> _Cells:
         np.array([cell.radius_px for cell in known], np.float32),
         [cell.label or source.label for cell in known],
         [source.group or cell.group for cell in known],
-        len(known),
+        len(known), np.zeros(len(known), bool),
     )
 
 

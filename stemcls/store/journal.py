@@ -12,7 +12,7 @@ import json
 import shutil
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from stemcls.atomic import write_json
 from stemcls.errors import InputError
 
 _FLUSH_SECONDS = 0.5
@@ -41,6 +42,7 @@ class Journal:
         self.folder = target.with_name(f".{target.name}.building")
         self.images_path = self.folder / "images.bin"
         self.journal_path = self.folder / "journal.jsonl"
+        self._notes_path = self.folder / "notes.json"
         self.n_entries = 0
         self.layout: tuple[str, int, int] | None = None
         self.restarted: str | None = None
@@ -102,8 +104,15 @@ class Journal:
         self._journal.truncate(journal_bytes)
         self._flushed = time.monotonic()
         if not journal_bytes:
+            self._notes_path.unlink(missing_ok=True)
             self._journal.write(_line(header))
             self.flush()
+
+    def note(self, make: Callable[[], Any]) -> Any:
+        """Return what `make` gave when this build began, as plain values; it is asked only once."""
+        if not self._notes_path.exists():
+            write_json(self._notes_path, make())
+        return json.loads(self._notes_path.read_text(encoding="utf-8"))
 
     def append(self, entry: dict[str, Any], crops: np.ndarray | None) -> None:
         """Record one image and its (n, S, S, C) crops, or none where it was skipped."""

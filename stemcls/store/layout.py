@@ -27,9 +27,17 @@ class FieldTable:
         sha256: F hexadecimal digests of the files.
         shape: (F, 3) int32: channels, height and width in pixels.
         pixel_size_um: (F,) float64, NaN where unknown.
-        brightness: (F,) float32, mean over pixels of the brightest channel (V of HSV), in the
-            units of the file.
+        brightness: (F,) float32, mean V of HSV of the slices in the crop, 0 to 255; older
+            stores hold it in the units of the file.
         n_cells: (F,) int32 cells found or known in the field, kept or not; -1: not counted.
+
+    The following are None in stores that lack them:
+        focus, saturated, unevenness: (F,) float32, see `stemcls.imaging.quality`.
+        scale_low, scale_high: (F, S) float64, raw values that became 0 and 255 in each slice that
+            takes part in the crop; NaN where pixels are as they were.
+        position_um: (F, 2) float64, stage y and x, NaN where unknown.
+        acquired: F times in ISO 8601, empty where unknown.
+        dropped: F JSON objects, reason to number of cells left out.
     """
 
     path: tuple[str, ...]
@@ -38,6 +46,14 @@ class FieldTable:
     pixel_size_um: np.ndarray
     brightness: np.ndarray
     n_cells: np.ndarray
+    focus: np.ndarray | None = None
+    saturated: np.ndarray | None = None
+    unevenness: np.ndarray | None = None
+    scale_low: np.ndarray | None = None
+    scale_high: np.ndarray | None = None
+    position_um: np.ndarray | None = None
+    acquired: tuple[str, ...] | None = None
+    dropped: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.path)

@@ -16,9 +16,8 @@ from stemcls.imaging.readers import READERS
 
 # Microscope and picture formats that may have no reader: listed as skipped, not passed over.
 _IMAGE_SUFFIXES = {
-    ".oir", ".poir", ".oib", ".oif", ".vsi", ".czi", ".zvi", ".lsm", ".nd2", ".lif", ".ims", ".dv",
-    ".stk", ".cif", ".sld", ".mrxs", ".svs", ".scn", ".jp2", ".j2k", ".gif", ".webp", ".heic",
-    ".dcm",
+    ".vsi", ".zvi", ".lsm", ".ims", ".dv", ".stk", ".cif", ".sld", ".mrxs", ".svs", ".scn", ".lof",
+    ".xlif", ".mpoir", ".jp2", ".j2k", ".gif", ".webp", ".heic", ".dcm",
 }
 
 

@@ -21,7 +21,7 @@ import numpy as np
 from stemcls.atomic import dump_json
 from stemcls.errors import CancelledError
 from stemcls.store.journal import Journal
-from stemcls.store.layout import FORMAT, UNLABELLED, VERSION
+from stemcls.store.layout import FIELD_COLUMNS, FORMAT, UNLABELLED, VERSION
 
 _BLOCK_BYTES = 4 * 2**20
 _TEXT = h5py.string_dtype("utf-8")
@@ -40,12 +40,14 @@ class Columns:
     table: dict[str, list[Any]] = field(default_factory=dict)
     crop_pixel_um: set[float | None] = field(default_factory=set)
     source_channels: tuple[str, ...] = ()
+    slices: tuple[str, ...] = ()
 
     def add(self, entry: dict[str, Any]) -> None:
         """Append one image's journal entry."""
         row = len(self.table.setdefault("path", []))
-        for column in ("path", "sha256", "shape", "pixel_size_um", "brightness", "n_cells"):
+        for column in FIELD_COLUMNS:
             self.table.setdefault(column, []).append(entry[column])
+        self.slices = self.slices or tuple(entry["slices"])
         if not entry["n"]:
             return
         self.labels += entry["labels"]
@@ -58,6 +60,10 @@ class Columns:
         self.crop_pixel_um.add(None if size_um is None else round(size_um, 6))
         if len(entry["channels"]) > len(self.source_channels):
             self.source_channels = tuple(entry["channels"])
+
+    def crop_size_um(self) -> float | None:
+        """Edge of a crop's pixel, None where unknown or not the same for all."""
+        return next(iter(self.crop_pixel_um)) if len(self.crop_pixel_um) == 1 else None
 
     def classes(self) -> tuple[str, ...]:
         """Names of the classes that have crops, sorted."""
@@ -128,7 +134,6 @@ def write_store(
         file["intensity"] = _padded(columns.intensity)
         file["intensity"].attrs["names"] = _texts(columns.source_channels)
         _write_fields(file.create_group("fields"), columns.table)
-        sizes = columns.crop_pixel_um
         file.attrs.update({
             "format": FORMAT,
             "version": VERSION,
@@ -136,8 +141,9 @@ def write_store(
             "stemcls_version": version("stemcls"),
             "config": dump_json(config),
             "source": os.fsencode(source.resolve()).decode("utf-8", "backslashreplace"),
-            "channels": _texts(_channel_names(channels, columns.source_channels)),
-            "pixel_size_um": (next(iter(sizes)) if len(sizes) == 1 else None) or np.nan,
+            "channels": _texts(_channel_names(channels, columns.slices)),
+            "slices": _texts(columns.slices),
+            "pixel_size_um": columns.crop_size_um() or np.nan,
             "content_hash": digest.hexdigest(),
         })
     with temporary.open("rb+") as target:
@@ -170,13 +176,21 @@ def _write_fields(group: h5py.Group, table: dict[str, list[Any]]) -> None:
     group["sha256"] = _texts(table["sha256"])
     group["shape"] = np.array(table["shape"], np.int32)
     group["pixel_size_um"] = np.array([s or np.nan for s in table["pixel_size_um"]], np.float64)
-    group["brightness"] = np.array(table["brightness"], np.float32)
     group["n_cells"] = np.array(table["n_cells"], np.int32)
+    for column in ("brightness", "focus", "saturated", "unevenness"):
+        group[column] = np.array(table[column], np.float32)
+    for column in ("scale_low", "scale_high"):
+        group[column] = _padded([np.array([row], np.float64) for row in table[column]])
+    unknown = (np.nan, np.nan)
+    group["position_um"] = np.array([p or unknown for p in table["position_um"]], np.float64)
+    group["acquired"] = _texts(table["acquired"])
+    group["dropped"] = _texts(dump_json(reasons) for reasons in table["dropped"])
 
 
 def _padded(parts: list[np.ndarray]) -> np.ndarray:
-    """Join (n, k) blocks to (N, K) float32, NaN where a field had fewer channels."""
-    result = np.full((sum(map(len, parts)), max(p.shape[1] for p in parts)), np.nan, np.float32)
+    """Join (n, k) blocks to (N, K), NaN where a field had fewer channels."""
+    shape = (sum(map(len, parts)), max(part.shape[1] for part in parts))
+    result = np.full(shape, np.nan, parts[0].dtype)
     at = 0
     for part in parts:
         result[at : at + len(part), : part.shape[1]] = part
@@ -184,11 +198,11 @@ def _padded(parts: list[np.ndarray]) -> np.ndarray:
     return result
 
 
-def _channel_names(channels: int, source_channels: tuple[str, ...]) -> tuple[str, ...]:
+def _channel_names(channels: int, slices: tuple[str, ...]) -> tuple[str, ...]:
     if channels == 3:
         return ("red", "green", "blue")
-    if len(source_channels) == channels:
-        return source_channels
+    if len(slices) == channels:
+        return slices
     return tuple("grey" if channels == 1 else f"channel {k}" for k in range(channels))
 
 

@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 
 from stemcls.errors import InputError
-from stemcls.imaging.composite import check_content, compose
+from stemcls.imaging.composite import (
+    check_content,
+    choose_slices,
+    compose,
+    compose_slices,
+    empty_slices,
+)
 from stemcls.imaging.field import Field
 
 
@@ -79,3 +85,59 @@ def test_blank_and_non_finite_fields_are_refused():
         check_content(Field(np.full((2, 8, 8), 7, np.uint8), Path("f.tif"), ("a", "b")))
     with pytest.raises(InputError, match="NaN or infinite"):
         check_content(Field(np.full((1, 8, 8), np.nan), Path("f.tif"), ("a",)))
+
+
+def test_slices_are_chosen_by_name_or_number_in_the_order_given():
+    field = field_of(6, np.uint8)
+    assert np.array_equal(compose(field, "s4")[..., 0], field.pixels[4])
+    assert compose(field, "s4").shape == (8, 8, 1)
+    image = compose(field, "S5, 1")
+    assert np.array_equal(image[..., 0], field.pixels[5])
+    assert np.array_equal(image[..., 1], field.pixels[0])
+    assert not image[..., 2].any()
+    assert choose_slices(field, "3,s1,1") == (2, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("channels", "reason"),
+    [
+        ("DIK", r"no channel of f\.tif, which has DIC, GFP; did you mean 'DIC'"),
+        ("3", "no slice 3, it has 2: DIC, GFP"),
+        ("DIC,1", "names one slice of .* twice"),
+        ("1,2,1,2", "names 4 slices"),
+        (",", "names 0 slices"),
+    ],
+)
+def test_a_choice_that_is_not_there_lists_the_channels(channels, reason):
+    field = Field(np.zeros((2, 8, 8), np.uint8), Path("f.tif"), ("DIC", "GFP"))
+    with pytest.raises(InputError, match=reason):
+        choose_slices(field, channels)
+
+
+def test_field_scaling_stretches_8_bit_too_and_tells_the_range():
+    pixels = np.linspace(50, 99, 64).reshape(1, 8, 8).astype(np.uint8)
+    field = Field(pixels, Path("f.tif"), ("a",))
+    made = compose_slices(field, (0,), scale="field", percentiles=(0, 100))
+    assert made.ranges.tolist() == [[50, 99]]
+    assert (made.image.min(), made.image.max()) == (0, 255)
+    assert np.isnan(compose_slices(field, (0,)).ranges).all()
+
+
+def test_one_range_for_all_fields_keeps_their_differences():
+    dim = Field(np.full((1, 8, 8), 300, np.uint16), Path("f.tif"), ("a",))
+    made = compose_slices(dim, (0,), scale="store", scale_range=(200.0, 455.0))
+    assert (made.image == 100).all()
+    with pytest.raises(InputError, match=r"1 slices take part, .* is for 2"):
+        compose_slices(dim, (0,), scale="store", scale_range=(0.0, 1.0, 0.0, 1.0))
+
+
+def test_an_empty_slice_is_told_from_a_dim_one():
+    noise = np.random.default_rng(0)
+    dic = noise.integers(2000, 4000, (64, 64)).astype(np.uint16)
+    empty = noise.integers(95, 106, (64, 64)).astype(np.uint16)
+    dim = noise.integers(100, 400, (64, 64)).astype(np.uint16)
+    field = Field(np.stack([dic, empty, dim]), Path("f.tif"), ("DIC", "X", "GFP"))
+    assert empty_slices(field, (0, 1, 2)) == [1]
+    assert empty_slices(field, (0, 2)) == []
+    black = Field(noise.integers(0, 3, (1, 64, 64)).astype(np.uint8), Path("f.png"), ("grey",))
+    assert empty_slices(black, (0,)) == [0]

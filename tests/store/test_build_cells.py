@@ -14,7 +14,7 @@ from stemcls.store.build import build_store
 from stemcls.store.cropstore import CropStore
 
 CELLS = [(60, 50), (60, 150), (150, 100)]
-FIND = DetectConfig(polarity="bright", transform="intensity", min_sigma=3.0, max_sigma=8.0)
+FIND = DetectConfig(min_sigma=3.0, max_sigma=8.0)
 
 
 def write_field(path: Path, cells=CELLS, background: int = 40) -> Path:

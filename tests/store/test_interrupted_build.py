@@ -28,9 +28,9 @@ from stemcls.config.imaging import BuildConfig
 from stemcls.errors import StemclsError
 from stemcls.store import build
 original = build.harvest
-def slow(*arguments):
+def slow(*arguments, **settings):
     time.sleep({seconds})
-    return original(*arguments)
+    return original(*arguments, **settings)
 build.harvest = slow
 try:
     build.build_store(Path(sys.argv[1]), Path(sys.argv[2]), BuildConfig(kind="crops"))

@@ -1,0 +1,138 @@
+"""From a file to the image that crops are cut from: the one way of building and of prediction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from stemcls.config.imaging import BuildConfig
+from stemcls.errors import InputError
+from stemcls.imaging.background import Background
+from stemcls.imaging.composite import (
+    Composite,
+    check_content,
+    choose_slices,
+    compose_slices,
+    empty_slices,
+)
+from stemcls.imaging.field import Field
+from stemcls.imaging.quality import (
+    Quality,
+    background_of,
+    brighten,
+    check_quality,
+    flatten,
+    measure_quality,
+)
+from stemcls.imaging.readers import read_field
+
+SAMPLE_PIXELS = 2**16
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A field that is good enough, and its composite.
+
+    Attributes:
+        field: As read, its pixel size filled in from the settings where the file does not say.
+        composite: What the network sees; `composite.image` is (Y, X, C).
+        quality: Of the slices that take part, before anything was done to them.
+        warnings: Sentences, the same for every field with the same problem.
+    """
+
+    field: Field
+    composite: Composite
+    quality: Quality
+    warnings: tuple[str, ...]
+
+    @property
+    def image(self) -> np.ndarray:
+        """(Y, X, C) uint8 or uint16."""
+        return self.composite.image
+
+
+def prepare(path: Path, build: BuildConfig) -> Prepared:
+    """Read a field, judge it, even out its light and make its composite.
+
+    Args:
+        path: The file.
+        build: Settings of the store, with numbers in `scale_range` where it says scale=store.
+
+    Raises:
+        InputError: Unreadable, blank, outside the limits of `build.quality`, or without the slices
+            that `build.channels` names.
+    """
+    field, slices, surfaces = _read(path, build)
+    quality = measure_quality(
+        [field.pixels[n] for n in slices], build.quality.bits, surfaces or None
+    )
+    check_quality(quality, build.quality)
+    warnings = tuple(
+        f"slice {n + 1} ({field.channels[n]}) is nearly black or empty, yet part of the crop; "
+        "--channels names those that count"
+        for n in empty_slices(field, slices)
+    )
+    composite = compose_slices(
+        _flattened(field, slices, surfaces, build), slices, build.channels, build.scale,
+        (build.scale_low, build.scale_high), build.scale_range,
+    )
+    if build.quality.target_brightness:
+        bright = brighten(composite.image, build.quality.target_brightness)
+        composite = replace(composite, image=bright)
+    return Prepared(field, composite, quality, warnings)
+
+
+def read_slices(path: Path, build: BuildConfig) -> np.ndarray:
+    """Return the (C, Y, X) slices of a field in which there is something to see.
+
+    Raises:
+        InputError: Unreadable or blank.
+    """
+    field = read_field(path, build.read)
+    check_content(field)
+    return field.pixels
+
+
+def sample_slices(path: Path, build: BuildConfig) -> list[np.ndarray]:
+    """Return evenly spread pixels of each slice that takes part, as `prepare` would scale them.
+
+    Returns: One (n,) array per slice, n at most `SAMPLE_PIXELS` or a little more.
+
+    Raises:
+        InputError: As `prepare`.
+    """
+    field, slices, surfaces = _read(path, build)
+    quality = measure_quality(
+        [field.pixels[n] for n in slices], build.quality.bits, surfaces or None
+    )
+    check_quality(quality, build.quality)
+    pixels = _flattened(field, slices, surfaces, build).pixels
+    step = max(1, int(np.ceil((pixels[0].size / SAMPLE_PIXELS) ** 0.5)))
+    return [pixels[n][::step, ::step].ravel() for n in slices]
+
+
+def _read(path: Path, build: BuildConfig) -> tuple[Field, tuple[int, ...], list[Background]]:
+    """Return the field, the slices that take part, and their backgrounds (none for crops)."""
+    field = read_field(path, build.read)
+    check_content(field)
+    if field.pixel_size_um is None and build.pixel_size_um:
+        field = replace(field, pixel_size_um=build.pixel_size_um)
+    slices = choose_slices(field, build.channels)
+    if build.kind == "crops":  # one cell fills it, so there is no background to speak of
+        return field, slices, []
+    return field, slices, [background_of(field.pixels[n]) for n in slices]
+
+
+def _flattened(
+    field: Field, slices: tuple[int, ...], surfaces: list[Background], build: BuildConfig
+) -> Field:
+    if build.quality.flatten == "none":
+        return field
+    if not surfaces:
+        raise InputError("--flatten needs fields with a background; it is of no use for crops")
+    pixels = field.pixels.copy()
+    for number, surface in zip(slices, surfaces, strict=True):
+        pixels[number] = flatten(field.pixels[number], surface)
+    return replace(field, pixels=pixels)

@@ -1,0 +1,174 @@
+"""Find the cells of many files with one set of settings, one file in memory at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from stemcls.config.imaging import DetectConfig, ReadConfig
+from stemcls.errors import InputError
+from stemcls.imaging.detect import SAMPLE_FIELDS, detect, with_diameter
+from stemcls.imaging.field import Detections, Field
+from stemcls.imaging.readers import list_images, read_field
+
+_SAMPLE_BYTES = 256 * 2**20  # of pixels that the estimate of the diameter holds at once
+
+Update = Callable[[int, int, str], None]
+Look = Callable[[Field, Detections], None]
+
+
+@dataclass(frozen=True, eq=False)
+class FoundCells:
+    """The cells of one file.
+
+    Attributes:
+        path: The file.
+        cells: What was found in it.
+        pixel_size_um: Edge of a pixel in micrometres, or None where the file does not say.
+        blank: Whether all pixels of every slice are alike.
+    """
+
+    path: Path
+    cells: Detections
+    pixel_size_um: float | None
+    blank: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """What was found in all files.
+
+    Attributes:
+        found: One entry per file that could be read, in the order given.
+        skipped: path and reason of each that could not.
+        diameter_px: Usual diameter that was looked for, or None where sizes were given as sigmas
+            or need none.
+        estimated_from: Number of fields it was estimated from; 0 where it was given.
+    """
+
+    found: tuple[FoundCells, ...]
+    skipped: tuple[dict[str, str], ...]
+    diameter_px: float | None
+    estimated_from: int
+
+
+def list_fields(given: Sequence[Path]) -> dict[Path, str]:
+    """Return the files named, with folders replaced by the images below them, and their names.
+
+    A file's name is its path below the folder given, else its bare name; `build --cells` knows it
+    by that. Where two would be called the same, all keep their whole path.
+
+    Raises:
+        InputError: A folder without images.
+    """
+    names: dict[Path, str] = {}
+    for path in given:
+        inside = list_images(path) if path.is_dir() else [path]
+        if not inside:
+            raise InputError(f"{path} holds no image files")
+        for file in inside:
+            below = file.relative_to(path) if path.is_dir() else Path(file.name)
+            names.setdefault(file, below.as_posix())
+    if len(set(names.values())) < len(names):
+        return {path: path.as_posix() for path in names}
+    return names
+
+
+def sample_paths(paths: Sequence[Path], count: int, seed: int) -> list[Path]:
+    """Draw `count` of the paths at random, in their order; all of them where there are no more."""
+    if count >= len(paths):
+        return list(paths)
+    chosen = np.random.default_rng(seed).choice(len(paths), count, replace=False)
+    return [paths[number] for number in sorted(chosen.tolist())]
+
+
+def survey(
+    paths: Sequence[Path],
+    config: DetectConfig,
+    read: ReadConfig,
+    update: Update | None = None,
+    look: Look | None = None,
+) -> Survey:
+    """Find the cells of every file; where the diameter is open, it is estimated once for all.
+
+    Args:
+        paths: Image files.
+        config: How cells are found.
+        read: Which planes of each file.
+        update: Called as update(done, total, note) after each file.
+        look: Called with each field and its cells while its pixels are in memory.
+
+    Raises:
+        InputError: Settings that cannot be used, a file that does not exist, or no file that could
+            be read.
+    """
+    config, sample = settled(paths, config, read)
+    estimated_from = len(sample)
+    found: list[FoundCells] = []
+    skipped: list[dict[str, str]] = []
+    for number, path in enumerate(paths, 1):
+        try:
+            field = sample.pop(path, None) or read_field(path, read)
+        except InputError as error:
+            if not path.exists() or len(paths) == 1:
+                raise
+            skipped.append({"path": str(path), "reason": str(error)})
+        else:
+            cells = detect(field, config)
+            blank = all(plane.min() == plane.max() for plane in field.pixels)
+            found.append(FoundCells(path, cells, field.pixel_size_um, blank))
+            if look is not None:
+                look(field, cells)
+        if update is not None:
+            update(number, len(paths), path.name)
+    if not found:
+        raise InputError(
+            f"none of {len(paths)} files could be read; the first: {skipped[0]['reason']}"
+        )
+    used = 0.0 if config.modality == "raw" else config.diameter_px
+    return Survey(tuple(found), tuple(skipped), used or None, estimated_from)
+
+
+def settled(
+    paths: Sequence[Path], config: DetectConfig, read: ReadConfig
+) -> tuple[DetectConfig, dict[Path, Field]]:
+    """Fill in the diameter from an evenly spread sample of the files, where it is left open.
+
+    Returns: The settings, and the fields that were read for it; none where it was not open.
+    """
+    if not config.needs_diameter or config.modality == "raw":
+        return config, {}
+    sample = dict(read_sample(paths, read))
+    return (with_diameter(config, list(sample.values())) if sample else config), sample
+
+
+def read_sample(paths: Sequence[Path], read: ReadConfig) -> Iterator[tuple[Path, Field]]:
+    """Yield up to `SAMPLE_FIELDS` evenly spread fields, fewer where they are very large.
+
+    Files that cannot be read are passed over and others take their place.
+    """
+    spread = np.linspace(0, len(paths) - 1, min(SAMPLE_FIELDS, len(paths))).round().astype(int)
+    first = [paths[number] for number in [*spread[::2], *spread[1::2]]]
+    others = (path for path in paths if path not in set(first))
+    room, wanted = _SAMPLE_BYTES, len(first)
+    for path in (*first, *others):
+        if not wanted or room <= 0:
+            return
+        try:
+            field = read_field(path, read)
+        except InputError:
+            continue
+        room -= field.pixels.nbytes
+        wanted -= 1
+        yield path, field
+
+
+def common_pixel_size(sizes_um: Sequence[float | None]) -> float | None:
+    """Return the pixel size that all fields share to 1 %, or None."""
+    known = [size for size in sizes_um if size]
+    if not known or len(known) < len(sizes_um) or max(known) > 1.01 * min(known):
+        return None
+    return float(np.mean(known))

@@ -1,0 +1,127 @@
+"""Measure what holds for a whole store in a pass before the crops: ranges, size of a cell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from stemcls.config.imaging import BuildConfig
+from stemcls.errors import CancelledError, InputError, StemclsError
+from stemcls.imaging.detect import SAMPLE_FIELDS, USUAL_DIAMETER_PX
+from stemcls.imaging.diameter import commonest_diameter, size_votes
+from stemcls.imaging.levels import visible_range
+from stemcls.imaging.prepare import read_slices, sample_slices
+from stemcls.store.sources import Source
+from stemcls.store.workers import WorkerStartError, in_order
+
+MOST_FIELDS = 64
+
+
+def measure_ranges(
+    sources: list[Source], config: BuildConfig, workers: int, stopped: Callable[[], bool],
+    update: Callable[[int, int, str], None] | None = None,
+) -> tuple[float, ...]:
+    """Return low and high of each channel in turn, percentiles of the pixels of all fields.
+
+    Up to 64 fields are all looked at, of more 64 evenly spread ones; of each, evenly spread
+    pixels. Fields that cannot be read or are left out for their quality do not count, nor those
+    with another number of slices than the first.
+
+    Args:
+        sources: All images of the store.
+        config: With scale=store and no scale_range.
+        workers: Processes.
+        stopped: Says whether somebody asked to stop.
+        update: Called with fields done, fields in all, and a note.
+
+    Raises:
+        InputError: Not one field could be used.
+        CancelledError: Stopped.
+    """
+    chosen = spread(sources, MOST_FIELDS)
+    pooled: list[list[np.ndarray]] = []
+    reason = "none is usable"
+    for source, get in _watched(
+        in_order(chosen, partial(_sampled, config=config), workers), len(chosen),
+        "range of channels", stopped, update,
+    ):
+        try:
+            slices = get()
+        except WorkerStartError:
+            raise
+        except (StemclsError, OSError) as error:
+            reason = f"{source.name}: {error}"
+        else:
+            if not pooled or len(slices) == len(pooled[0]):
+                pooled.append(slices)
+    if not pooled:
+        raise InputError(f"no crops: no field could be used to measure --scale store ({reason})")
+    ends: list[float] = []
+    for parts in zip(*pooled, strict=True):
+        pixels = np.concatenate(parts)[None]
+        low, high = visible_range(pixels, (config.scale_low, config.scale_high))
+        ends += [low, high if high > low else low + 1.0]
+    return tuple(ends)
+
+
+def measure_diameter(
+    sources: list[Source], config: BuildConfig, workers: int, stopped: Callable[[], bool],
+    update: Callable[[int, int, str], None] | None = None,
+) -> float:
+    """Return the usual diameter of a cell, pixels, from up to 8 evenly spread fields.
+
+    Fields that cannot be used do not count; where nothing looks like a cell, any size will do.
+
+    Raises:
+        CancelledError: Stopped.
+    """
+    chosen = spread([one for one in sources if one.cells is None or config.match_px], SAMPLE_FIELDS)
+    votes = []
+    for _, get in _watched(
+        in_order(chosen, partial(_size_votes, config=config), workers), len(chosen),
+        "diameter of cells", stopped, update,
+    ):
+        try:
+            votes.append(get())
+        except WorkerStartError:
+            raise
+        except (StemclsError, OSError):
+            continue  # the build itself meets this field again, and lists it
+    return round(commonest_diameter(votes) or USUAL_DIAMETER_PX, 2)
+
+
+def spread(sources: list[Source], most: int) -> list[Source]:
+    """Return at most `most` usable sources, evenly spread over the list."""
+    usable = [source for source in sources if source.problem is None]
+    rows = np.unique(np.linspace(0, len(usable) - 1, min(len(usable), most)).round())
+    return [usable[int(row)] for row in rows]
+
+
+def _watched(
+    ahead: Iterator[tuple[Source, Callable[[], Any]]], total: int, what: str,
+    stopped: Callable[[], bool], update: Callable[[int, int, str], None] | None,
+) -> Iterator[tuple[Source, Callable[[], Any]]]:
+    """Pass on what `in_order` yields, telling how far it is.
+
+    Raises:
+        CancelledError: Stopped.
+    """
+    for done, (source, get) in enumerate(ahead, start=1):
+        if stopped():
+            raise CancelledError(
+                f"stopped while the {what} was being measured; run the same command again"
+            )
+        yield source, get
+        if update is not None:
+            update(done, total, f"{what}, {source.name}")
+
+
+def _size_votes(source: Source, config: BuildConfig) -> np.ndarray:
+    return size_votes(read_slices(source.path, config), config.detect)
+
+
+def _sampled(source: Source, config: BuildConfig) -> list[np.ndarray]:
+    return sample_slices(source.path, config)
