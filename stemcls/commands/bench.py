@@ -10,11 +10,15 @@ import typer
 from stemcls.commands.terminal import Json, print_json, print_table, say
 from stemcls.errors import InputError, StemclsError, nearest
 
-# Name -> module and function; a function takes the data folder and returns a row, or several.
+# Name -> module and function; a function takes the data folder and returns a row, or several. A
+# name also stands for those that begin with it and a dash.
 BENCHMARKS: dict[str, tuple[str, str]] = {
     "startup": ("stemcls.bench.startup", "startup"),
     "store": ("stemcls.bench.store", "store"),
-    "chula-detect": ("stemcls.bench.chula_detect", "chula_detect"),
+    "detect-blobs": ("stemcls.bench.blobs", "blobs"),
+    "detect-simulated": ("stemcls.bench.fields", "simulated_cells"),
+    "detect-real": ("stemcls.bench.fields", "known_cells"),
+    "detect-build": ("stemcls.bench.fields", "build_rate"),
     "ht1080": ("stemcls.bench.real", "ht1080"),
     "chula": ("stemcls.bench.real", "chula"),
 }
@@ -23,7 +27,10 @@ BENCHMARKS: dict[str, tuple[str, str]] = {
 def bench(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME]...", help=f"{', '.join(BENCHMARKS)} (default: all)."),
+        typer.Argument(
+            metavar="[NAME]...",
+            help=f"{', '.join(BENCHMARKS)}, or the beginning of several: detect (default: all).",
+        ),
     ] = None,
     data: Annotated[
         Path, typer.Option(help="Folder of real images, for the benchmarks that need them.")
@@ -35,10 +42,7 @@ def bench(
 
     from stemcls.bench.measure import passed
 
-    wanted = names or list(BENCHMARKS)
-    for name in wanted:
-        if name not in BENCHMARKS:
-            raise InputError(f"there is no benchmark {name!r}{nearest(name, BENCHMARKS)}")
+    wanted = [one for name in names or BENCHMARKS for one in _called(name)]
     rows: list[dict[str, Any]] = []
     for name in wanted:
         say(f"bench {name} ...")
@@ -46,7 +50,7 @@ def bench(
         try:
             found = getattr(import_module(module), function)(data)
         except InputError as error:
-            if names:
+            if names and name in names:
                 raise
             say(f"left out: {error}")
             continue
@@ -61,6 +65,18 @@ def bench(
             f"below target or unequal to the baseline: {', '.join(short)}; run it again on an idle "
             "machine before you believe it"
         )
+
+
+def _called(name: str) -> list[str]:
+    """Return the benchmarks that a name stands for.
+
+    Raises:
+        InputError: There are none.
+    """
+    found = [one for one in BENCHMARKS if one == name or one.startswith(f"{name}-")]
+    if not found:
+        raise InputError(f"there is no benchmark {name!r}{nearest(name, BENCHMARKS)}")
+    return found
 
 
 def _show(rows: list[dict[str, Any]]) -> None:

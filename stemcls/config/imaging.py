@@ -103,8 +103,8 @@ class DetectConfig:
     modality: str = option(
         "auto",
         "What the slices show; auto finds out for each. dic: thickness is rebuilt from the slope "
-        "first; phase: local contrast; brightfield: intensity or, for faint rings, local contrast; "
-        "raw: pixels as they are, as skimage takes them.",
+        "first; phase, brightfield: brighter and darker than background, or local contrast where "
+        "that is faint; fluorescence: brighter; raw: pixels as they are, as skimage takes them.",
         choices=("auto", "fluorescence", "brightfield", "phase", "dic", "raw"),
     )
     mode: str = option(
@@ -123,7 +123,7 @@ class DetectConfig:
         0.0, "Largest blob, standard deviation in pixels (radius / 1.414); 0: from the diameter.",
         least=0.0,
     )
-    num_sigma: int = option(10, "Scales between them, evenly spaced in log.", least=1, most=100)
+    num_sigma: int = option(8, "Scales between them, evenly spaced in log.", least=1, most=100)
     threshold: float | None = option(
         None, "Least response: 1 is a full, isolated disc (default 0.4); with modality raw the "
         "threshold of skimage's blob_log, blob_dog or blob_doh (default theirs).", least=0.0,

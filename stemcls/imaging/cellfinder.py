@@ -44,8 +44,8 @@ def find_cells(field: Field, config: DetectConfig, method: str) -> Detections:
     """Find cells as blobs of a soft foreground map.
 
     The field is reduced until the smallest cell is still well sampled; each slice's deviation
-    from a fitted background is measured in noise units (DIC: of the rebuilt thickness; phase: of
-    local contrast) and pooled over slices; a local level makes dim and bright cells alike; hollow
+    from a fitted background is measured in noise units (DIC: of the rebuilt thickness; faint
+    texture: of local contrast) and pooled over slices; a local level makes dim and bright cells alike; hollow
     cells are filled, and middles count more than rims, which parts touching cells; maxima over
     scales give centres; where the evidence fades gives the radius. Then the cells found are blanked
     out and fainter ones of like size looked for. Blobs that overlap a better one, that the field's

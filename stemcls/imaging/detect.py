@@ -17,7 +17,7 @@ from stemcls.imaging.peers import find_with_cellpose, find_with_stardist
 from stemcls.imaging.scalespace import find_blobs
 from stemcls.imaging.selection import select_cells
 
-SAMPLE_FIELDS = 8  # fields that the diameter is estimated from
+SAMPLE_FIELDS = 6  # fields that the diameter is estimated from
 USUAL_DIAMETER_PX = 36.0  # where nothing looks like a cell, it does not matter
 _BLOB_METHODS = ("log", "dog", "doh")
 _RAW_SIGMAS = (1.0, 50.0)  # skimage's

@@ -11,9 +11,9 @@ from stemcls.config.imaging import DetectConfig
 from stemcls.imaging.blobs import log_spaced, map_blobs, prune_overlaps
 from stemcls.imaging.cellmap import RIM_RESPONSE, SHRINKAGE, WORKING_SIGMA_PX, map_cells
 
-_RADII_PX = (4.0, 6.3, 10.0, 16.0, 25.0, 40.0, 64.0, 100.0, 160.0)
-_REACH = 1.6  # each guess looks for radii this many times smaller and larger
-_WINDOW_PX = 512  # of the reduced field that one guess looks at
+_RADII_PX = (4.0, 8.0, 16.0, 32.0, 64.0, 128.0)
+_REACH = 2.0  # each guess looks for radii this many times smaller and larger
+_WINDOW_PX = 400  # of the reduced field that one guess looks at
 _SURENESS_POWER, _SIZE_POWER = 10.0, 0.8  # what a blob counts: its response and its radius
 _BANDWIDTH = 0.2  # of log radius
 
@@ -30,7 +30,7 @@ def estimate_diameter(fields: Iterable[np.ndarray], config: DetectConfig) -> flo
 
 
 def size_votes(pixels: np.ndarray, config: DetectConfig) -> np.ndarray:
-    """Look for cells of nine sizes, four times as wide apart as one search reaches.
+    """Look for cells of six sizes, in searches that reach from one size to the next.
 
     Blobs of the right size turn up in more than one search. Each counts by its response, steeply,
     and by its radius: noise gives many small blobs, but none that answers like a disc, and merged

@@ -8,7 +8,8 @@ import numpy as np
 from stemcls.imaging.background import subtract_background
 from stemcls.imaging.relief import estimate_shear, rebuild_thickness
 
-_SLOPE_ANISOTROPY = (0.35, 0.75)  # 0.5 for DIC; below 0.26 without; near 1 for striped noise
+# 0.5 for DIC, up to 0.26 without, near 1 for striped noise; less doubt where the user says DIC.
+_SLOPE_ANISOTROPY = {"auto": (0.35, 0.75), "dic": (0.2, 1.01)}
 _LEAST_NOISE = 1e-6
 SURE_NOISE = 3.0  # deviations below this many noise standard deviations are background
 _LEVEL = 0.75  # foreground starts at this fraction of the deviation usual around it
@@ -33,9 +34,10 @@ def deviation(
         quantum: Least noise believed, in grey levels (half a step of an integer file).
         polarity: bright, dark or both; bright and dark speak of intensity, so that nothing else is
             looked at unless the modality says so.
-        modality: fluorescence (bright cells), brightfield (intensity, or local contrast where
-            cells are faint rings), phase (local contrast), dic (thickness rebuilt from the
-            slope), or auto.
+        modality: fluorescence: bright cells. brightfield, phase: deviations of either sign, or
+            local contrast where cells are faint rings or texture. dic: the thickness rebuilt from
+            the slope; a slice without any slope (a stain recorded beside DIC) goes by auto. auto: a
+            slope is told by its power spectrum, and the rest as for brightfield.
         blur_px: Window of local contrast, standard deviation in pixels.
         reach_px: About the radius of the largest cell.
     Returns: (Y, X) float32, 0 or more, and what was looked at: dic, contrast or intensity.
@@ -46,13 +48,14 @@ def deviation(
         return np.maximum(signed if polarity == "bright" else -signed, 0.0), "intensity"
     if modality in ("auto", "dic"):
         shear = estimate_shear(signed)
-        if modality == "dic" or _SLOPE_ANISOTROPY[0] < shear.anisotropy < _SLOPE_ANISOTROPY[1]:
+        least, most = _SLOPE_ANISOTROPY[modality]
+        if least < shear.anisotropy < most:
             thickness = rebuild_thickness(signed, shear.angle_deg, reach_px)
             thickness, noise = subtract_background(thickness)
             return np.maximum(thickness / max(noise, _LEAST_NOISE), 0.0), "dic"
     if modality == "fluorescence":
         return np.maximum(signed, 0.0), "intensity"
-    if modality == "phase" or wants_contrast(signed, 2 * blur_px):
+    if wants_contrast(signed, 2 * blur_px):
         surplus = _surplus_power(signed, blur_px)
         return np.sqrt(np.maximum(SURE_NOISE * surplus, 0.0)), "contrast"
     return np.abs(signed), "intensity"

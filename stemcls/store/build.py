@@ -21,7 +21,7 @@ from stemcls.store.notices import Notices
 from stemcls.store.overlaps import REASON, SeenCells
 from stemcls.store.ranges import measure_diameter, measure_ranges
 from stemcls.store.sources import Source, list_sources
-from stemcls.store.workers import WorkerStartError, cores, in_order
+from stemcls.store.workers import Crew, WorkerStartError, cores
 from stemcls.store.writer import Columns, write_store
 
 Update = Callable[[int, int, str], None]
@@ -81,37 +81,35 @@ def build_store(
                 tell(f"continuing an interrupted build at image {n_before + 1} of {len(sources)}")
             if tell is not None and journal.restarted is not None:
                 tell(f"starting over: {journal.restarted}")
-            measured = journal.note(
-                lambda: _measured(sources, config, workers, stopped, update)
-            )
-            config = dataclasses.replace(
-                config, scale_range=tuple(measured["scale_range"]),
-                detect=dataclasses.replace(config.detect, diameter_px=measured["diameter_px"]),
-            )
-            _gather(journal, sources, config, workers, stopped, update)
+            with Crew(workers or _sensible_workers(sources)) as crew:
+                measured = journal.note(lambda: _measured(sources, config, crew, stopped, update))
+                config = dataclasses.replace(
+                    config, scale_range=tuple(measured["scale_range"]),
+                    detect=dataclasses.replace(config.detect, diameter_px=measured["diameter_px"]),
+                )
+                _gather(journal, sources, config, crew, stopped, update)
             document = _finish(journal, sources, config, source, out, stopped)
     return {**document, "continued_at": n_before, "restarted": journal.restarted}
 
 
 def _measured(
-    sources: list[Source], config: BuildConfig, workers: int, stopped: Callable[[], bool],
+    sources: list[Source], config: BuildConfig, crew: Crew, stopped: Callable[[], bool],
     update: Update | None,
 ) -> dict[str, Any]:
     """Return what the settings leave open and the fields as a whole decide."""
-    processes = workers or _sensible_workers(sources)
     ranges, diameter = config.scale_range, config.detect.diameter_px
     if config.scale == "store" and not ranges:
-        ranges = measure_ranges(sources, config, processes, stopped, update)
+        ranges = measure_ranges(sources, config, crew, stopped, update)
     finds = config.kind == "cells" and (
         config.match_px or any(source.cells is None for source in sources)
     )
     if finds and wants_diameter(config.detect):
-        diameter = measure_diameter(sources, config, processes, stopped, update)
+        diameter = measure_diameter(sources, config, crew, stopped, update)
     return {"scale_range": ranges, "diameter_px": diameter}
 
 
 def _gather(
-    journal: Journal, sources: list[Source], config: BuildConfig, workers: int,
+    journal: Journal, sources: list[Source], config: BuildConfig, crew: Crew,
     stopped: Callable[[], bool], update: Update | None,
 ) -> None:
     total = len(sources)
@@ -120,7 +118,7 @@ def _gather(
         seen.add(source, entry)
     left = sources[journal.n_entries :]
     work = partial(harvest, config=config)
-    for source, get in in_order(left, work, workers or _sensible_workers(left)):
+    for source, get in crew.in_order(left, work):
         if stopped():
             journal.flush()
             raise CancelledError(

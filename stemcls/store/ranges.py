@@ -15,13 +15,13 @@ from stemcls.imaging.diameter import commonest_diameter, size_votes
 from stemcls.imaging.levels import visible_range
 from stemcls.imaging.prepare import read_slices, sample_slices
 from stemcls.store.sources import Source
-from stemcls.store.workers import WorkerStartError, in_order
+from stemcls.store.workers import Crew, WorkerStartError
 
 MOST_FIELDS = 64
 
 
 def measure_ranges(
-    sources: list[Source], config: BuildConfig, workers: int, stopped: Callable[[], bool],
+    sources: list[Source], config: BuildConfig, crew: Crew, stopped: Callable[[], bool],
     update: Callable[[int, int, str], None] | None = None,
 ) -> tuple[float, ...]:
     """Return low and high of each channel in turn, percentiles of the pixels of all fields.
@@ -33,7 +33,7 @@ def measure_ranges(
     Args:
         sources: All images of the store.
         config: With scale=store and no scale_range.
-        workers: Processes.
+        crew: Reads the fields.
         stopped: Says whether somebody asked to stop.
         update: Called with fields done, fields in all, and a note.
 
@@ -45,7 +45,7 @@ def measure_ranges(
     pooled: list[list[np.ndarray]] = []
     reason = "none is usable"
     for source, get in _watched(
-        in_order(chosen, partial(_sampled, config=config), workers), len(chosen),
+        crew.in_order(chosen, partial(_sampled, config=config)), len(chosen),
         "range of channels", stopped, update,
     ):
         try:
@@ -68,10 +68,10 @@ def measure_ranges(
 
 
 def measure_diameter(
-    sources: list[Source], config: BuildConfig, workers: int, stopped: Callable[[], bool],
+    sources: list[Source], config: BuildConfig, crew: Crew, stopped: Callable[[], bool],
     update: Callable[[int, int, str], None] | None = None,
 ) -> float:
-    """Return the usual diameter of a cell, pixels, from up to 8 evenly spread fields.
+    """Return the usual diameter of a cell, pixels, from up to 6 evenly spread fields.
 
     Fields that cannot be used do not count; where nothing looks like a cell, any size will do.
 
@@ -81,7 +81,7 @@ def measure_diameter(
     chosen = spread([one for one in sources if one.cells is None or config.match_px], SAMPLE_FIELDS)
     votes = []
     for _, get in _watched(
-        in_order(chosen, partial(_size_votes, config=config), workers), len(chosen),
+        crew.in_order(chosen, partial(_size_votes, config=config)), len(chosen),
         "diameter of cells", stopped, update,
     ):
         try:
@@ -104,7 +104,7 @@ def _watched(
     ahead: Iterator[tuple[Source, Callable[[], Any]]], total: int, what: str,
     stopped: Callable[[], bool], update: Callable[[int, int, str], None] | None,
 ) -> Iterator[tuple[Source, Callable[[], Any]]]:
-    """Pass on what `in_order` yields, telling how far it is.
+    """Pass on what a crew yields, telling how far it is.
 
     Raises:
         CancelledError: Stopped.

@@ -1,4 +1,4 @@
-"""Run a function over items in processes of its own, a few ahead, results in order.
+"""Run functions over items in processes of their own, a few ahead, results in order.
 
 Each worker is a fresh interpreter, because a fork would copy OpenCV's threads in any state. It
 hangs on one end of a socket pair: it ends when its parent does, however that ended, and a worker
@@ -58,75 +58,87 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def in_order(
-    items: Iterable[Item], work: Callable[[Item], Result], workers: int
-) -> Iterator[tuple[Item, Callable[[], Result]]]:
-    """Yield each item, in order, with a call that gives its result or raises what it raised.
+class Crew:
+    """Processes that stay for several rounds of work; a context manager, at whose end they go.
 
     Args:
-        items: Taken as they are needed; no more than twice the workers are under way at a time.
-        work: With more than one worker it must be picklable, and so must items and results.
-        workers: Processes; 1: in this process, each item when it is called for.
-
-    Raises:
-        InputError: By the call, where two workers in a row died of this item.
-        WorkerStartError: By the call, where workers do not start at all.
+        workers: Processes, started when they are needed; 1: none, work is done in this one.
     """
-    if workers <= 1:
-        for item in items:
-            yield item, partial(work, item)
-        return
-    waiting: deque[tuple[Item, Future[Result]]] = deque()
-    crew = _Crew()
-    threads = ThreadPoolExecutor(workers)
-    try:
-        for item in items:
-            waiting.append((item, threads.submit(crew.do, work, item)))
-            if len(waiting) >= _AHEAD * workers:
-                first, future = waiting.popleft()
-                yield first, future.result
-        while waiting:
-            first, future = waiting.popleft()
-            yield first, future.result
-    finally:
-        crew.dismiss()
-        threads.shutdown(wait=True, cancel_futures=True)
-        crew.close()
 
-
-class _Crew:
-    """One worker process per thread that asks for work."""
-
-    def __init__(self) -> None:
-        self._own = threading.local()
+    def __init__(self, workers: int) -> None:
+        self._size = workers
         self._lock = threading.Lock()
         self._all: list[_Worker] = []
+        self._idle: list[_Worker] = []
         self._dismissed = False
 
-    def do(self, work: Callable[[Item], Result], item: Item) -> Result:
+    def __enter__(self) -> Crew:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._dismiss()
+        for worker in self._all:
+            worker.close()
+
+    def in_order(
+        self, items: Iterable[Item], work: Callable[[Item], Result]
+    ) -> Iterator[tuple[Item, Callable[[], Result]]]:
+        """Yield each item, in order, with a call that gives its result or raises what it raised.
+
+        Args:
+            items: Taken as they are needed; no more than twice the workers are under way at a time.
+            work: With more than one worker it must be picklable, and so must items and results.
+
+        Raises:
+            InputError: By the call, where two workers in a row died of this item.
+            WorkerStartError: By the call, where workers do not start at all.
+        """
+        if self._size <= 1:
+            for item in items:
+                yield item, partial(work, item)
+            return
+        waiting: deque[tuple[Item, Future[Result]]] = deque()
+        threads = ThreadPoolExecutor(self._size)
+        finished = False
+        try:
+            for item in items:
+                waiting.append((item, threads.submit(self._do, work, item)))
+                if len(waiting) >= _AHEAD * self._size:
+                    first, future = waiting.popleft()
+                    yield first, future.result
+            while waiting:
+                first, future = waiting.popleft()
+                yield first, future.result
+            finished = True
+        finally:
+            if not finished:  # nobody wants what is still under way
+                self._dismiss()
+            threads.shutdown(wait=True, cancel_futures=True)
+
+    def _do(self, work: Callable[[Item], Result], item: Item) -> Result:
         ends: list[str] = []
         for _ in range(2):
-            worker = getattr(self._own, "worker", None) or self._hire()
-            self._own.worker = worker
+            with self._lock:
+                worker = self._idle.pop() if self._idle else None
+            worker = worker or self._hire()
             try:
                 return worker.do(work, item)
             except _DiedError:
-                self._own.worker = None
                 ends.append(worker.end())
+            finally:
+                if worker.is_alive():
+                    with self._lock:
+                        self._idle.append(worker)
         raise InputError(
             f"the process that worked on it died twice ({', then '.join(ends)}); if memory ran "
             "out, fewer --workers need less"
         )
 
-    def dismiss(self) -> None:
+    def _dismiss(self) -> None:
         with self._lock:
             self._dismissed = True
             for worker in self._all:
                 worker.end()
-
-    def close(self) -> None:
-        for worker in self._all:
-            worker.close()
 
     def _hire(self) -> _Worker:
         with self._lock:
@@ -171,6 +183,9 @@ class _Worker:
         if done:
             return value
         raise value
+
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
 
     def close(self) -> None:
         self.end()

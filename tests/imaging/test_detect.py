@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from stemcls.bench.chula_detect import chula_detect
+from stemcls.bench.fields import known_field_set
 from stemcls.config.imaging import DetectConfig, SimulateConfig
 from stemcls.errors import InputError
 from stemcls.imaging.background import subtract_background
@@ -18,7 +18,7 @@ from stemcls.imaging.foreground import wants_contrast
 from stemcls.imaging.matching import match_centers
 from stemcls.imaging.simulate import simulate_field
 
-CHULA = Path(__file__).parents[2].parent / "shared/data/chula"
+DATA = Path(__file__).parents[2].parent / "shared/data"
 
 
 def field_of(*planes: np.ndarray) -> Field:
@@ -160,8 +160,9 @@ def test_nan_pixels_are_refused():
         detect(field_of(np.full((64, 64), np.nan, np.float32)), DetectConfig())
 
 
-@pytest.mark.skipif(not CHULA.is_dir(), reason="the smear fields (shared/data/chula) are absent")
-def test_smears_are_found_with_the_defaults():
-    document = chula_detect(CHULA.parent, every=4)
-    assert document["ours"] > 0.91
-    assert document["seconds_per_field"] < 0.5
+@pytest.mark.skipif(not DATA.is_dir(), reason="the real fields (shared/data) are absent")
+@pytest.mark.parametrize(("name", "every", "least"), [("chula", 4, 0.92), ("gowt1", 2, 0.95)])
+def test_real_cells_are_found_with_the_defaults(name, every, least):
+    row = known_field_set(DATA, name, every)
+    assert row["ours"] > least
+    assert row["seconds_per_field"] < 0.5

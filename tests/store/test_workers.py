@@ -13,7 +13,7 @@ import pytest
 
 from stemcls.errors import InputError
 from stemcls.store import workers as module
-from stemcls.store.workers import WorkerStartError, cores, in_order
+from stemcls.store.workers import Crew, WorkerStartError, cores
 
 # `eval` is a function that pickles anywhere, so items can be programs.
 DIE = "__import__('os')._exit(9)"
@@ -21,11 +21,12 @@ DIE = "__import__('os')._exit(9)"
 
 def outcomes(items: list[str], workers: int) -> list[object]:
     found: list[object] = []
-    for item, get in in_order(items, eval, workers):
-        try:
-            found.append(get())
-        except (InputError, ZeroDivisionError) as error:
-            found.append((item, str(error)))
+    with Crew(workers) as crew:
+        for item, get in crew.in_order(items, eval):
+            try:
+                found.append(get())
+            except (InputError, ZeroDivisionError) as error:
+                found.append((item, str(error)))
     return found
 
 
@@ -68,10 +69,18 @@ def test_no_more_than_a_few_items_are_under_way():
             taken.append(number)
             yield str(number)
 
-    ahead = in_order(items(), eval, 2)
-    next(ahead)
-    assert len(taken) <= 2 * 2
-    ahead.close()
+    with Crew(2) as crew:
+        ahead = crew.in_order(items(), eval)
+        next(ahead)
+        assert len(taken) <= 2 * 2
+        ahead.close()
+
+
+def test_workers_stay_for_a_second_round():
+    who = ["__import__('os').getpid()"] * 4
+    with Crew(2) as crew:
+        first, second = ({get() for _, get in crew.in_order(who, eval)} for _ in range(2))
+    assert second <= first
 
 
 def test_workers_use_one_thread_each_and_leave_ctrl_c_to_the_parent():
@@ -91,8 +100,8 @@ def test_no_worker_outlives_a_parent_that_was_killed(tmp_path):
     item = f"open({str(pids)!r} + '/' + str(__import__('os').getpid()), 'w').close() or " \
            "__import__('time').sleep(60)"
     program = (
-        "from stemcls.store.workers import in_order\n"
-        f"for _, get in in_order([{item!r}] * 4, eval, 2): get()"
+        "from stemcls.store.workers import Crew\n"
+        f"for _, get in Crew(2).in_order([{item!r}] * 4, eval): get()"
     )
     parent = subprocess.Popen([sys.executable, "-c", program], env=os.environ)
     deadline = time.monotonic() + 30

@@ -43,7 +43,7 @@ sys.exit(code)
 """
 
 
-def detect(data: Path) -> list[dict[str, Any]]:  # noqa: ARG001 - every benchmark takes the folder
+def blobs(data: Path) -> list[dict[str, Any]]:  # noqa: ARG001 - benchmarks take the folder
     """Measure both modes of `find_blobs` on a field of 60 Gaussian cells.
 
     Returns: Seconds (`detect-fast`, `detect-exact`), mean distance from the truth
