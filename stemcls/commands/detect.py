@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stemcls.commands.terminal import (
-    Json,
-    config_options,
-    print_json,
-    print_table,
-    progress,
-    resolved,
-    say,
-)
-from stemcls.config.imaging import DetectConfig
-from stemcls.errors import InputError, SkippedError, nearest
+from stemcls.commands.detect_report import document_of, score_of, show, show_grid
+from stemcls.commands.terminal import Json, config_options, print_json, progress, resolved
+from stemcls.config.imaging import DetectConfig, ReadConfig
+from stemcls.errors import InputError, SkippedError
 
 if TYPE_CHECKING:
-    import numpy as np
+    from collections.abc import Mapping
 
-    from stemcls.imaging.field import Detections
+    from stemcls.imaging.scoring import KnownCells
+    from stemcls.imaging.survey import Look
 
-_TRUTH_COLUMNS = ("field", "x_px", "y_px")
+_SHEET = Path("detect-grid.png")
 
 
-@config_options(DetectConfig)
+@dataclass(frozen=True, kw_only=True)
+class FindConfig:
+    """Which planes are read, and how cells are found in them."""
+
+    read: ReadConfig = field(default_factory=ReadConfig)
+    detect: DetectConfig = field(default_factory=DetectConfig)
+
+
+@config_options(FindConfig)
 def detect(
     fields: Annotated[
         list[Path], typer.Argument(metavar="FIELD...", help="Image files, or folders of them.")
@@ -37,74 +40,113 @@ def detect(
         Path | None,
         typer.Option(help="Draw the cells: a PNG file for one field, a folder for several."),
     ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="CSV to write: field, x_px, y_px, radius_px, score.")
+    ] = None,
     truth: Annotated[
         Path | None,
-        typer.Option(help="CSV of known cells (field, x_px, y_px) to score the finding against."),
+        typer.Option(
+            help="CSV of known cells (field, x_px, y_px[, radius_px]) to score the finding against."
+        ),
     ] = None,
     within_px: Annotated[
         float, typer.Option(min=0.1, help="Largest distance from a known cell, pixels.")
     ] = 10.0,
+    sample: Annotated[
+        int | None, typer.Option(min=1, help="Look at this many of the fields, drawn at random.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of --sample.")] = 0,
+    grid: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=V1,V2",
+            help="Try every combination of these settings and draw all on one sheet; repeatable.",
+        ),
+    ] = None,
+    sheet: Annotated[
+        Path | None, typer.Option(help=f"PNG to write with --grid (default: {_SHEET}).")
+    ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 3 if a file could not be read.")
     ] = False,
     json: Json = False,
 ) -> None:
     """Find the cells of microscope fields."""
-    from stemcls.imaging import detect as detection
-    from stemcls.imaging.composite import compose
-    from stemcls.imaging.overlay import draw_overlay
-    from stemcls.imaging.readers import read_field
+    from stemcls.imaging.scoring import known_by_path
+    from stemcls.imaging.survey import list_fields, sample_paths
 
-    config = resolved(DetectConfig, given)
-    paths = _files_of(fields)
-    drawings = _overlay_paths(overlay, paths)
-    known = _read_truth(truth) if truth is not None else {}
-    found: dict[Path, Detections] = {}
-    skipped: list[dict[str, str]] = []
-    with progress("detect") as update:
-        for number, path in enumerate(paths, 1):
-            try:
-                field = read_field(path)
-                found[path] = detection.detect(field, config)
-            except InputError as error:
-                if not path.exists() or len(paths) == 1:
-                    raise
-                skipped.append({"path": str(path), "reason": str(error)})
-            else:
-                if path in drawings:
-                    image = compose(field, "grey" if len(field.pixels) > 4 else "auto")
-                    cells = found[path]
-                    draw_overlay(image, cells.centers_px, cells.radius_px, drawings[path])
-            update(number, len(paths), path.name)
-    if not found:
-        raise InputError(
-            f"none of {len(paths)} files could be read; the first: {skipped[0]['reason']}"
-        )
-    document: dict[str, Any] = {
-        "fields": [{"path": str(path), "cells": _rows(cells)} for path, cells in found.items()],
-        "skipped": skipped,
-    }
+    config = resolved(FindConfig, given)
+    names = list_fields(fields)
+    paths = list(names) if sample is None else sample_paths(list(names), sample, seed)
+    known: dict[Path, KnownCells] | None = None
     if truth is not None:
-        document["score"] = _score(found, known, truth, within_px)
+        from stemcls.commands.truth import read_truth
+
+        table = read_truth(truth)
+        known = known_by_path({path: names[path] for path in paths}, table, truth)
+    if grid:
+        if overlay or out:
+            raise InputError("--grid draws one sheet; leave out --overlay and --out, or --grid")
+        document = _try(grid, given, config.read, paths, names, sheet, known, within_px)
+    elif sheet:
+        raise InputError(f"--sheet {sheet} is for --grid; --overlay draws single fields")
+    else:
+        document = _find(config, paths, names, overlay, out, known, within_px)
     if json:
         print_json(document)
     else:
-        _show(document)
+        (show_grid if grid else show)(document)
+    skipped = document["skipped"]
     if skipped and strict:
         raise SkippedError(f"{len(skipped)} of {len(paths)} files were skipped (--strict)")
 
 
-def _files_of(fields: list[Path]) -> list[Path]:
-    """Return the files named, with folders replaced by the images below them."""
-    from stemcls.imaging.readers import list_images
+def _find(
+    config: FindConfig, paths: list[Path], names: Mapping[Path, str], overlay: Path | None,
+    out: Path | None, known: Mapping[Path, KnownCells] | None, within_px: float,
+) -> dict[str, Any]:
+    from stemcls.imaging.celltable import write_cells
+    from stemcls.imaging.survey import survey
 
-    paths: list[Path] = []
-    for path in fields:
-        inside = list_images(path) if path.is_dir() else [path]
-        if not inside:
-            raise InputError(f"{path} holds no image files")
-        paths += inside
-    return list(dict.fromkeys(paths))
+    _check_new(out, "--out", ".csv")
+    look = _drawing(_overlay_paths(overlay, paths))
+    with progress("detect") as update:
+        result = survey(paths, config.detect, config.read, update, look)
+    document = document_of(result)
+    if known is not None:
+        document["score"] = score_of(result, known, within_px)
+    if out is not None:
+        write_cells(out, result.found, names)
+        document["out"] = str(out)
+    return document
+
+
+def _try(
+    grid: list[str], given: dict[str, Any], read: ReadConfig, paths: list[Path],
+    names: Mapping[Path, str], sheet: Path | None, known: Mapping[Path, KnownCells] | None,
+    within_px: float,
+) -> dict[str, Any]:
+    from stemcls.imaging.combinations import combinations_of
+    from stemcls.imaging.tuning import try_settings
+
+    sheet = sheet or _SHEET
+    _check_new(sheet, "--sheet", ".png")
+    combinations = combinations_of(grid, given.get("detect", {}))
+    with progress("detect") as update:
+        return try_settings(
+            paths, names, combinations, read, sheet, known, within_px, update
+        )
+
+
+def _check_new(path: Path | None, flag: str, suffix: str) -> None:
+    if path is None:
+        return
+    if path.suffix.lower() != suffix:
+        raise InputError(f"{flag} {path}: expected a {suffix} file; name it {path.stem}{suffix}")
+    if path.exists():
+        raise InputError(f"{path} exists and is not overwritten; choose another {flag}")
+    if not path.parent.is_dir():
+        raise InputError(f"there is no folder {path.parent} to write {path.name} to; make it first")
 
 
 def _overlay_paths(overlay: Path | None, paths: list[Path]) -> dict[Path, Path]:
@@ -135,89 +177,14 @@ def _unused(drawings: dict[Path, Path]) -> dict[Path, Path]:
     return drawings
 
 
-def _read_truth(path: Path) -> dict[str, np.ndarray]:
-    """Return field -> (M, 2) y, x of known cells."""
-    import csv
+def _drawing(drawings: Mapping[Path, Path]) -> Look | None:
+    if not drawings:
+        return None
+    from stemcls.imaging.composite import compose
+    from stemcls.imaging.overlay import draw_overlay
 
-    import numpy as np
+    def draw(one: Any, cells: Any) -> None:
+        image = compose(one, "grey" if len(one.pixels) > 4 else "auto")
+        draw_overlay(image, cells.centers_px, cells.radius_px, drawings[one.path])
 
-    known: dict[str, list[tuple[float, float]]] = {}
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            for column in _TRUTH_COLUMNS:
-                if column not in (reader.fieldnames or ()):
-                    hint = nearest(column, reader.fieldnames or ())
-                    raise InputError(f"{path} has no column {column!r}{hint}")
-            for line, row in enumerate(reader, 2):
-                try:
-                    place = float(row["y_px"]), float(row["x_px"])
-                except (TypeError, ValueError):
-                    raise InputError(
-                        f"{path}, line {line}: x_px and y_px must be numbers, found "
-                        f"{row['x_px']!r} and {row['y_px']!r}"
-                    ) from None
-                known.setdefault(row["field"], []).append(place)
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read as CSV: {error}") from error
-    return {field: np.array(places) for field, places in known.items()}
-
-
-def _score(
-    found: dict[Path, Detections], known: dict[str, np.ndarray], truth: Path, within_px: float
-) -> dict[str, Any]:
-    """Score every field that the truth knows by its path below the truth file, or by its name."""
-    import numpy as np
-
-    from stemcls.imaging.matching import match_centers
-
-    hits = n_found = n_truth = scored = 0
-    errors: list[float] = []
-    for path, cells in found.items():
-        keys = [str(path), path.as_posix(), path.name]
-        if path.resolve().is_relative_to(truth.resolve().parent):
-            keys.insert(0, path.resolve().relative_to(truth.resolve().parent).as_posix())
-        key = next((key for key in keys if key in known), None)
-        if key is None:
-            continue
-        matching = match_centers(cells.centers_px, known[key], within_px)
-        scored += 1
-        hits += len(matching.pairs)
-        n_found += matching.n_found
-        n_truth += matching.n_truth
-        errors += [matching.mean_error_px] * len(matching.pairs)
-    if not scored:
-        raise InputError(
-            f"{truth} knows none of the fields given; its first field is {next(iter(known), '')!r}"
-        )
-    return {
-        "fields": scored,
-        "within_px": within_px,
-        "precision": hits / max(n_found, 1),
-        "recall": hits / max(n_truth, 1),
-        "f1": 2 * hits / max(n_found + n_truth, 1),
-        "mean_error_px": float(np.mean(errors)) if errors else None,
-    }
-
-
-def _rows(cells: Detections) -> list[dict[str, float]]:
-    table = zip(cells.centers_px, cells.radius_px, cells.score, strict=True)
-    return [
-        {
-            "y_px": round(float(y), 3), "x_px": round(float(x), 3),
-            "radius_px": round(float(radius), 3), "score": round(float(score), 4),
-        }
-        for (y, x), radius, score in table
-    ]  # fmt: skip
-
-
-def _show(document: dict[str, Any]) -> None:
-    total = sum(len(field["cells"]) for field in document["fields"])
-    print_table(
-        f"{total} cells in {len(document['fields'])} fields", ("field", "cells"),
-        ((field["path"], len(field["cells"])) for field in document["fields"]),
-    )  # fmt: skip
-    if "score" in document:
-        print_table("Against the truth", ("measure", "value"), document["score"].items())
-    for entry in document["skipped"]:
-        say(f"skipped {entry['path']}: {entry['reason']}")
+    return draw

@@ -7,6 +7,7 @@ import numpy as np
 
 _ANGLES = 24
 _STEPS = 32
+_CELLS_AT_ONCE = 1000  # OpenCV's remap takes fewer than 32,767 rows, and memory is bounded
 _FARTHEST = 2.2  # radii looked at, in first estimates
 _FOOT = 0.2  # a cell ends where its evidence falls to this fraction of its inside
 # A sharp rim, blurred by the reduction, falls to that farther out. With both, drawn discs come out
@@ -30,8 +31,16 @@ def measure_radius(
         floor: Evidence that background may reach.
     Returns: (N,) pixels of `evidence`, within half to 2.2 times the first estimate.
     """
-    if not len(radius):
-        return np.zeros(0)
+    parts = [np.zeros(0)]
+    for start in range(0, len(radius), _CELLS_AT_ONCE):
+        some = slice(start, start + _CELLS_AT_ONCE)
+        parts.append(_measured(evidence, centers[some], radius[some], floor))
+    return np.concatenate(parts)
+
+
+def _measured(
+    evidence: np.ndarray, centers: np.ndarray, radius: np.ndarray, floor: float
+) -> np.ndarray:
     angle = np.linspace(0, 2 * np.pi, _ANGLES, endpoint=False)
     reach = np.linspace(0, _FARTHEST, _STEPS)
     away = radius[:, None, None] * reach
