@@ -18,7 +18,7 @@ _HOMES = {
     "build_store": "stemcls.store.build",
     "choose_backend": "stemcls.models.backend",
     "cross_validate": "stemcls.training.folds",
-    "detect": "stemcls.imaging.detect",
+    "detect": "stemcls.imaging.detection.detect",
     "evaluate_predictions": "stemcls.evaluation.evaluation",
     "explain_run": "stemcls.explain.examples",
     "load_model": "stemcls.models.saved",
@@ -29,7 +29,7 @@ _HOMES = {
     "prepare_run": "stemcls.training.train",
     "read_field": "stemcls.imaging.readers",
     "score_run": "stemcls.training.score",
-    "simulate": "stemcls.imaging.simulate",
+    "simulate": "stemcls.imaging.simulation.simulate",
     "train": "stemcls.training.train",
 }
 

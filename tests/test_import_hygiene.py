@@ -8,7 +8,8 @@ import pytest
 FRAMEWORKS = ("keras", "tensorflow", "torch", "jax", "keras_tuner")
 LIGHT = (
     "stemcls", "stemcls.cli", "stemcls.config.experiment", "stemcls.runs", "stemcls.errors",
-    "stemcls.imaging.detect", "stemcls.imaging.readers", "stemcls.imaging.simulate",
+    "stemcls.imaging.detection.detect", "stemcls.imaging.readers",
+    "stemcls.imaging.simulation.simulate",
     "stemcls.store.build", "stemcls.store.splits", "stemcls.models.backend",
     "stemcls.evaluation.evaluation", "tui",
 )

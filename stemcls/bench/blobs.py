@@ -16,8 +16,8 @@ import tifffile
 
 from stemcls.bench.measure import result
 from stemcls.errors import StemclsError
-from stemcls.imaging.matching import match_centers
-from stemcls.imaging.scalespace import METHODS, Blobs, find_blobs
+from stemcls.imaging.scalespace.find import METHODS, Blobs, find_blobs
+from stemcls.imaging.tuning.matching import match_centers
 
 FIELD_PX = 2048
 CELLS = 60

@@ -15,12 +15,12 @@ import tifffile
 from stemcls.bench.measure import interleave, result
 from stemcls.config.imaging import BuildConfig, DetectConfig, SimulateConfig
 from stemcls.errors import InputError
-from stemcls.imaging.detect import SAMPLE_FIELDS, detect, with_diameter
+from stemcls.imaging.detection.detect import SAMPLE_FIELDS, detect, with_diameter
 from stemcls.imaging.field import Field
-from stemcls.imaging.matching import match_centers
 from stemcls.imaging.readers import read_field
-from stemcls.imaging.scalespace import find_blobs
-from stemcls.imaging.simulate import simulate_field
+from stemcls.imaging.scalespace.find import find_blobs
+from stemcls.imaging.simulation.simulate import simulate_field
+from stemcls.imaging.tuning.matching import match_centers
 from stemcls.store.build import build_store
 
 Found = Callable[[Field], np.ndarray]

@@ -81,7 +81,7 @@ def demo(
 
 def _simulate(out: Path, fields: int, seed: int, title: str) -> dict[str, Any]:
     from stemcls.config.imaging import SimulateConfig
-    from stemcls.imaging.simulate import simulate
+    from stemcls.imaging.simulation.simulate import simulate
 
     config = SimulateConfig(fields=fields, groups=fields, seed=seed)
     with progress(title) as update:

@@ -16,8 +16,8 @@ from stemcls.errors import InputError, SkippedError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from stemcls.imaging.scoring import KnownCells
-    from stemcls.imaging.survey import Look
+    from stemcls.imaging.detection.survey import Look
+    from stemcls.imaging.tuning.scoring import KnownCells
 
 _SHEET = Path("detect-grid.png")
 
@@ -72,8 +72,8 @@ def detect(
     json: Json = False,
 ) -> None:
     """Find the cells of microscope fields."""
-    from stemcls.imaging.scoring import known_by_path
-    from stemcls.imaging.survey import list_fields, sample_paths
+    from stemcls.imaging.detection.survey import list_fields, sample_paths
+    from stemcls.imaging.tuning.scoring import known_by_path
 
     config = resolved(FindConfig, given)
     names = list_fields(fields)
@@ -105,8 +105,8 @@ def _find(
     config: FindConfig, paths: list[Path], names: Mapping[Path, str], overlay: Path | None,
     out: Path | None, known: Mapping[Path, KnownCells] | None, within_px: float,
 ) -> dict[str, Any]:
-    from stemcls.imaging.celltable import write_cells
-    from stemcls.imaging.survey import survey
+    from stemcls.imaging.detection.celltable import write_cells
+    from stemcls.imaging.detection.survey import survey
 
     _check_new(out, "--out", ".csv")
     look = _drawing(_overlay_paths(overlay, paths))
@@ -126,8 +126,8 @@ def _try(
     names: Mapping[Path, str], sheet: Path | None, known: Mapping[Path, KnownCells] | None,
     within_px: float,
 ) -> dict[str, Any]:
-    from stemcls.imaging.combinations import combinations_of
-    from stemcls.imaging.tuning import try_settings
+    from stemcls.imaging.tuning.combinations import combinations_of
+    from stemcls.imaging.tuning.grid import try_settings
 
     sheet = sheet or _SHEET
     _check_new(sheet, "--sheet", ".png")

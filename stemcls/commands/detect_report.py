@@ -11,16 +11,16 @@ from stemcls.commands.terminal import print_table, say
 from stemcls.errors import InputError
 
 if TYPE_CHECKING:
-    from stemcls.imaging.scoring import KnownCells
-    from stemcls.imaging.survey import Survey
+    from stemcls.imaging.detection.survey import Survey
+    from stemcls.imaging.tuning.scoring import KnownCells
 
 _MOST_ROWS = 40
 
 
 def document_of(result: Survey) -> dict[str, Any]:
     """Return what was found in every field, as plain values."""
-    from stemcls.imaging.celltable import cell_rows, radius_spread
-    from stemcls.imaging.survey import common_pixel_size
+    from stemcls.imaging.detection.celltable import cell_rows, radius_spread
+    from stemcls.imaging.detection.survey import common_pixel_size
 
     pixel_size_um = common_pixel_size([one.pixel_size_um for one in result.found])
     rejected: Counter[str] = Counter()
@@ -60,7 +60,7 @@ def score_of(
     Raises:
         InputError: No field that the truth knows could be read.
     """
-    from stemcls.imaging.scoring import score_field, summarise
+    from stemcls.imaging.tuning.scoring import score_field, summarise
 
     scores = {
         one.path: score_field(one.cells, known[one.path], within_px)

@@ -30,7 +30,7 @@ def simulate(
     json: Json = False,
 ) -> None:
     """Simulate fields of cells whose place, class and donor are known."""
-    from stemcls.imaging import simulate as simulation
+    from stemcls.imaging.simulation import simulate as simulation
 
     config = resolved(SimulateConfig, given)
     with progress("simulate") as update:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from stemcls.imaging.scoring import KnownCells
+    from stemcls.imaging.tuning.scoring import KnownCells
 
 
 def read_truth(table: Path) -> dict[str, KnownCells]:
@@ -21,7 +21,7 @@ def read_truth(table: Path) -> dict[str, KnownCells]:
     """
     import numpy as np
 
-    from stemcls.imaging.scoring import KnownCells
+    from stemcls.imaging.tuning.scoring import KnownCells
     from stemcls.store.sources import _number, _rows
 
     known: dict[str, list[tuple[float, float, float]]] = {}

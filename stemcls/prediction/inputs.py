@@ -12,7 +12,7 @@ from stemcls.config.imaging import BuildConfig, DetectConfig
 from stemcls.config.options import from_mapping
 from stemcls.errors import InputError
 from stemcls.imaging.crops import crop_scale, cut_crops, resize_whole, share_core
-from stemcls.imaging.detect import detect
+from stemcls.imaging.detection.detect import detect
 from stemcls.imaging.prepare import prepare
 from stemcls.imaging.readers import list_images
 from stemcls.models.saved import ModelCard

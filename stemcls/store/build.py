@@ -13,7 +13,7 @@ from typing import Any
 from stemcls.config.imaging import BuildConfig
 from stemcls.config.options import to_mapping
 from stemcls.errors import CancelledError, InputError, StemclsError, explained_disk_errors
-from stemcls.imaging.detect import wants_diameter
+from stemcls.imaging.detection.detect import wants_diameter
 from stemcls.interruption import interruptible
 from stemcls.store.harvest import CELL_PX, FIELD_PX, Harvest, harvest
 from stemcls.store.journal import Journal

@@ -13,10 +13,10 @@ import numpy as np
 from stemcls.config.imaging import BuildConfig
 from stemcls.errors import InputError
 from stemcls.imaging.crops import crop_scale, cut_crops, mean_intensity, resize_whole, share_core
-from stemcls.imaging.detect import detect
+from stemcls.imaging.detection.detect import detect
 from stemcls.imaging.field import Field
-from stemcls.imaging.matching import match_centers
 from stemcls.imaging.prepare import Prepared, prepare
+from stemcls.imaging.tuning.matching import match_centers
 from stemcls.store.sources import KnownCell, Source
 
 CELL_PX = 64

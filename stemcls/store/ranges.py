@@ -10,8 +10,8 @@ import numpy as np
 
 from stemcls.config.imaging import BuildConfig
 from stemcls.errors import CancelledError, InputError, StemclsError
-from stemcls.imaging.detect import SAMPLE_FIELDS, USUAL_DIAMETER_PX
-from stemcls.imaging.diameter import commonest_diameter, size_votes
+from stemcls.imaging.detection.detect import SAMPLE_FIELDS, USUAL_DIAMETER_PX
+from stemcls.imaging.detection.diameter import commonest_diameter, size_votes
 from stemcls.imaging.levels import visible_range
 from stemcls.imaging.prepare import read_slices, sample_slices
 from stemcls.store.sources import Source

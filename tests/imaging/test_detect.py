@@ -12,11 +12,11 @@ from stemcls.bench.fields import known_field_set
 from stemcls.config.imaging import DetectConfig, SimulateConfig
 from stemcls.errors import InputError
 from stemcls.imaging.background import subtract_background
-from stemcls.imaging.detect import detect
+from stemcls.imaging.detection.detect import detect
+from stemcls.imaging.detection.foreground import wants_contrast
 from stemcls.imaging.field import Field
-from stemcls.imaging.foreground import wants_contrast
-from stemcls.imaging.matching import match_centers
-from stemcls.imaging.simulate import simulate_field
+from stemcls.imaging.simulation.simulate import simulate_field
+from stemcls.imaging.tuning.matching import match_centers
 
 DATA = Path(__file__).parents[2].parent / "shared/data"
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from stemcls.config.imaging import DetectConfig, SimulateConfig
-from stemcls.imaging.detect import USUAL_DIAMETER_PX, with_diameter
-from stemcls.imaging.diameter import commonest_diameter, estimate_diameter
+from stemcls.imaging.detection.detect import USUAL_DIAMETER_PX, with_diameter
+from stemcls.imaging.detection.diameter import commonest_diameter, estimate_diameter
 from stemcls.imaging.field import Field
-from stemcls.imaging.simulate import simulate_field
+from stemcls.imaging.simulation.simulate import simulate_field
 
 
 @pytest.mark.parametrize("radius_px", [6, 12, 25, 50])

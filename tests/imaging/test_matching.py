@@ -7,7 +7,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from stemcls.imaging.matching import match_centers
+from stemcls.imaging.tuning.matching import match_centers
 
 
 def test_matching_agrees_with_trying_every_assignment():

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from stemcls.config.imaging import DetectConfig, SimulateConfig
-from stemcls.imaging.cellmap import map_cells
-from stemcls.imaging.relief import estimate_shear, rebuild_thickness
-from stemcls.imaging.simulate import simulate_field
+from stemcls.imaging.detection.cellmap import map_cells
+from stemcls.imaging.detection.relief import estimate_shear, rebuild_thickness
+from stemcls.imaging.simulation.simulate import simulate_field
 
 BUMPS = [(60, 60), (70, 180), (190, 90), (180, 200)]
 

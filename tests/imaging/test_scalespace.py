@@ -9,9 +9,9 @@ import pytest
 from skimage.feature import blob_dog, blob_log
 
 from stemcls.errors import InputError
-from stemcls.imaging.scalespace import METHODS, find_blobs
-from stemcls.imaging.scalespace_fast import scale_space_peaks
-from stemcls.imaging.scalespace_peaks import MAX_PEAKS, disc_overlap, prune
+from stemcls.imaging.scalespace.fast import scale_space_peaks
+from stemcls.imaging.scalespace.find import METHODS, find_blobs
+from stemcls.imaging.scalespace.peaks import MAX_PEAKS, disc_overlap, prune
 
 MODES = ("fast", "exact")
 LOW = {"log": 0.05, "dog": 0.05, "doh": 0.002}

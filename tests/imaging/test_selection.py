@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from stemcls.config.imaging import DetectConfig
-from stemcls.imaging.outline import measure_radius
-from stemcls.imaging.selection import select_cells
+from stemcls.imaging.detection.outline import measure_radius
+from stemcls.imaging.detection.selection import select_cells
 
 SHAPE = (400, 400)
 

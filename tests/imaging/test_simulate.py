@@ -16,12 +16,24 @@ import pytest
 
 from stemcls.config.imaging import SimulateConfig
 from stemcls.errors import InputError, StemclsError
-from stemcls.imaging import simulate as simulation
-from stemcls.imaging.cells import Recipe, Scene, class_recipe, draw_scene
-from stemcls.imaging.optics import FULL_SCALE, MODALITIES, Acquisition, View, expose_slice
-from stemcls.imaging.placement import MARGIN, SPACING, Placement, place_cells, place_debris
 from stemcls.imaging.readers import read_field
-from stemcls.imaging.simulate import simulate, simulate_field
+from stemcls.imaging.simulation import simulate as simulation
+from stemcls.imaging.simulation.cells import Recipe, Scene, class_recipe, draw_scene
+from stemcls.imaging.simulation.optics import (
+    FULL_SCALE,
+    MODALITIES,
+    Acquisition,
+    View,
+    expose_slice,
+)
+from stemcls.imaging.simulation.placement import (
+    MARGIN,
+    SPACING,
+    Placement,
+    place_cells,
+    place_debris,
+)
+from stemcls.imaging.simulation.simulate import simulate, simulate_field
 
 SMALL = SimulateConfig(classes=2, fields=2, cells=6, groups=2, size_px=160, radius_px=8.0)
 STILL = Acquisition(gain=1, offset=0, tilt=(0, 0), vignetting=0, noise=0, blur=1)

@@ -11,7 +11,7 @@ import numpy as np
 
 from stemcls.atomic import replacing
 from stemcls.errors import explained_disk_errors
-from stemcls.imaging.tile import FALSE, HIT, MISSED, TILE_PX, draw_mark
+from stemcls.imaging.tuning.tile import FALSE, HIT, MISSED, TILE_PX, draw_mark
 
 _GAP_PX, _TEXT_PX = 8, 13
 _LINE_PX = _TEXT_PX + 5

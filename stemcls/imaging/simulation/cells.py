@@ -6,7 +6,7 @@ from dataclasses import astuple, dataclass
 
 import numpy as np
 
-from stemcls.imaging.placement import Placement
+from stemcls.imaging.simulation.placement import Placement
 
 PATCH_RADII = 1.5  # half edge of the patch that a cell is drawn on
 _SPREAD = 0.05  # standard deviation of a cell about its class, on the 0-1 scale of a recipe

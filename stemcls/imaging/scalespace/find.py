@@ -10,9 +10,9 @@ from typing import Literal
 import numpy as np
 
 from stemcls.errors import InputError, nearest
-from stemcls.imaging.scalespace_exact import exact_peaks
-from stemcls.imaging.scalespace_fast import scale_space_peaks
-from stemcls.imaging.scalespace_peaks import Peaks, prune
+from stemcls.imaging.scalespace.exact import exact_peaks
+from stemcls.imaging.scalespace.fast import scale_space_peaks
+from stemcls.imaging.scalespace.peaks import Peaks, prune
 
 _SIGNS = {"bright": (1,), "dark": (-1,), "both": (1, -1)}
 _WIDEST_STEP = 1.25  # between two scales of the fast mode; a parabola is fair up to here

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from stemcls.imaging.cells import Scene
+from stemcls.imaging.simulation.cells import Scene
 
 BLANK_SLICE = 4  # the slice that is nearly black in DIC sets
 STAIN_SLICE = 3

@@ -11,8 +11,8 @@ import numpy as np
 
 from stemcls.atomic import replacing
 from stemcls.errors import explained_disk_errors
+from stemcls.imaging.detection.survey import FoundCells
 from stemcls.imaging.field import Detections
-from stemcls.imaging.survey import FoundCells
 
 _COLUMNS = ("field", "x_px", "y_px", "radius_px", "score")
 _COLUMNS_UM = ("x_um", "y_um", "radius_um")

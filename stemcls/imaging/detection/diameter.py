@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from stemcls.config.imaging import DetectConfig
-from stemcls.imaging.blobs import log_spaced, map_blobs, prune_overlaps
-from stemcls.imaging.cellmap import RIM_RESPONSE, SHRINKAGE, WORKING_SIGMA_PX, map_cells
+from stemcls.imaging.detection.blobs import log_spaced, map_blobs, prune_overlaps
+from stemcls.imaging.detection.cellmap import RIM_RESPONSE, SHRINKAGE, WORKING_SIGMA_PX, map_cells
 
 _RADII_PX = (4.0, 8.0, 16.0, 32.0, 64.0, 128.0)
 _REACH = 2.0  # each guess looks for radii this many times smaller and larger

@@ -10,7 +10,7 @@ import numpy as np
 from stemcls.imaging.composite import compose
 from stemcls.imaging.field import Detections, Field
 from stemcls.imaging.overlay import class_color
-from stemcls.imaging.scoring import FieldScore, KnownCells
+from stemcls.imaging.tuning.scoring import FieldScore, KnownCells
 
 TILE_PX = 320
 HIT, FALSE, MISSED = class_color(0), class_color(1), class_color(3)

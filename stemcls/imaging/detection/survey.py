@@ -10,7 +10,7 @@ import numpy as np
 
 from stemcls.config.imaging import DetectConfig, ReadConfig
 from stemcls.errors import InputError
-from stemcls.imaging.detect import SAMPLE_FIELDS, detect, with_diameter
+from stemcls.imaging.detection.detect import SAMPLE_FIELDS, detect, with_diameter
 from stemcls.imaging.field import Detections, Field
 from stemcls.imaging.readers import list_images, read_field
 

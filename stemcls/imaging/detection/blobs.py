@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import cKDTree
 
-from stemcls.imaging.scalespace_exact import DOH_UNIT
-from stemcls.imaging.scalespace_fast import scale_space_peaks
+from stemcls.imaging.scalespace.exact import DOH_UNIT
+from stemcls.imaging.scalespace.fast import scale_space_peaks
+from stemcls.imaging.scalespace.peaks import disc_overlap
 
 _SIGMA_RATIO = 1.6
 _SIZE_SPREAD = 0.5  # usual spread of log radius in one field
@@ -110,24 +111,8 @@ def prune_overlaps(
             continue
         near = np.array(tree.query_ball_point(centers_px[best], radius_px[best] + radius_px.max()))
         near = near[alive[near] & (rank[near] > rank[best])]
-        distance = np.linalg.norm(centers_px[near] - centers_px[best], axis=1)
-        shared = disc_overlap(distance, radius_px[best], radius_px[near])
+        pairs = np.stack([np.full(len(near), best), near], axis=1)
+        shared = disc_overlap(centers_px, radius_px / 2**0.5, pairs)
         alive[near[shared > overlap]] = False
     kept = np.flatnonzero(alive)
     return kept[np.argsort(-score[kept], kind="stable")]
-
-
-def disc_overlap(distance: np.ndarray, radius_a: float, radius_b: np.ndarray) -> np.ndarray:
-    """Return the area two discs share, as a fraction of the smaller disc.
-
-    Args:
-        distance: (N,) between the centres.
-        radius_b: (N,) radii of the other discs.
-    """
-    smaller, larger = np.minimum(radius_a, radius_b), np.maximum(radius_a, radius_b)
-    d = np.clip(distance, np.maximum(larger - smaller, 1e-9), radius_a + radius_b)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        a = np.arccos(np.clip((d**2 + smaller**2 - larger**2) / (2 * d * smaller), -1, 1))
-        b = np.arccos(np.clip((d**2 + larger**2 - smaller**2) / (2 * d * larger), -1, 1))
-    lens = smaller**2 * (a - np.sin(2 * a) / 2) + larger**2 * (b - np.sin(2 * b) / 2)
-    return np.where(distance <= larger - smaller, 1.0, lens / (np.pi * smaller**2))

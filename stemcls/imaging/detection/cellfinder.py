@@ -6,14 +6,21 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from scipy.spatial import cKDTree
 
 from stemcls.config.imaging import DetectConfig
-from stemcls.imaging.blobs import log_spaced, map_blobs, prune_overlaps, typical_radius
-from stemcls.imaging.cellmap import RIM_RESPONSE, SHRINKAGE, CellMap, map_cells, without_cells
+from stemcls.imaging.detection.blobs import log_spaced, map_blobs, prune_overlaps, typical_radius
+from stemcls.imaging.detection.cellmap import (
+    RIM_RESPONSE,
+    SHRINKAGE,
+    CellMap,
+    map_cells,
+    without_cells,
+)
+from stemcls.imaging.detection.foreground import SURE_NOISE
+from stemcls.imaging.detection.outline import measure_radius
+from stemcls.imaging.detection.selection import select_cells
 from stemcls.imaging.field import Detections, Field
-from stemcls.imaging.foreground import SURE_NOISE
-from stemcls.imaging.outline import measure_radius
-from stemcls.imaging.selection import select_cells
 
 _SIZES = 2.0  # cells of 1/2 to 2 times the usual diameter are found
 _THRESHOLD = 0.4
@@ -45,11 +52,11 @@ def find_cells(field: Field, config: DetectConfig, method: str) -> Detections:
 
     The field is reduced until the smallest cell is still well sampled; each slice's deviation
     from a fitted background is measured in noise units (DIC: of the rebuilt thickness; faint
-    texture: of local contrast) and pooled over slices; a local level makes dim and bright cells alike; hollow
-    cells are filled, and middles count more than rims, which parts touching cells; maxima over
-    scales give centres; where the evidence fades gives the radius. Then the cells found are blanked
-    out and fainter ones of like size looked for. Blobs that overlap a better one, that the field's
-    edge cuts, or of another size than the field's cells are dropped.
+    texture: of local contrast) and pooled over slices; a local level makes dim and bright cells
+    alike; hollow cells are filled, and middles count more than rims, which parts touching cells;
+    maxima over scales give centres; where the evidence fades gives the radius. Then the cells found
+    are blanked out and fainter ones of like size looked for. Blobs that overlap a better one, that
+    the field's edge cuts, or of another size than the field's cells are dropped.
 
     Args:
         field: Finite pixels.
@@ -113,9 +120,8 @@ def _with_fainter(
     faint = _search(rest, sigmas[near], method, max(threshold, _FAINT_THRESHOLD), overlap)
     low, high = _FAINT_SIZES
     like = (faint.radius > low * usual) & (faint.radius < high * usual)
-    apart = np.linalg.norm(faint.centers[:, None] - bright.centers, axis=2)
-    reach = _APART / 2 * (faint.radius[:, None] + bright.radius)
-    faint = faint.at(np.flatnonzero(like & (apart > reach).all(axis=1)))
+    faint = faint.at(np.flatnonzero(like))
+    faint = faint.at(np.flatnonzero(_apart(faint, bright)))
     return _Found(
         np.concatenate([bright.centers, faint.centers]),
         np.concatenate([bright.radius, faint.radius]),
@@ -123,6 +129,20 @@ def _with_fainter(
         np.concatenate([bright.score, 0.9 * faint.score]),
         bright.overlapping,
     )
+
+
+def _apart(faint: _Found, bright: _Found) -> np.ndarray:
+    """Return (N,) bool: which faint blobs keep their distance from every bright one."""
+    apart = np.ones(len(faint.score), dtype=bool)
+    if not len(faint.score):
+        return apart
+    farthest = _APART / 2 * (faint.radius.max() + bright.radius.max())
+    near = cKDTree(faint.centers).sparse_distance_matrix(
+        cKDTree(bright.centers), farthest, output_type="coo_matrix"
+    )
+    reach = _APART / 2 * (faint.radius[near.row] + bright.radius[near.col])
+    apart[near.row[near.data <= reach]] = False
+    return apart
 
 
 def _evidence_inside(cells: CellMap, found: _Found) -> np.ndarray:

@@ -8,7 +8,12 @@ import cv2
 import numpy as np
 
 from stemcls.config.imaging import DetectConfig
-from stemcls.imaging.foreground import deviation, favour_middles, fill_hollow, soft_foreground
+from stemcls.imaging.detection.foreground import (
+    deviation,
+    favour_middles,
+    fill_hollow,
+    soft_foreground,
+)
 
 # A disc whose rim was weighed down looks this much smaller, and answers this much less, than a full
 # one (measured on drawn discs of 10 to 28 pixels).

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from stemcls.imaging.scalespace_exact import DOH_UNIT
-from stemcls.imaging.scalespace_peaks import Maxima, Peaks, scale_maxima
+from stemcls.imaging.scalespace.exact import DOH_UNIT
+from stemcls.imaging.scalespace.peaks import Maxima, Peaks, scale_maxima
 
 _WORKING_SIGMA_PX = 2.25  # a level is reduced until its smallest scale is this
 _LEAST_EDGE_PX = 16  # of a level: reducing further saves nothing

@@ -18,11 +18,11 @@ from stemcls.atomic import write_json
 from stemcls.config.imaging import SimulateConfig
 from stemcls.config.options import to_mapping
 from stemcls.errors import InputError, explained_disk_errors
-from stemcls.imaging.cells import class_position, class_recipe, draw_scene
 from stemcls.imaging.crops import mean_intensity
 from stemcls.imaging.field import Field
-from stemcls.imaging.optics import Acquisition, expose_slice, slice_names
-from stemcls.imaging.placement import MARGIN, Placement, place_cells, place_debris
+from stemcls.imaging.simulation.cells import class_position, class_recipe, draw_scene
+from stemcls.imaging.simulation.optics import Acquisition, expose_slice, slice_names
+from stemcls.imaging.simulation.placement import MARGIN, Placement, place_cells, place_debris
 
 _LEAST_RADIUS_PX = 3.0
 _LARGEST_RADIUS = 1.2  # of a cell, in mean radii

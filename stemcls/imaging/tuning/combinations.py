@@ -15,7 +15,7 @@ from typing import Any
 from stemcls.config.imaging import DetectConfig
 from stemcls.config.options import Option, from_mapping, merged, options_of
 from stemcls.errors import InputError, nearest
-from stemcls.imaging.scoring import FieldScore, summarise
+from stemcls.imaging.tuning.scoring import FieldScore, summarise
 
 MOST_COMBINATIONS = 12
 

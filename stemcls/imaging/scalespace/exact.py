@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import fft, ndimage
 
-from stemcls.imaging.scalespace_peaks import Maxima, Peaks, scale_maxima
+from stemcls.imaging.scalespace.peaks import Maxima, Peaks, scale_maxima
 
 # Rounding of the transforms, and of skimage.feature itself where it works in float32, as fractions
 # of the largest pixel: what is nearer to a tie is computed again as scipy.ndimage does.

@@ -11,7 +11,7 @@ import numpy as np
 
 from stemcls.errors import InputError
 from stemcls.imaging.field import Detections
-from stemcls.imaging.matching import Matching, match_centers
+from stemcls.imaging.tuning.matching import Matching, match_centers
 
 
 @dataclass(frozen=True, eq=False)

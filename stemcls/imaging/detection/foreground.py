@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from stemcls.imaging.background import subtract_background
-from stemcls.imaging.relief import estimate_shear, rebuild_thickness
+from stemcls.imaging.detection.relief import estimate_shear, rebuild_thickness
 
 # 0.5 for DIC, up to 0.26 without, near 1 for striped noise; less doubt where the user says DIC.
 _SLOPE_ANISOTROPY = {"auto": (0.35, 0.75), "dic": (0.2, 1.01)}

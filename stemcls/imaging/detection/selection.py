@@ -8,7 +8,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from stemcls.config.imaging import DetectConfig
-from stemcls.imaging.blobs import typical_radius
+from stemcls.imaging.detection.blobs import typical_radius
 
 _FEWEST_FOR_SPREAD = 12
 _LEAST_SPREAD = 0.08  # of log radius, so that equal cells do not make each other outliers

@@ -11,14 +11,14 @@ import numpy as np
 
 from stemcls.config.imaging import DetectConfig, ReadConfig
 from stemcls.errors import InputError
-from stemcls.imaging.combinations import Combination
-from stemcls.imaging.contactsheet import Row, Tile, write_sheet
-from stemcls.imaging.detect import detect, with_diameter
+from stemcls.imaging.detection.detect import detect, with_diameter
+from stemcls.imaging.detection.survey import Update, read_sample
 from stemcls.imaging.field import Field
 from stemcls.imaging.readers import read_field
-from stemcls.imaging.scoring import KnownCells, score_field, summarise
-from stemcls.imaging.survey import Update, read_sample
-from stemcls.imaging.tile import choose_window, draw_tile, picture_of
+from stemcls.imaging.tuning.combinations import Combination
+from stemcls.imaging.tuning.contactsheet import Row, Tile, write_sheet
+from stemcls.imaging.tuning.scoring import KnownCells, score_field, summarise
+from stemcls.imaging.tuning.tile import choose_window, draw_tile, picture_of
 
 MOST_FIELDS = 20
 _USUAL_DIAMETER_PX = 36.0

@@ -10,12 +10,12 @@ import numpy as np
 
 from stemcls.config.imaging import DetectConfig
 from stemcls.errors import InputError, nearest
-from stemcls.imaging.cellfinder import find_cells
-from stemcls.imaging.diameter import estimate_diameter
+from stemcls.imaging.detection.cellfinder import find_cells
+from stemcls.imaging.detection.diameter import estimate_diameter
+from stemcls.imaging.detection.peers import find_with_cellpose, find_with_stardist
+from stemcls.imaging.detection.selection import select_cells
 from stemcls.imaging.field import Detections, Field
-from stemcls.imaging.peers import find_with_cellpose, find_with_stardist
-from stemcls.imaging.scalespace import find_blobs
-from stemcls.imaging.selection import select_cells
+from stemcls.imaging.scalespace.find import find_blobs
 
 SAMPLE_FIELDS = 6  # fields that the diameter is estimated from
 USUAL_DIAMETER_PX = 36.0  # where nothing looks like a cell, it does not matter

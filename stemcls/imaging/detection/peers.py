@@ -9,8 +9,8 @@ import numpy as np
 
 from stemcls.config.imaging import DetectConfig
 from stemcls.errors import InputError
+from stemcls.imaging.detection.selection import select_cells
 from stemcls.imaging.field import Detections, Field
-from stemcls.imaging.selection import select_cells
 
 _STARDIST_MODEL = "2D_versatile_fluo"
 

@@ -1,0 +1,1 @@
+"""From the pixels of fields to the cells in them."""

@@ -1,0 +1,1 @@
+"""Fields of simulated cells, with everything about them known."""

@@ -1,0 +1,1 @@
+"""Score found cells against known ones, and compare settings by number and by eye."""
