@@ -93,5 +93,4 @@ def _show(document: dict[str, Any]) -> None:
             f"{document['duplicates']} images are copies of another one, byte for byte; a copy in "
             "training and one in test flatter every score"
         )
-    for entry in document["skipped"]:
-        say(f"skipped {entry['path']}: {entry['reason']}")
+    say_skipped(document["skipped"])

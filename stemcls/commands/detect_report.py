@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stemcls.commands.terminal import print_table, say
+from stemcls.commands.terminal import print_table, say, say_skipped
 from stemcls.errors import InputError
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def show(document: dict[str, Any]) -> None:
         print_table("Against the truth", ("measure", "value"), rows)
     for entry in document["warnings"]:
         say(f"warning: {entry['path']}: {entry['warning']}")
-    _say_skipped(document)
+    say_skipped(document["skipped"])
     if "out" in document:
         say(f"table: {document['out']}")
 
@@ -132,7 +132,7 @@ def show_grid(document: dict[str, Any]) -> None:
             row += [_cell(entry["score"][key]) for key in keys]
         rows.append(row)
     print_table(f"{len(grid)} combinations, {len(document['rows'])} fields", columns, rows)
-    _say_skipped(document)
+    say_skipped(document["skipped"])
     if scored:
         say(f"best F1: {document['best']}")
     say(f"sheet: {document['sheet']}")
@@ -160,8 +160,3 @@ def _cell(value: Any, digits: int = 3) -> str:
     if value is None:
         return "-"
     return f"{value:.{digits}f}" if isinstance(value, float) else str(value)
-
-
-def _say_skipped(document: dict[str, Any]) -> None:
-    for entry in document["skipped"]:
-        say(f"skipped {entry['path']}: {entry['reason']}")

@@ -87,8 +87,7 @@ def predict(
         say(f"table: {table.out}" + (f"; overlays: {len(table.overlays)}" if overlay else ""))
         for reason, count in table.dropped.items():
             say(f"{count} left out: {reason}")
-        for entry in table.skipped:
-            say(f"skipped {entry['path']}: {entry['reason']}")
+        say_skipped(table.skipped)
     if strict and table.skipped:
         raise SkippedError(f"{len(table.skipped)} of {len(files)} files were skipped")
 

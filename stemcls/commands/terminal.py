@@ -103,6 +103,13 @@ def say(message: str) -> None:
     Console(stderr=True, highlight=False, soft_wrap=True).print(message, markup=False)
 
 
+def say_skipped(skipped: Iterable[Mapping[str, str]]) -> None:
+    """Say which files were passed over and why; most reasons name their file already."""
+    for entry in skipped:
+        path, reason = entry["path"], entry["reason"]
+        say(f"skipped {reason if path in reason else f'{path}: {reason}'}")
+
+
 def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
     """Print a small table on stdout for people; scripts ask for `--json`."""
     from rich.console import Console

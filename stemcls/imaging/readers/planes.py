@@ -16,7 +16,7 @@ from stemcls.imaging.readers.scene import Scene
 
 RGB = ("red", "green", "blue")
 PROJECTIONS = ("max", "mean")
-_OPTIONS = {"scene": "scene", "T": "time", "Z": "z", "C": "channel"}
+_OPTIONS = {"scene": "scene", "T": "time", "Z": "z", "C": "channel-plane"}
 _STEMS = {"C": "channel", "Z": "z", "T": "t", "scene": "scene"}
 _WORDS = {"scene": "scene", "T": "time point", "Z": "focal plane", "C": "channel"}
 # The last of these is projected first: a z stack belongs to one time point.
