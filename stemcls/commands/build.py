@@ -16,6 +16,7 @@ from stemcls.commands.terminal import (
     progress,
     resolved,
     say,
+    say_skipped,
 )
 from stemcls.config.imaging import BuildConfig
 from stemcls.errors import SkippedError

@@ -14,6 +14,7 @@ from stemcls.commands.terminal import (
     progress,
     resolved,
     say,
+    say_skipped,
 )
 from stemcls.config.imaging import DetectConfig
 from stemcls.errors import InputError, SkippedError, nearest

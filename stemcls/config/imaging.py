@@ -240,6 +240,11 @@ class BuildConfig:
         0.0, "Edge of a pixel, micrometres, where a file does not say; 0: unknown.",
         least=0.0, flag="pixel-size-um",
     )
+    subsample: float = option(
+        1.0, "Use this share of the images of each class and group, drawn at random.",
+        least=1e-6, most=1.0,
+    )
+    subsample_seed: int = option(0, "Seed of that draw.", least=0)
     group: str | None = option(
         None,
         "Regular expression on the path below SRC whose first group names the donor, line, mouse "

@@ -21,6 +21,7 @@ from stemcls.store.notices import Notices
 from stemcls.store.overlaps import REASON, SeenCells
 from stemcls.store.ranges import measure_diameter, measure_ranges
 from stemcls.store.sources import Source, list_sources
+from stemcls.store.subsample import subsample
 from stemcls.store.workers import Crew, WorkerStartError, cores
 from stemcls.store.writer import Columns, write_store
 
@@ -64,7 +65,10 @@ def build_store(
         raise InputError(f"--cells gives centres in fields; it cannot be used with --kind {kind}")
     if config.match_px and cells is None:
         raise InputError("--cells-match needs --cells CSV with the known centres")
-    sources = list_sources(source, manifest, cells, config.group)
+    sources = subsample(
+        list_sources(source, manifest, cells, config.group),
+        config.subsample, config.subsample_seed,
+    )
     crop_px = config.crop_px or {"cells": CELL_PX, "fields": FIELD_PX}.get(kind, 0)
     config = dataclasses.replace(config, kind=kind, crop_px=crop_px)
     with explained_disk_errors(
