@@ -104,10 +104,13 @@ def say(message: str) -> None:
 
 
 def say_skipped(skipped: Iterable[Mapping[str, str]]) -> None:
-    """Say which files were passed over and why; most reasons name their file already."""
+    """Say which files were passed over and why, each file's name once."""
     for entry in skipped:
         path, reason = entry["path"], entry["reason"]
-        say(f"skipped {reason if path in reason else f'{path}: {reason}'}")
+        folder, found, rest = reason.partition(path)
+        if found and (not folder or folder.endswith("/")):
+            reason = rest.lstrip(": ")
+        say(f"skipped {path}: {reason}")
 
 
 def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
