@@ -26,8 +26,7 @@ def info(
         ("channels", _channels(document)),
         ("pixels", document["dtype"]),
         ("pixel size", _size(document["pixel_size_um"])),
-        ("fields", document["fields"]),
-        (document["groups"]["what"] + "s", document["groups"]["count"]),
+        *_units(document),
         *((f"class {name}", count) for name, count in document["classes"].items()),
         ("unlabelled", document["unlabelled"]),
         *((name, _range(summary)) for name, summary in document["quality"].items()),
@@ -40,6 +39,12 @@ def info(
     print_table(str(store), ("what", "value"), rows)
     if document["read_cost"]:
         say(document["read_cost"])
+
+
+def _units(document: dict[str, Any]) -> list[tuple[str, int]]:
+    groups = document["groups"]
+    named = [] if groups["what"] == "field" else [(f"{groups['what']}s", groups["count"])]
+    return [("fields", document["fields"]), *named]
 
 
 def _channels(document: dict[str, Any]) -> str:
