@@ -116,7 +116,7 @@ def _floor(store_path: Path, weights: Path, classes: tuple[str, ...] = ()) -> di
     load_keras()
     store = CropStore.open(store_path)
     config = ModelConfig(backbone="MobileNet", alpha=0.25, weights=str(weights), input_px=96)
-    extractor = build_extractor(config, store.crop_px, store.n_channels, 255.0)
+    extractor = build_extractor(config, store.size_px, store.n_channels, 255.0)
     features = extractor.predict(store.read(np.arange(len(store))), batch_size=64, verbose=0)
     scores: dict[str, list[float]] = {"mean_recall": [], "auroc": []}
     for split in make_folds(store, SplitConfig(classes=classes), 5, seed=0):

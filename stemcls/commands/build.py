@@ -80,8 +80,9 @@ def _show(document: dict[str, Any]) -> None:
     if document["unlabelled"]:
         classes["(unlabelled)"] = document["unlabelled"]
     groups = document["groups"]
+    height, width = document["size_px"]
     print_table(
-        f"{document['store']}: {document['crops']} crops of {document['crop_px']} px from "
+        f"{document['store']}: {document['crops']} crops of {height}x{width} px from "
         f"{document['fields']} images, {groups['count']} {groups['what']}(s)",
         ("class", "crops"), classes.items(),
     )

@@ -22,7 +22,7 @@ def info(
         print_json(document)
         return
     rows: list[tuple[str, Any]] = [
-        ("crops", f"{document['crops']} of {document['crop_px']}x{document['crop_px']} px"),
+        ("crops", "{} of {}x{} px".format(document["crops"], *document["size_px"])),
         ("channels", _channels(document)),
         ("pixels", document["dtype"]),
         ("pixel size", _size(document["pixel_size_um"])),

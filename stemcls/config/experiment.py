@@ -36,7 +36,7 @@ class ModelConfig:
     weights: str = option("imagenet", "imagenet, none, or a Keras weights file without top.")
     alpha: float = option(1.0, "Width multiplier of MobileNet and MobileNetV2.", least=0.05)
     input_px: int = option(
-        0, "Enlarge or shrink crops to this edge inside the model; 0: as stored.",
+        0, "Resize crops inside the model until their shorter edge is this; 0: as stored.",
         least=0, most=1024,
     )
     stride: int = option(

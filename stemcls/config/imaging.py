@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from stemcls.config.options import option
@@ -185,6 +186,9 @@ class BuildConfig:
         "fields. Given for crops and fields, every image is resized to it.",
         least=0, most=4096,
     )
+    resize: str = option(
+        "", "Resize ready-made crops and whole fields to HEIGHTxWIDTH pixels, as in 226x306."
+    )
     crop_um: float = option(
         0.0,
         "Edge of a crop, micrometres: crops of fields with different pixel sizes are resampled to "
@@ -267,7 +271,21 @@ class BuildConfig:
             raise InputError(
                 f"scale_range {self.scale_range}: expected a low and a higher number per channel"
             )
+        if self.resize and self.kind not in ("crops", "fields"):
+            raise InputError("--resize is for --kind crops and --kind fields; cells have --crop-px")
+        if self.resize and self.crop_px:
+            raise InputError("--resize and --crop-px both say how large crops are; leave one out")
+        if self.resize and not re.fullmatch(r"[1-9][0-9]{0,3}x[1-9][0-9]{0,3}", self.resize):
+            raise InputError(f"resize {self.resize!r}: expected HEIGHTxWIDTH, as in 226x306")
         if self.crop_um and self.kind in ("crops", "fields"):
             raise InputError(
                 f"--crop-um cuts crops around cells; it cannot be used with --kind {self.kind}"
             )
+
+    @property
+    def size_px(self) -> tuple[int, int] | None:
+        """Height and width of a crop; None where ready-made crops keep their own."""
+        if self.resize:
+            height, width = self.resize.split("x")
+            return int(height), int(width)
+        return (self.crop_px, self.crop_px) if self.crop_px else None

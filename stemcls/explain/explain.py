@@ -20,7 +20,7 @@ class Explanation:
     """Heat maps of N crops.
 
     Attributes:
-        heatmaps: (N, S, S) float32 in [0, 1]; the largest value of each is 1, or all are 0.
+        heatmaps: (N, H, W) float32 in [0, 1]; the largest value of each is 1, or all are 0.
         targets: (N,) int64, the class that each map speaks for.
         probabilities: (N, K) float32, what the model says of each crop.
         layer: Where the map was taken.
@@ -53,8 +53,8 @@ def explain(
     """Say where in each crop the model sees a class.
 
     Args:
-        model: Flat functional keras.Model of (N, S, S, C) raw pixels with a layer `logits`.
-        images: (N, S, S, C) as stored.
+        model: Flat functional keras.Model of (N, H, W, C) raw pixels with a layer `logits`.
+        images: (N, H, W, C) as stored.
         targets: (N,) class indices; None means each crop's predicted class.
         method: A name in `METHODS`.
         layer: Where to look; None takes `saliency_layer(model)`.
@@ -91,7 +91,7 @@ def upsampled(maps: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def normalised(maps: np.ndarray) -> np.ndarray:
-    """Divide each of (N, S, S) non-negative maps by its own maximum; a map of zeros stays so."""
+    """Divide each of (N, H, W) non-negative maps by its own maximum; a map of zeros stays so."""
     largest = maps.max(axis=(1, 2), keepdims=True)
     return np.divide(maps, largest, out=np.zeros_like(maps), where=largest > 0)
 
@@ -100,7 +100,7 @@ def pixel_score(heatmaps: np.ndarray) -> np.ndarray:
     """Return how much of each crop is salient: saliency below 0.5 set to 0, mean of ALL pixels.
 
     Args:
-        heatmaps: (N, S, S) in [0, 1].
+        heatmaps: (N, H, W) in [0, 1].
     Returns: (N,) float32 in [0, 1].
     Source: the normalised pixel score of Kim et al. 2022.
     """

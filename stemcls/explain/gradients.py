@@ -45,9 +45,9 @@ def layer_gradients(
     The model runs as it predicts: dropout is off and BatchNorm keeps its statistics.
 
     Args:
-        model: Flat functional keras.Model of (N, S, S, C) raw pixels with a layer `logits`.
+        model: Flat functional keras.Model of (N, H, W, C) raw pixels with a layer `logits`.
         layer: A layer that every path crosses; see `stemcls.explain.graph.cut_layers`.
-        images: (N, S, S, C) as stored.
+        images: (N, H, W, C) as stored.
         targets: (N,) class indices; None, or -1 for one crop, means the predicted class.
         batch_size: Crops per step.
     Raises:

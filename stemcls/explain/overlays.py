@@ -32,7 +32,7 @@ def write_overlays(
 
     Args:
         explanation: Of these crops.
-        images: (N, S, S, C) uint8 or uint16, as stored.
+        images: (N, H, W, C) uint8 or uint16, as stored.
         folder: Made if missing.
         rows: N rows of the store; they begin the file names.
         truth: N true class names, None where unlabelled.
@@ -68,7 +68,7 @@ def write_overlays(
 
 
 def displayed(images: np.ndarray) -> np.ndarray:
-    """Return crops as colours: (N, S, S, 3) float32 in [0, 1].
+    """Return crops as colours: (N, H, W, 3) float32 in [0, 1].
 
     8-bit crops are shown as they are; deeper ones are stretched alike, from the 0.1 to the
     99.9 percentile of all crops given. One channel is grey; of two, the second is green and

@@ -173,17 +173,19 @@ def mean_intensity(field: Field, centers_px: np.ndarray, radius_px: np.ndarray) 
     return means
 
 
-def resize_whole(image: np.ndarray, crop_px: int) -> np.ndarray:
+def resize_whole(image: np.ndarray, size_px: tuple[int, int]) -> np.ndarray:
     """Make one crop of a whole image; other proportions are squeezed.
 
     Args:
         image: (Y, X, C) uint8 or uint16.
-        crop_px: Edge S.
-    Returns: (S, S, C); the image itself where it has that size already.
+        size_px: Height H and width W of the crop.
+    Returns: (H, W, C); the image itself where it has that size already.
     """
     height, width, channels = image.shape
-    if (height, width) == (crop_px, crop_px):
+    if (height, width) == size_px:
         return image
-    way = cv2.INTER_AREA if crop_px < min(height, width) else cv2.INTER_CUBIC
-    resized = cv2.resize(image, (crop_px, crop_px), interpolation=way)
-    return resized.reshape(crop_px, crop_px, channels)
+    shrinks = size_px[0] * size_px[1] < height * width
+    resized = cv2.resize(
+        image, size_px[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+    )
+    return resized.reshape(*size_px, channels)

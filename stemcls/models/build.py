@@ -19,15 +19,17 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 LEAST_VARIANCE = 0.01
 
 
-def build_extractor(config: ModelConfig, crop_px: int, n_channels: int, white: float) -> Any:
+def build_extractor(
+    config: ModelConfig, size_px: tuple[int, int], n_channels: int, white: float
+) -> Any:
     """Build the part below the head, with its weights loaded.
 
     Args:
         config: Backbone, weights, input size and tap.
-        crop_px: Edge of the crops that will be fed in.
+        size_px: Height and width of the crops that will be fed in.
         n_channels: Their channels. With pretrained weights 1 (repeated three times) or 3.
         white: Largest value a pixel can have: 255 or 65535.
-    Returns: keras.Model from raw pixels (N, S, S, C) to pooled features (N, F) float32; its last
+    Returns: keras.Model from raw pixels (N, H, W, C) to pooled features (N, F) float32; its last
         4-D layer is the tap.
     Raises:
         InputError: Unknown backbone or stride, a crop too small, channels that the weights cannot
@@ -41,13 +43,13 @@ def build_extractor(config: ModelConfig, crop_px: int, n_channels: int, white: f
         )
     backbone = BACKBONES[config.backbone]
     tap = _tap(config, backbone)
-    edge = config.input_px or crop_px
+    edge = config.input_px or min(size_px)
     if edge < backbone.least_px:
         raise InputError(
             f"{config.backbone} needs at least {backbone.least_px} px, the crops have {edge}; "
             f"let the model enlarge them: --input-px {backbone.least_px}"
         )
-    inputs = keras.Input((crop_px, crop_px, n_channels), name="crops")
+    inputs = keras.Input((*size_px, n_channels), name="crops")
     x = _normalised(inputs, config, backbone, n_channels, white)
     arguments: dict[str, Any] = {"alpha": config.alpha} if backbone.arguments else {}
     if config.alpha != 1.0 and not backbone.arguments:
@@ -126,8 +128,12 @@ def _normalised(
     import keras
 
     x = inputs
-    if config.input_px and config.input_px != inputs.shape[1]:
-        x = keras.layers.Resizing(config.input_px, config.input_px, name="resizing")(x)
+    height, width = inputs.shape[1:3]
+    if config.input_px and config.input_px != min(height, width):
+        enlarged = config.input_px / min(height, width)
+        x = keras.layers.Resizing(
+            round(height * enlarged), round(width * enlarged), name="resizing"
+        )(x)
     symmetric = backbone.normalisation == "symmetric"
     scale, offset = (2.0 / white, -1.0) if symmetric else (1.0 / white, 0.0)
     x = keras.layers.Rescaling(scale, offset, name="rescaling")(x)

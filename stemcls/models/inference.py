@@ -14,18 +14,33 @@ CHUNK_BYTES = 64 * 2**20
 
 
 def dihedral(crops: np.ndarray, view: int) -> np.ndarray:
-    """Return one of the eight exact flips and quarter turns of square crops.
+    """Return one of the exact flips and turns of crops: eight of square ones, else four.
 
     Args:
-        crops: (N, S, S, C).
+        crops: (N, H, W, C).
         view: 0 (as is) to 7; 0-3 quarter turns, 4-7 the same of the mirrored crop. The order is
             such that the first 2 are a half turn and the first 4 all turns and half of them.
-    Returns: (N, S, S, C), a view or copy.
+    Returns: (N, H, W, C), a view or copy.
+    Raises:
+        ValueError: No such view, or a quarter turn of crops that are not square.
     """
-    if not 0 <= view < 8:
-        raise ValueError(f"view must be 0 to 7, found {view}")
+    if view not in view_numbers(crops.shape[1:3], 8):
+        raise ValueError(f"crops of shape {crops.shape[1:3]} have no view {view}")
     turned = np.rot90(crops, k=(0, 2, 1, 3)[view % 4], axes=(1, 2))
     return turned[:, :, ::-1] if view >= 4 else turned
+
+
+def view_numbers(size_px: tuple[int, ...], views: int) -> tuple[int, ...]:
+    """Return which views to take when `views` are asked for.
+
+    Args:
+        size_px: Height and width of the crops; those that are not square have no quarter turns, so
+            four views are all they have.
+        views: 1, 2, 4 or 8.
+    """
+    height, width = size_px
+    numbers = range(8) if height == width else (0, 1, 4, 5)
+    return tuple(numbers[:views])
 
 
 def predict(
@@ -40,11 +55,12 @@ def predict(
     """Return the model's output for many crops, averaged over `views` of each.
 
     Args:
-        model: keras.Model of (N, S, S, C) to (N, K).
+        model: keras.Model of (N, H, W, C) to (N, K).
         read: Rows to crops, e.g. `CropStore.read`.
         rows: (N,) what to read.
         batch_size: Crops per step of the network.
-        views: 1, 2, 4 or 8 dihedral views (symmetry of a cell on a slide has no up).
+        views: 1, 2, 4 or 8 dihedral views (a cell on a slide has no up); crops that are not square
+            have 4 at most.
         update: Called as update(done, total, note).
     Returns: (N, K) float32.
     Raises:
@@ -56,10 +72,11 @@ def predict(
     for crops in _chunks(read, rows, batch_size):
         _check_shape(model, crops)
         total: Any = 0
-        for view in range(views):
+        numbers = view_numbers(crops.shape[1:3], views)
+        for view in numbers:
             turned = np.ascontiguousarray(dihedral(crops, view))
             total = total + model.predict(turned, batch_size=batch_size, verbose=0)
-        outputs.append(np.asarray(total, dtype=np.float32) / views)
+        outputs.append(np.asarray(total, dtype=np.float32) / len(numbers))
         if update:
             update(sum(map(len, outputs)), len(rows), "crops")
     width = model.output_shape[-1]

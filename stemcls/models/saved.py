@@ -20,7 +20,7 @@ class ModelCard:
 
     Attributes:
         classes: K names, in the order of the probabilities.
-        crop_px: Edge of the crops it takes.
+        size_px: Height and width of the crops it takes.
         channels: Their channel names.
         dtype: uint8 or uint16, as stored.
         pixel_size_um: Of the training store, or None.
@@ -30,7 +30,7 @@ class ModelCard:
     """
 
     classes: tuple[str, ...]
-    crop_px: int
+    size_px: tuple[int, int]
     channels: tuple[str, ...]
     dtype: str
     pixel_size_um: float | None = None
@@ -44,7 +44,7 @@ class ModelCard:
         return int(self.provenance.get("experiment", {}).get("test_views", 1))
 
     def check_crops(self, where: object, shape: tuple[int, ...], dtype: object) -> None:
-        """Refuse crops (S, S, C) of another shape or depth than the model takes.
+        """Refuse crops (H, W, C) of another shape or depth than the model takes.
 
         Raises:
             InputError: Names both.
@@ -52,14 +52,14 @@ class ModelCard:
         if tuple(shape) != self.shape or str(dtype) != self.dtype:
             raise InputError(
                 f"{where} holds crops {tuple(shape)} of {dtype}, the model takes {self.shape} of "
-                f"{self.dtype}; build it with the --crop-px, --channels and --scale of the "
+                f"{self.dtype}; build it with the size, --channels and --scale of the "
                 "training store"
             )
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(S, S, C) of one crop."""
-        return (self.crop_px, self.crop_px, len(self.channels))
+        """(H, W, C) of one crop."""
+        return (*self.size_px, len(self.channels))
 
 
 def save_model(model: Any, path: Path, card: ModelCard) -> None:
@@ -100,6 +100,8 @@ def read_card(path: Path) -> ModelCard:
         document = json.loads(text)
         document["classes"] = tuple(document["classes"])
         document["channels"] = tuple(document["channels"])
+        height, width = document["size_px"]
+        document["size_px"] = (int(height), int(width))
         return ModelCard(**document)
     except (ValueError, TypeError, KeyError) as error:
         raise InputError(f"the card of {path} is damaged or of another version: {error}") from error

@@ -23,6 +23,7 @@ STORE_SUFFIXES = (".h5", ".hdf5")
 KINDS = ("auto", "cells", "crops")
 SAME_SCALE = 0.05
 OVERLAYS = "-overlays"
+_SAMPLES = {"crops": "ready-made crops", "fields": "whole fields"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +33,7 @@ class Sample:
     Attributes:
         path: The file.
         n: Crops.
-        read: Rows (n,) to crops (n, S, S, C).
+        read: Rows (n,) to crops (n, H, W, C).
         centers_px: (N, 2) y, x in the file named by `paths`.
         radius_px: (N,).
         paths: (N,) file that each crop is from.
@@ -104,15 +105,21 @@ def load_sample(
             f"{len(card.channels)} of {card.dtype}; it was trained on other images"
         )
     if kind == "auto":
-        whole = image.shape[:2] == (card.crop_px, card.crop_px)
+        whole = image.shape[:2] == card.size_px
         kind = "crops" if whole or card.kind != "cells" else "cells"
     if kind == "crops":
-        resized = card.kind == "fields" or (card.kind == "crops" and build.crop_px > 0)
+        resized = card.kind == "fields" or (card.kind == "crops" and build.size_px is not None)
         return _whole(path, image, card, resized)
-    scale = crop_scale(prepared.field, build.crop_um, card.crop_px)
+    if card.kind != "cells":
+        raise InputError(
+            f"the model was trained on {_SAMPLES[card.kind]}, not on crops around cells; leave out "
+            "--kind cells"
+        )
+    crop_px = card.size_px[0]
+    scale = crop_scale(prepared.field, build.crop_um, crop_px)
     if not build.crop_um:
         _check_scale(path, prepared.field.pixel_size_um, card.pixel_size_um)
-    window_px = card.crop_px / scale
+    window_px = crop_px / scale
     if min(image.shape[:2]) < window_px:
         raise InputError(
             f"{path} is {image.shape[0]}x{image.shape[1]} px, smaller than one crop of the model "
@@ -121,7 +128,7 @@ def load_sample(
     cells = detect(prepared.field, detection or build.detect)
     shared = share_core(cells.centers_px, window_px, build.core)
     alone = np.flatnonzero(~shared)
-    crops, kept = cut_crops(image, cells.centers_px[alone], card.crop_px, build.edge, scale)
+    crops, kept = cut_crops(image, cells.centers_px[alone], crop_px, build.edge, scale)
     dropped = {
         **cells.rejected, SHARED_CORE: int(shared.sum()), OFF_FIELD: len(alone) - len(kept),
     }
@@ -143,13 +150,14 @@ def _check_scale(path: Path, found_um: float | None, wanted_um: float | None) ->
 
 def _whole(path: Path, image: np.ndarray, card: ModelCard, resize: bool) -> Sample:
     height, width = image.shape[:2]
-    if (height, width) != (card.crop_px, card.crop_px):
+    if (height, width) != card.size_px:
         if not resize:
             raise InputError(
-                f"{path} is {height}x{width} px, the model takes crops of {card.crop_px} px; "
+                f"{path} is {height}x{width} px, the model takes crops of "
+                f"{card.size_px[0]}x{card.size_px[1]} px; "
                 "for a field with cells to find say --kind cells"
             )
-        image = resize_whole(image, card.crop_px)
+        image = resize_whole(image, card.size_px)
     center = np.array([[(height - 1) / 2, (width - 1) / 2]], dtype=np.float32)
     radius = np.array([min(height, width) / 2], dtype=np.float32)
     return Sample(path, 1, image[None].__getitem__, center, radius, [str(path)])

@@ -69,7 +69,9 @@ def build_store(
         list_sources(source, manifest, cells, config.group),
         config.subsample, config.subsample_seed,
     )
-    crop_px = config.crop_px or {"cells": CELL_PX, "fields": FIELD_PX}.get(kind, 0)
+    crop_px = config.crop_px
+    if not config.size_px:
+        crop_px = {"cells": CELL_PX, "fields": FIELD_PX}.get(kind, 0)
     config = dataclasses.replace(config, kind=kind, crop_px=crop_px)
     with explained_disk_errors(
         out, "what was done so far is kept; free some space and run the same command again"
@@ -158,20 +160,20 @@ def _sensible_workers(sources: list[Source]) -> int:
     return 1 if sum(sizes) < _SMALL_BYTES * len(sizes) else min(cores(), len(sources))
 
 
-def _check_layout(result: Harvest, layout: tuple[str, int, int] | None) -> None:
+def _check_layout(result: Harvest, layout: tuple[str, int, int, int] | None) -> None:
     if layout is None:
         return
-    dtype, edge, channels = layout
+    dtype, *size, channels = layout
     found = result.images
     if found.shape[3] != channels:
         raise InputError(
             f"its crops have {found.shape[3]} channels, the first image's {channels}; "
             "--channels grey or --channels rgb makes them alike"
         )
-    if found.shape[1] != edge:
+    if list(found.shape[1:3]) != size:
         raise InputError(
-            f"it is {found.shape[1]}x{found.shape[1]} pixels, the first image is {edge}x{edge}; "
-            "--crop-px N resizes every image"
+            f"it is {found.shape[1]}x{found.shape[2]} pixels, the first image is "
+            f"{size[0]}x{size[1]}; --crop-px N or --resize HEIGHTxWIDTH resizes every image"
         )
     if found.dtype.name != dtype:
         raise InputError(
@@ -196,7 +198,7 @@ def _finish(
         journal.remove()
         raise InputError(_nothing(source, len(sources), skipped, dropped))
     write_store(journal, columns, to_mapping(config), source, out, stopped)
-    crop_px = journal.layout[1]
+    size_px = journal.layout[1:3]
     journal.remove()
     digests = columns.table["sha256"]
     known = {entry.label for entry in sources} | {
@@ -216,7 +218,7 @@ def _finish(
         "groups": {"what": what, "count": len(digests) if names is None else len(names)},
         "dropped": dict(dropped),
         "duplicates": len(digests) - len(set(digests)),
-        "crop_px": crop_px,
+        "size_px": size_px,
         "crop_pixel_um": columns.crop_size_um(),
         "slices": columns.slices,
         "scale_range": config.scale_range,

@@ -127,7 +127,7 @@ def _attributes(file: h5py.File) -> dict[str, Any]:
 def _layout(path: Path, images: h5py.Dataset) -> Layout:
     if images.ndim != 4 or images.dtype.kind != "u" or images.dtype.itemsize > 2:
         raise ValueError(
-            f"expected images (N, S, S, C) of uint8 or uint16, found {images.shape} {images.dtype}"
+            f"expected images (N, H, W, C) of uint8 or uint16, found {images.shape} {images.dtype}"
         )
     plain = images.chunks is None and not images.external and not images.is_virtual
     offset = images.id.get_offset() if plain else None

@@ -145,7 +145,7 @@ class CropStore:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(N, S, S, C)."""
+        """(N, H, W, C)."""
         return self._shape
 
     @property
@@ -159,9 +159,9 @@ class CropStore:
         return self.group_names != self.fields.path
 
     @property
-    def crop_px(self) -> int:
-        """Edge of a crop, pixels."""
-        return self._shape[1]
+    def size_px(self) -> tuple[int, int]:
+        """Height and width of a crop, pixels."""
+        return self._shape[1], self._shape[2]
 
     @property
     def n_channels(self) -> int:
@@ -170,7 +170,7 @@ class CropStore:
 
     @cached_property
     def images(self) -> np.memmap | ChunkedImages:
-        """(N, S, S, C), read-only: a memory map, or a reader of blocks for chunked stores."""
+        """(N, H, W, C), read-only: a memory map, or a reader of blocks for chunked stores."""
         if self.layout.offset is None:
             per_chunk = self.layout.chunks[0] if self.layout.chunks else 1
             return ChunkedImages(self.path, self._shape, self._dtype, per_chunk)
@@ -188,7 +188,7 @@ class CropStore:
 
         Args:
             rows: Row numbers in any order, repeats allowed, or a slice or mask.
-        Returns: (n, S, S, C) in the store's dtype.
+        Returns: (n, H, W, C) in the store's dtype.
         """
         if isinstance(rows, slice):
             return np.array(self._pixels[rows])

@@ -36,7 +36,7 @@ def describe(path: Path) -> dict[str, Any]:
     return {
         "store": str(path),
         "crops": len(store),
-        "crop_px": store.crop_px,
+        "size_px": store.size_px,
         "channels": store.channels,
         "slices": store.slices,
         "dtype": store.dtype.name,

@@ -23,6 +23,7 @@ CELL_PX = 64
 FIELD_PX = 512
 SHARED_CORE = "another cell in the crop's core"
 OFF_FIELD = "crop leaves the field"
+_SQUEEZED = 0.01  # beyond this difference of the two scales no one pixel size is true
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +31,7 @@ class Harvest:
     """The crops of one image and their columns, as plain values where a journal keeps them.
 
     Attributes:
-        images: (n, S, S, C).
+        images: (n, H, W, C).
         entry: What the journal records: sha256, shape, pixel sizes, place and time, channels,
             quality, ranges, warnings, n_cells, dropped, and per crop centers_px, radius_px,
             measured_px (the radius that intensity is measured in), labels, groups, intensity.
@@ -85,8 +86,8 @@ def harvest(source: Source, config: BuildConfig) -> Harvest:
 
     Args:
         source: The image and what is known about it.
-        config: How stores are built, resolved: kind is cells, crops or fields, crop_px is the edge
-            of a crop (0 for crops: the image's own), scale_range is there for scale=store.
+        config: How stores are built, resolved: kind is cells, crops or fields, the size of a crop
+            is set (crops may keep the image's own), scale_range is there for scale=store.
 
     Raises:
         InputError: The image cannot be used, and why.
@@ -102,7 +103,7 @@ def harvest(source: Source, config: BuildConfig) -> Harvest:
         images, cells, measured_px, intensity = _cut(source, prepared, config, scale)
         margin_px = config.crop_px / scale / 2 if config.edge == "drop" else 0.0
     else:
-        images, scale = _whole(prepared.image, config.crop_px)
+        images, scale = _whole(prepared.image, config.size_px)
         height, width = image.pixels.shape[1:]
         cells = _Cells(
             np.array([[(height - 1) / 2, (width - 1) / 2]], np.float32),
@@ -143,7 +144,7 @@ def harvest(source: Source, config: BuildConfig) -> Harvest:
 def _cut(
     source: Source, prepared: Prepared, config: BuildConfig, scale: float
 ) -> tuple[np.ndarray, _Cells, np.ndarray, np.ndarray]:
-    """Return crops (n, S, S, C), their cells, the radii measured in (n,), and intensity (n, K)."""
+    """Return crops (n, H, W, C), their cells, the radii measured in (n,), and intensity (n, K)."""
     image = prepared.field
     if source.cells is None:
         cells = _found(image, config, scale, source)
@@ -201,21 +202,19 @@ def _matched(
     return found
 
 
-def _whole(pixels: np.ndarray, crop_px: int) -> tuple[np.ndarray, float | None]:
-    """Return the image as one crop (1, S, S, C), and crop pixels per pixel of the image.
+def _whole(
+    pixels: np.ndarray, size_px: tuple[int, int] | None
+) -> tuple[np.ndarray, float | None]:
+    """Return the image as one crop (1, H, W, C), and crop pixels per pixel of the image.
 
     The scale is None where the two axes are resized differently.
     """
     height, width = pixels.shape[:2]
-    if not crop_px:
-        if height != width:
-            raise InputError(
-                f"it is {height}x{width}: crops must be square; --crop-px N resizes every image "
-                "to N x N"
-            )
+    if size_px is None:
         return pixels[None], 1.0
-    scale = crop_px / height if abs(height - width) <= 0.01 * height else None
-    return resize_whole(pixels, crop_px)[None], scale
+    down, across = size_px[0] / height, size_px[1] / width
+    scale = down if abs(down / across - 1) <= _SQUEEZED else None
+    return resize_whole(pixels, size_px)[None], scale
 
 
 def _sha256(path: Path) -> str:

@@ -34,7 +34,7 @@ class Journal:
         folder: `.<name of the target>.building`, beside the target.
         images_path: The crops, one after another, without a header.
         n_entries: Images recorded so far.
-        layout: (dtype name, S, C) of the crops, or None before the first readable image.
+        layout: (dtype name, H, W, C) of the crops, or None before the first readable image.
         restarted: Why earlier partial work could not be used, or None.
     """
 
@@ -44,7 +44,7 @@ class Journal:
         self.journal_path = self.folder / "journal.jsonl"
         self._notes_path = self.folder / "notes.json"
         self.n_entries = 0
-        self.layout: tuple[str, int, int] | None = None
+        self.layout: tuple[str, int, int, int] | None = None
         self.restarted: str | None = None
         self._target = target
         self._files = ExitStack()
@@ -115,17 +115,17 @@ class Journal:
         return json.loads(self._notes_path.read_text(encoding="utf-8"))
 
     def append(self, entry: dict[str, Any], crops: np.ndarray | None) -> None:
-        """Record one image and its (n, S, S, C) crops, or none where it was skipped."""
+        """Record one image and its (n, H, W, C) crops, or none where it was skipped."""
         if crops is not None:
             data = np.ascontiguousarray(crops)
             entry = {
                 **entry,
                 "n": len(data),
-                "layout": (data.dtype.name, data.shape[1], data.shape[3]),
+                "layout": (data.dtype.name, *data.shape[1:]),
                 "crc": zlib.crc32(data.data),
             }
             self._images.write(data.data)
-            self.layout = entry["layout"]
+            self.layout = (data.dtype.name, *data.shape[1:])
         self._journal.write(_line(entry))
         self.n_entries += 1
         if time.monotonic() - self._flushed > _FLUSH_SECONDS:
@@ -172,12 +172,13 @@ class Journal:
                 if entry is None:
                     break
                 if "crc" in entry:
-                    dtype, edge, channels = entry["layout"]
-                    n_bytes = entry["n"] * edge * edge * channels * np.dtype(dtype).itemsize
+                    dtype, height, width, channels = entry["layout"]
+                    values = entry["n"] * height * width * channels
+                    n_bytes = values * np.dtype(dtype).itemsize
                     if images_bytes + n_bytes > size or _crc(images, n_bytes) != entry["crc"]:
                         break
                     images_bytes += n_bytes
-                    self.layout = (dtype, edge, channels)
+                    self.layout = (dtype, height, width, channels)
                 journal_bytes += len(line)
                 self.n_entries += 1
         return journal_bytes, images_bytes

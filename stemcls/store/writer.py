@@ -102,7 +102,7 @@ def write_store(
     """
     if journal.layout is None:
         raise ValueError("the journal holds no crops")
-    dtype, edge, channels = journal.layout
+    dtype, *crop = journal.layout
     n_crops = len(columns.labels)
     classes = columns.classes()
     place = {name: number for number, name in enumerate(classes)}
@@ -121,7 +121,7 @@ def write_store(
     temporary.unlink(missing_ok=True)
     # Version 1.8 of the format, because older object headers hold attributes up to 64 KiB only.
     with _disk_errors(), h5py.File(temporary, "w", libver=("v108", "v108")) as file:
-        offset = _reserve(file, (n_crops, edge, edge, channels), np.dtype(dtype))
+        offset = _reserve(file, (n_crops, *crop), np.dtype(dtype))
         file["label"] = labels
         file["label"].attrs["names"] = _texts(classes)
         file["field"] = np.array(columns.field_index, np.int32)
@@ -141,7 +141,7 @@ def write_store(
             "stemcls_version": version("stemcls"),
             "config": dump_json(config),
             "source": os.fsencode(source.resolve()).decode("utf-8", "backslashreplace"),
-            "channels": _texts(_channel_names(channels, columns.slices)),
+            "channels": _texts(_channel_names(crop[-1], columns.slices)),
             "slices": _texts(columns.slices),
             "pixel_size_um": columns.crop_size_um() or np.nan,
             "content_hash": digest.hexdigest(),

@@ -21,7 +21,7 @@ class CropBatches(keras.utils.PyDataset):
     """One epoch of (crops, targets, sample weights).
 
     Args:
-        read: Rows to crops (n, S, S, C), e.g. `CropStore.read`; called from loader threads.
+        read: Rows to crops (n, H, W, C), e.g. `CropStore.read`; called from loader threads.
         rows: (N,) store rows, in the order they are served.
         targets: (N,) class indices.
         weights: (N,) float32 sample weights.

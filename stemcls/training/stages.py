@@ -15,7 +15,7 @@ from stemcls.config.experiment import AugmentConfig
 from stemcls.errors import StemclsError
 from stemcls.interruption import Interruption
 from stemcls.models.build import head_of
-from stemcls.models.inference import dihedral
+from stemcls.models.inference import dihedral, view_numbers
 from stemcls.training.batches import CropBatches, epoch_rng
 from stemcls.training.checkpoint import Checkpoint, Progress
 from stemcls.training.journal import Journal
@@ -89,17 +89,18 @@ def extract_features(
 ) -> np.ndarray:
     """Run the frozen backbone once over dihedral views of every crop.
 
-    Returns: (views, N, F) float32.
+    Returns: (V, N, F) float32, V being the views that crops of this shape have.
     """
     chunk = batch_size * max(1, 512 // batch_size)
-    bank = np.empty((views, len(rows), extractor.output_shape[-1]), dtype=np.float32)
+    numbers = view_numbers(extractor.input_shape[1:3], views)
+    bank = np.empty((len(numbers), len(rows), extractor.output_shape[-1]), dtype=np.float32)
     for start in range(0, len(rows), chunk):
         crops = read(rows[start : start + chunk])
-        for view in range(views):
+        for place, view in enumerate(numbers):
             context.interruption.check()
             turned = np.ascontiguousarray(dihedral(crops, view))
             features = extractor.predict(turned, batch_size=batch_size, verbose=0)
-            bank[view, start : start + len(crops)] = features
+            bank[place, start : start + len(crops)] = features
         context.journal.progress(min(start + chunk, len(rows)), len(rows), "features")
     return bank
 

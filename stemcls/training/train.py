@@ -167,7 +167,7 @@ def _fitted(job: _Job, test_rows: np.ndarray) -> tuple[Any, dict[str, Any]]:
     experiment, store, split, context = job.experiment, job.store, job.split, job.context
     config = experiment.model
     white = float(np.iinfo(store.dtype).max)
-    extractor = build_extractor(config, store.crop_px, store.n_channels, white)
+    extractor = build_extractor(config, store.size_px, store.n_channels, white)
     n_classes = len(split.classes)
     train, validation = job.samples(split.train), job.samples(split.validation)
     kept = context.checkpoint.read()
@@ -235,7 +235,7 @@ def card_of(store: CropStore, split: Split, experiment: Experiment, run: Run) ->
     """Describe what a model of this run takes and returns."""
     return ModelCard(
         classes=split.classes,
-        crop_px=store.crop_px,
+        size_px=store.size_px,
         channels=store.channels,
         dtype=str(store.dtype),
         pixel_size_um=store.pixel_size_um,

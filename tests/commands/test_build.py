@@ -76,7 +76,7 @@ def test_options_of_the_config_reach_the_build(source, tmp_path):
         "--crop-px", "8", "--group", r"(\d)\.png", "--group-what", "donor",
     ]
     document = json.loads(runner.invoke(app, arguments).stdout)
-    assert document["crop_px"] == 8
+    assert document["size_px"] == [8, 8]
     assert document["groups"] == {"what": "donor", "count": 6}
 
 

@@ -43,7 +43,8 @@ def test_a_finished_store_is_contiguous_and_described(store):
         "what": "donor", "count": 3, "crops": {"d0": 2, "d1": 2, "d2": 2},
     }
     assert document["layout"] == {"kind": "contiguous", "chunks": None, "compression": None}
-    assert (document["crop_px"], document["dtype"], document["pixel_size_um"]) == (12, "uint8", 0.4)
+    assert document["size_px"] == [12, 12]
+    assert (document["dtype"], document["pixel_size_um"]) == ("uint8", 0.4)
     assert document["bytes"] == store.stat().st_size
     assert document["read_crops_per_second"] > 0
     assert document["read_cost"] is None

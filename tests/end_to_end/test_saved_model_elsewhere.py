@@ -64,13 +64,13 @@ def test_a_pretrained_backbone_agrees_across_backends(backend, shared_data, tmp_
     config = ModelConfig(backbone="MobileNet", alpha=0.25, weights=str(weights), input_px=96)
     files = sorted((shared_data / "ht1080").glob("*/*.jpg"))[::4]
     crops = np.stack([read_field(path).pixels.transpose(1, 2, 0) for path in files])
-    extractor = build_extractor(config, 224, 1, 255.0)
+    extractor = build_extractor(config, (224, 224), 1, 255.0)
     features = extractor.predict(crops, verbose=0)
     model = add_head(extractor, config, 2, features, seed=0)
     head = head_of(model)
     head.compile("adam", "sparse_categorical_crossentropy")
     head.fit(features, np.arange(len(files)) * 2 // len(files), epochs=30, verbose=0)
-    card = ModelCard(("293A", "HT1080"), 224, ("grey",), "uint8")
+    card = ModelCard(("293A", "HT1080"), (224, 224), ("grey",), "uint8")
     save_model(model, tmp_path / "model.keras", card)
     np.save(tmp_path / "crops.npy", crops)
     _, theirs = predict_elsewhere(

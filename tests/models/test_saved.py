@@ -12,13 +12,14 @@ from stemcls.models.build import add_head, build_extractor
 from stemcls.models.saved import CARD_MEMBER, ModelCard, load_model, read_card, save_model
 
 CARD = ModelCard(
-    classes=("a b", "ü/x"), crop_px=16, channels=("grey",), dtype="uint8", provenance={"run": "r"}
+    classes=("a b", "ü/x"), size_px=(16, 16), channels=("grey",), dtype="uint8",
+    provenance={"run": "r"},
 )
 
 
 @pytest.fixture
 def saved(tmp_path):
-    extractor = build_extractor(ModelConfig(backbone="TinyCNN", weights="none"), 16, 1, 255.0)
+    extractor = build_extractor(ModelConfig(backbone="TinyCNN", weights="none"), (16, 16), 1, 255.0)
     model = add_head(extractor, ModelConfig(), 2, None, seed=0)
     save_model(model, tmp_path / "model.keras", CARD)
     return model, tmp_path / "model.keras"

@@ -43,7 +43,7 @@ def write_field(path: Path, seed: int, size_um: float | None = 0.5) -> Path:
 
 def card_of(store: CropStore) -> ModelCard:
     return ModelCard(
-        ("a",), store.crop_px, store.channels, store.dtype.name, store.pixel_size_um,
+        ("a",), store.size_px, store.channels, store.dtype.name, store.pixel_size_um,
         store.config["kind"], store.config,
     )
 

@@ -46,7 +46,8 @@ def test_crops_labels_and_fields_are_those_of_the_folder(crops_folder, tmp_path)
     assert np.isnan(store.radius_px).all()
     assert (store.group_what, store.group_names) == ("field", store.fields.path)
     assert document["groups"] == {"what": "field", "count": 12}
-    assert (document["crop_px"], store.config["crop_px"]) == (16, 0), "0: the images' own edge"
+    assert document["size_px"] == (16, 16)
+    assert store.config["crop_px"] == 0, "the images' own size"
     assert from_mapping(BuildConfig, store.config) == CROPS
 
 
@@ -132,7 +133,7 @@ def test_images_without_a_class_folder_are_unlabelled(crops_folder, tmp_path, wr
     [
         ({"pixels": np.full((16, 16), 7, np.uint8)}, ""),
         ({"shape": (20, 20)}, "it is 20x20 pixels, the first image is 16x16; --crop-px N"),
-        ({"shape": (16, 18)}, "it is 16x18: crops must be square; --crop-px N"),
+        ({"shape": (16, 18)}, "it is 16x18 pixels, the first image is 16x16; --crop-px N or"),
         ({"shape": (16, 16, 3)}, "have 3 channels, the first image's 1; --channels grey"),
     ],
 )
@@ -207,6 +208,45 @@ def test_a_given_edge_resizes_every_crop(tmp_path, write_image):
     np.testing.assert_allclose(store.read([1])[0, ..., 0], halved, atol=0.51)
     assert store.config["crop_px"] == 16
     assert store.pixel_size_um is None, "three crops, three sizes of a pixel"
+
+
+@pytest.mark.parametrize(("kind", "resize"), [("crops", "45x60"), ("fields", "226x306")])
+def test_samples_need_not_be_square(tmp_path, write_image, kind, resize):
+    height, width = map(int, resize.split("x"))
+    for number in range(3):
+        write_image(
+            tmp_path / "src" / f"{number}.png", seed=number, shape=(2 * height, 2 * width)
+        )
+    config = BuildConfig(kind=kind, resize=resize, pixel_size_um=0.5)
+    document = build_store(tmp_path / "src", tmp_path / "out.h5", config)
+    store = CropStore.open(tmp_path / "out.h5")
+    assert document["size_px"] == store.size_px == (height, width)
+    large = pixels_of(tmp_path / "src" / "1.png").astype(float)[..., 0]
+    halved = large.reshape(height, 2, width, 2).mean(axis=(1, 3))
+    np.testing.assert_allclose(store.read([1])[0, ..., 0], halved, atol=0.51)
+    assert store.pixel_size_um == 1.0
+
+
+def test_ready_made_crops_keep_their_own_shape(tmp_path, write_image):
+    path = write_image(tmp_path / "src" / "a.png", shape=(12, 20))
+    build_store(tmp_path / "src", tmp_path / "out.h5", CROPS)
+    np.testing.assert_array_equal(
+        CropStore.open(tmp_path / "out.h5").read([0])[0], pixels_of(path)
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"kind": "crops", "resize": "45"}, "expected HEIGHTxWIDTH, as in 226x306"),
+        ({"kind": "crops", "resize": "45x0"}, "expected HEIGHTxWIDTH"),
+        ({"kind": "crops", "resize": "45x60", "crop_px": 8}, "leave one out"),
+        ({"resize": "45x60"}, "cells have --crop-px"),
+    ],
+)
+def test_a_size_that_makes_no_sense_is_refused(settings, told):
+    with pytest.raises(InputError, match=told):
+        BuildConfig(**settings)
 
 
 def test_whole_fields_are_resized_to_512_and_their_pixels_grow(tmp_path, write_image):

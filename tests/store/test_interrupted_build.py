@@ -160,7 +160,7 @@ def test_other_settings_start_over_and_say_so(source, tmp_path, monkeypatch):
     document = build_store(source, out, config, tell=notes.append)
     assert document["restarted"] == "settings changed since the interrupted build"
     assert notes == ["starting over: settings changed since the interrupted build"]
-    assert (document["continued_at"], document["crop_px"]) == (0, 8)
+    assert (document["continued_at"], document["size_px"]) == (0, (8, 8))
 
 
 @pytest.mark.parametrize("change", ["touched", "added"])

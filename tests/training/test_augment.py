@@ -49,7 +49,7 @@ def test_the_same_seed_gives_the_same_crops():
 
 def test_maps_turn_about_the_centre_and_stay_in_range():
     config = AugmentConfig(flip=False, rotate_deg=90.0, shift=0.0, zoom=0.2)
-    maps = affine_maps(500, 17, config, np.random.default_rng(0))
+    maps = affine_maps(500, (17, 17), config, np.random.default_rng(0))
     centre = np.array([8.0, 8.0, 1.0])
     assert np.allclose(maps @ centre, 8.0)
     scale = np.sqrt(np.linalg.det(maps[:, :, :2]))
@@ -60,9 +60,21 @@ def test_maps_turn_about_the_centre_and_stay_in_range():
     assert -90 <= angle.min() < -85
 
 
-def test_a_shift_moves_by_at_most_a_tenth_of_the_edge():
-    maps = affine_maps(500, 20, only(shift=0.1), np.random.default_rng(0))
-    assert 1.9 < np.abs(maps[:, :, 2]).max() <= 2.0
+def test_a_shift_moves_by_at_most_a_tenth_of_each_edge():
+    maps = affine_maps(500, (20, 30), only(shift=0.1), np.random.default_rng(0))
+    farthest = np.abs(maps[:, :, 2]).max(axis=0)
+    assert 2.9 < farthest[0] <= 3.0, "across"
+    assert 1.9 < farthest[1] <= 2.0, "down"
+
+
+def test_crops_that_are_not_square_keep_their_shape_and_flip_exactly():
+    crops = CROPS[:, :10]
+    flipped = augment(crops, only(flip=True), np.random.default_rng(1))
+    for before, after in zip(crops, flipped, strict=True):
+        options = (before, before[:, ::-1], before[::-1], before[::-1, ::-1])
+        assert any(np.array_equal(option, after) for option in options)
+    turned = augment(crops, AugmentConfig(), np.random.default_rng(0))
+    assert turned.shape == crops.shape
 
 
 def test_brightness_scales_by_the_gain_and_saturates_at_white():

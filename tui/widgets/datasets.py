@@ -119,7 +119,7 @@ def _cells(entry: StoreEntry) -> list[Text]:
     if store is None:
         return [Text(entry.path.name), Text("✗ unreadable", style="red"), *[Text()] * 4]
     groups = f"{len(store.group_names)} {store.group_what}" if store.has_groups else "-"
-    size = f"{store.crop_px}x{store.crop_px}x{store.n_channels}"
+    size = f"{store.size_px[0]}x{store.size_px[1]}x{store.n_channels}"
     shown = (len(store), len(store.classes), groups, len(store.fields), size)
     return [Text(entry.path.name), *(Text(str(cell), justify="right") for cell in shown)]
 
