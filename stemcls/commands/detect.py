@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from stemcls.imaging.detection.survey import Look
+    from stemcls.imaging.field import Detections, Field
     from stemcls.imaging.tuning.scoring import KnownCells
 
 _SHEET = Path("detect-grid.png")
@@ -72,6 +74,7 @@ def detect(
     json: Json = False,
 ) -> None:
     """Find the cells of microscope fields."""
+    from stemcls.commands.truth import read_truth
     from stemcls.imaging.detection.survey import list_fields, sample_paths
     from stemcls.imaging.tuning.scoring import known_by_path
 
@@ -80,10 +83,12 @@ def detect(
     paths = list(names) if sample is None else sample_paths(list(names), sample, seed)
     known: dict[Path, KnownCells] | None = None
     if truth is not None:
-        from stemcls.commands.truth import read_truth
-
-        table = read_truth(truth)
-        known = known_by_path({path: names[path] for path in paths}, table, truth)
+        known = known_by_path(names, read_truth(truth), truth)
+        if not known.keys() & set(paths):
+            raise InputError(
+                f"{truth} knows none of the {len(paths)} fields drawn by --sample; draw more, or "
+                "try another --seed"
+            )
     if grid:
         if overlay or out:
             raise InputError("--grid draws one sheet; leave out --overlay and --out, or --grid")
@@ -112,12 +117,14 @@ def _find(
     look = _drawing(_overlay_paths(overlay, paths))
     with progress("detect") as update:
         result = survey(paths, config.detect, config.read, update, look)
-    document = document_of(result)
+    document = document_of(result, names)
     if known is not None:
         document["score"] = score_of(result, known, within_px)
     if out is not None:
         write_cells(out, result.found, names)
         document["out"] = str(out)
+    if overlay is not None:
+        document["overlay"] = str(overlay)
     return document
 
 
@@ -143,48 +150,49 @@ def _check_new(path: Path | None, flag: str, suffix: str) -> None:
         return
     if path.suffix.lower() != suffix:
         raise InputError(f"{flag} {path}: expected a {suffix} file; name it {path.stem}{suffix}")
-    if path.exists():
-        raise InputError(f"{path} exists and is not overwritten; choose another {flag}")
+    _check_unused(path, flag)
     if not path.parent.is_dir():
         raise InputError(f"there is no folder {path.parent} to write {path.name} to; make it first")
 
 
 def _overlay_paths(overlay: Path | None, paths: list[Path]) -> dict[Path, Path]:
-    """Return where to draw each field; folders are made, and same names get a number."""
+    """Return where to draw each field; a folder of drawings is laid out as the fields are."""
     if overlay is None:
         return {}
-    if len(paths) == 1 and overlay.suffix.lower() == ".png":
-        return _unused({paths[0]: overlay})
-    if overlay.suffix:
-        raise InputError(
-            f"--overlay {overlay}: expected a .png file for one field, a folder for several "
-            f"({len(paths)} fields were given)"
-        )
-    overlay.mkdir(parents=True, exist_ok=True)
-    drawings: dict[Path, Path] = {}
-    used: dict[str, int] = {}
-    for path in paths:
-        count = used[path.name] = used.get(path.name, 0) + 1
-        suffix = f"-{count}" if count > 1 else ""
-        drawings[path] = overlay / f"{path.name}{suffix}.png"
-    return _unused(drawings)
-
-
-def _unused(drawings: dict[Path, Path]) -> dict[Path, Path]:
+    if overlay.suffix and not overlay.is_dir():
+        if len(paths) > 1:
+            raise InputError(
+                f"--overlay {overlay}: expected a folder to draw {len(paths)} fields in; a .png "
+                "file holds one"
+            )
+        _check_new(overlay, "--overlay", ".png")
+        return {paths[0]: overlay}
+    if overlay.is_file():
+        raise InputError(f"--overlay {overlay} is a file, expected a .png file or a folder")
+    whole = [Path(os.path.normpath(path.absolute())) for path in paths]
+    above = os.path.commonpath([path.parent for path in whole])
+    drawings = {
+        path: overlay / place.relative_to(above).with_name(f"{place.name}.png")
+        for path, place in zip(paths, whole, strict=True)
+    }
     for drawing in drawings.values():
-        if drawing.exists():
-            raise InputError(f"{drawing} exists and is not overwritten; choose another --overlay")
+        _check_unused(drawing, "--overlay")
     return drawings
+
+
+def _check_unused(path: Path, flag: str) -> None:
+    if path.exists():
+        raise InputError(f"{path} exists and is not overwritten; choose another {flag}")
 
 
 def _drawing(drawings: Mapping[Path, Path]) -> Look | None:
     if not drawings:
         return None
-    from stemcls.imaging.composite import compose
     from stemcls.imaging.overlay import draw_overlay
+    from stemcls.imaging.tuning.viewable import viewable
 
-    def draw(one: Any, cells: Any) -> None:
-        image = compose(one, "grey" if len(one.pixels) > 4 else "auto")
-        draw_overlay(image, cells.centers_px, cells.radius_px, drawings[one.path])
+    def draw(path: Path, one: Field, cells: Detections) -> None:
+        drawings[path].parent.mkdir(parents=True, exist_ok=True)
+        draw_overlay(viewable(one), cells.centers_px, cells.radius_px, drawings[path])
 
     return draw

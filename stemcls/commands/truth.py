@@ -6,6 +6,8 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stemcls.errors import InputError
+
 if TYPE_CHECKING:
     from stemcls.imaging.tuning.scoring import KnownCells
 
@@ -17,18 +19,30 @@ def read_truth(table: Path) -> dict[str, KnownCells]:
         table: Comma, semicolon or tab separated: field, x_px, y_px and optionally radius_px.
 
     Raises:
-        InputError: The table cannot be read, lacks a column, or holds something else than numbers.
+        InputError: The table cannot be read, lacks a column, holds no cells, or something else
+            than numbers.
     """
     import numpy as np
 
     from stemcls.imaging.tuning.scoring import KnownCells
-    from stemcls.store.sources import _number, _rows
+    from stemcls.store.tables import number_in, rows_of
 
     known: dict[str, list[tuple[float, float, float]]] = {}
-    for line, row in _rows(table, ("field", "x_px", "y_px")):
-        y_px, x_px = (_number(row, key, table, line) for key in ("y_px", "x_px"))
-        radius_px = _number(row, "radius_px", table, line) if row.get("radius_px") else math.nan
-        known.setdefault(Path(row["field"]).as_posix(), []).append((y_px, x_px, radius_px))
+    for line, row in rows_of(table, ("field", "x_px", "y_px")):
+        y_px, x_px = (number_in(row, key, table, line) for key in ("y_px", "x_px"))
+        radius_px = math.nan
+        if row.get("radius_px"):
+            radius_px = number_in(row, "radius_px", table, line)
+            if radius_px <= 0:
+                raise InputError(
+                    f"{table} line {line}: radius_px is {radius_px:g}, expected more than 0; "
+                    "leave it empty where it is not known"
+                )
+        if not row["field"]:
+            raise InputError(f"{table} line {line}: the field is empty, expected an image's name")
+        known.setdefault(row["field"], []).append((y_px, x_px, radius_px))
+    if not known:
+        raise InputError(f"{table} holds no cells: expected one row of field, x_px, y_px for each")
     return {
         field: KnownCells(np.array(cells)[:, :2], np.array(cells)[:, 2])
         for field, cells in known.items()

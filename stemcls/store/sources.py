@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import os
 import re
@@ -11,14 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from stemcls.errors import InputError, nearest
+from stemcls.errors import InputError
 from stemcls.imaging.readers import READERS
-
-# Microscope and picture formats that may have no reader: listed as skipped, not passed over.
-_IMAGE_SUFFIXES = {
-    ".vsi", ".zvi", ".lsm", ".ims", ".dv", ".stk", ".cif", ".sld", ".mrxs", ".svs", ".scn", ".lof",
-    ".xlif", ".mpoir", ".jp2", ".j2k", ".gif", ".webp", ".heic", ".dcm",
-}
+from stemcls.store.tables import number_in, rows_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +78,12 @@ def list_sources(
 
 
 def _from_folder(folder: Path) -> Iterator[Source]:
-    from stemcls.imaging.readers import list_images
+    from stemcls.imaging.readers import list_images, list_unread
 
     if folder.is_file():
         yield Source(folder, _text(folder.name))
         return
-    unread = (
-        path for path in folder.rglob("*")
-        if path.suffix.lower() in _IMAGE_SUFFIXES and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
-    for path in sorted({*list_images(folder), *unread}):
+    for path in sorted([*list_images(folder), *list_unread(folder)]):
         below = path.relative_to(folder)
         label = _text(below.parts[0]) if len(below.parts) > 1 else None
         yield Source(path, _text(below.as_posix()), label)
@@ -102,7 +91,7 @@ def _from_folder(folder: Path) -> Iterator[Source]:
 
 def _from_manifest(manifest: Path, folder: Path) -> Iterator[Source]:
     seen: dict[Path, int] = {}
-    for number, row in _rows(manifest, ("path", "label")):
+    for number, row in rows_of(manifest, ("path", "label")):
         given = row["path"]
         if not given:
             raise InputError(f"{manifest} line {number}: the path is empty")
@@ -151,7 +140,7 @@ def _with_cells(sources: list[Source], table: Path) -> list[Source]:
         by_bare_name[source.path.name].append(source)
     found: dict[str, list[KnownCell]] = defaultdict(list)
     labelled = False
-    for number, row in _rows(table, ("field", "x_px", "y_px")):
+    for number, row in rows_of(table, ("field", "x_px", "y_px")):
         labelled = "label" in row
         field = Path(row["field"]).as_posix()
         if field not in by_name:
@@ -163,10 +152,10 @@ def _with_cells(sources: list[Source], table: Path) -> list[Source]:
                     "the source folder"
                 )
             field = candidates[0].name if candidates else field
-        y_px, x_px = (_number(row, key, table, number) for key in ("y_px", "x_px"))
+        y_px, x_px = (number_in(row, key, table, number) for key in ("y_px", "x_px"))
         radius_px = math.nan
         if row.get("radius_px"):
-            radius_px = _number(row, "radius_px", table, number)
+            radius_px = number_in(row, "radius_px", table, number)
         cell = KnownCell(y_px, x_px, row.get("label") or None, radius_px, row.get("group") or None)
         found[field].append(cell)
     listed = []
@@ -186,42 +175,6 @@ def _with_cells(sources: list[Source], table: Path) -> list[Source]:
         for field, cells in found.items()
     ]
     return listed
-
-
-def _rows(table: Path, needed: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield (line number, row) of a CSV file with a header; values stripped."""
-    try:
-        file = table.open(encoding="utf-8-sig", newline="")
-    except OSError as error:
-        raise InputError(f"{table} cannot be read: {error.strerror}") from error
-    with file:
-        try:
-            header = file.readline()
-            delimiter = max(",;\t", key=header.count)
-            columns = [name.strip() for name in next(csv.reader([header], delimiter=delimiter), [])]
-            for name in needed:
-                if name not in columns:
-                    raise InputError(
-                        f"{table} has no column {name!r} in its first line: expected "
-                        f"{', '.join(needed)}{nearest(name, columns)}"
-                    )
-            reader = csv.DictReader(file, columns, delimiter=delimiter)
-            for row in reader:
-                values = {key: (row[key] or "").strip() for key in columns}
-                if any(values.values()):
-                    yield reader.line_num + 1, values
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise InputError(f"{table} is not a UTF-8 CSV table: {error}") from error
-
-
-def _number(row: dict[str, str], key: str, table: Path, number: int) -> float:
-    try:
-        value = float(row[key])
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise InputError(f"{table} line {number}: {key} is {row[key]!r}, expected a number")
-    return value
 
 
 def _text(name: str) -> str:

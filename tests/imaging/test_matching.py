@@ -40,3 +40,17 @@ def test_nothing_found_and_nothing_known_are_handled():
     assert match_centers(none, one, 5).recall == 0.0
     assert match_centers(one, none, 5).precision == 0.0
     assert np.isnan(match_centers(one, one + 9, 5).mean_error_px)
+
+
+def test_ten_thousand_cells_that_hang_together_are_paired_in_little_memory():
+    grid = np.stack(np.mgrid[:100, :100], axis=-1).reshape(-1, 2) * 6.0
+    moved = grid + np.random.default_rng(0).uniform(-1, 1, grid.shape)
+    order = np.random.default_rng(1).permutation(len(grid))
+    matching = match_centers(moved[order], grid, within_px=7)
+    assert (matching.pairs[:, 1] == order[matching.pairs[:, 0]]).all()
+    assert matching.f1 == 1.0
+
+
+def test_a_pair_more_outweighs_any_distance_saved():
+    matching = match_centers(np.array([[0, 0], [0, 5]]), np.array([[0, 5], [0, 10]]), 5)
+    assert matching.pairs.tolist() == [[0, 0], [1, 1]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,14 +10,14 @@ import numpy as np
 
 from stemcls.config.imaging import DetectConfig, ReadConfig
 from stemcls.errors import InputError
-from stemcls.imaging.detection.detect import SAMPLE_FIELDS, detect, with_diameter
+from stemcls.imaging.detection.detect import SAMPLE_FIELDS, detect, wants_diameter, with_diameter
 from stemcls.imaging.field import Detections, Field
-from stemcls.imaging.readers import list_images, read_field
+from stemcls.imaging.readers import READERS, list_images, list_unread, read_field
 
 _SAMPLE_BYTES = 256 * 2**20  # of pixels that the estimate of the diameter holds at once
 
 Update = Callable[[int, int, str], None]
-Look = Callable[[Field, Detections], None]
+Look = Callable[[Path, Field, Detections], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,19 +59,28 @@ def list_fields(given: Sequence[Path]) -> dict[Path, str]:
     """Return the files named, with folders replaced by the images below them, and their names.
 
     A file's name is its path below the folder given, else its bare name; `build --cells` knows it
-    by that. Where two would be called the same, all keep their whole path.
+    by that. Where two would be called the same, all keep their whole path. A file that is given
+    twice counts once.
 
     Raises:
-        InputError: A folder without images.
+        InputError: A path that does not exist, or a folder without images.
     """
     names: dict[Path, str] = {}
+    seen: set[Path] = set()
     for path in given:
-        inside = list_images(path) if path.is_dir() else [path]
+        if not path.exists():
+            raise InputError(f"{path} does not exist; give image files, or folders of them")
+        inside = sorted([*list_images(path), *list_unread(path)]) if path.is_dir() else [path]
         if not inside:
-            raise InputError(f"{path} holds no image files")
+            raise InputError(
+                f"{path} holds no images; formats that can be read: {', '.join(READERS)}"
+            )
         for file in inside:
+            if file.resolve() in seen:
+                continue
+            seen.add(file.resolve())
             below = file.relative_to(path) if path.is_dir() else Path(file.name)
-            names.setdefault(file, below.as_posix())
+            names[file] = below.as_posix()
     if len(set(names.values())) < len(names):
         return {path: path.as_posix() for path in names}
     return names
@@ -99,37 +108,59 @@ def survey(
         config: How cells are found.
         read: Which planes of each file.
         update: Called as update(done, total, note) after each file.
-        look: Called with each field and its cells while its pixels are in memory.
+        look: Called with each path, field and its cells while the pixels are in memory.
 
     Raises:
-        InputError: Settings that cannot be used, a file that does not exist, or no file that could
-            be read.
+        InputError: Settings that cannot be used, or no file that could be read.
     """
     config, sample = settled(paths, config, read)
     estimated_from = len(sample)
     found: list[FoundCells] = []
     skipped: list[dict[str, str]] = []
+    for path, field in each_field(paths, read, skipped, update, sample):
+        cells = detect(field, config)
+        blank = all(plane.min() == plane.max() for plane in field.pixels)
+        found.append(FoundCells(path, cells, field.pixel_size_um, blank))
+        if look is not None:
+            look(path, field, cells)
+    used = 0.0 if config.modality == "raw" else config.diameter_px
+    return Survey(tuple(found), tuple(skipped), used or None, estimated_from)
+
+
+def each_field(
+    paths: Sequence[Path],
+    read: ReadConfig,
+    skipped: list[dict[str, str]],
+    update: Update | None = None,
+    at_hand: MutableMapping[Path, Field] | None = None,
+) -> Iterator[tuple[Path, Field]]:
+    """Yield every field that can be read, and list the files that cannot.
+
+    Args:
+        paths: Image files.
+        read: Which planes of each file.
+        skipped: Gets path and reason of each file that could not be read.
+        update: Called as update(done, total, note) after each file.
+        at_hand: Fields that were read already; each is let go once it was used.
+
+    Raises:
+        InputError: No file could be read.
+    """
     for number, path in enumerate(paths, 1):
         try:
-            field = sample.pop(path, None) or read_field(path, read)
+            field = (at_hand or {}).pop(path, None) or read_field(path, read)
         except InputError as error:
-            if not path.exists() or len(paths) == 1:
+            if len(paths) == 1:
                 raise
             skipped.append({"path": str(path), "reason": str(error)})
         else:
-            cells = detect(field, config)
-            blank = all(plane.min() == plane.max() for plane in field.pixels)
-            found.append(FoundCells(path, cells, field.pixel_size_um, blank))
-            if look is not None:
-                look(field, cells)
+            yield path, field
         if update is not None:
             update(number, len(paths), path.name)
-    if not found:
+    if len(skipped) == len(paths):
         raise InputError(
             f"none of {len(paths)} files could be read; the first: {skipped[0]['reason']}"
         )
-    used = 0.0 if config.modality == "raw" else config.diameter_px
-    return Survey(tuple(found), tuple(skipped), used or None, estimated_from)
 
 
 def settled(
@@ -139,7 +170,7 @@ def settled(
 
     Returns: The settings, and the fields that were read for it; none where it was not open.
     """
-    if not config.needs_diameter or config.modality == "raw":
+    if not wants_diameter(config):
         return config, {}
     sample = dict(read_sample(paths, read))
     return (with_diameter(config, list(sample.values())) if sample else config), sample

@@ -23,6 +23,11 @@ from stemcls.imaging.readers.quiet import hushed
 from stemcls.imaging.readers.scene import Scene
 from stemcls.imaging.readers.table import READERS, Reader, format_of, missing_package, suffix_of
 
+# Microscope and picture formats that may have no reader: listed as skipped, not passed over.
+_UNREAD_SUFFIXES = {
+    ".vsi", ".zvi", ".lsm", ".ims", ".dv", ".stk", ".cif", ".sld", ".mrxs", ".svs", ".scn", ".lof",
+    ".xlif", ".mpoir", ".jp2", ".j2k", ".gif", ".webp", ".heic", ".dcm",
+}
 _WAY_OUT = "export it again from the microscope software or take it out of the input"
 # What parsers written by others have been seen to raise on damaged files.
 _PARSER_ERRORS = (
@@ -109,6 +114,18 @@ def list_images(folder: Path) -> list[Path]:
             if not name.startswith(".") and suffix_of(Path(name))
         ]
     return sorted(found)
+
+
+def list_unread(folder: Path) -> list[Path]:
+    """Return the files below `folder` that are images of a format that no reader is there for.
+
+    They are listed so that they can be named, not passed over; hidden ones are.
+    """
+    return sorted(
+        path for path in folder.rglob("*")
+        if path.suffix.lower() in _UNREAD_SUFFIXES and path.is_file() and not suffix_of(path)
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )  # fmt: skip
 
 
 def _described(scene: Scene) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Read which detection settings to try, and keep what each combination of them found."""
+"""Read which detection settings to try."""
 
 from __future__ import annotations
 
@@ -7,52 +7,30 @@ import math
 import shlex
 import types
 import typing
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from stemcls.config.imaging import DetectConfig
 from stemcls.config.options import Option, from_mapping, merged, options_of
 from stemcls.errors import InputError, nearest
-from stemcls.imaging.tuning.scoring import FieldScore, summarise
 
 MOST_COMBINATIONS = 12
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True)
 class Combination:
-    """One column of the sheet, and what it found so far.
+    """One column of the sheet.
 
     Attributes:
         settings: What was varied, by the name of the setting.
         flags: The same as it is typed on the command line.
-        config: All settings; the diameter may be filled in from the fields.
-        n_cells: Cells found in each field.
-        rejected: Why candidates were turned down.
-        scores: Of each field that the truth knows.
+        config: All settings.
     """
 
     settings: dict[str, Any]
     flags: tuple[str, ...]
     config: DetectConfig
-    n_cells: list[int] = field(default_factory=list)
-    rejected: Counter[str] = field(default_factory=Counter)
-    scores: list[FieldScore] = field(default_factory=list)
-
-    def to_document(self, scored: bool) -> dict[str, Any]:
-        """Return plain values: settings, flags, cells, diameter_px, rejected[, score]."""
-        raw = self.config.modality == "raw"
-        document: dict[str, Any] = {
-            "settings": self.settings,
-            "flags": " ".join(self.flags),
-            "cells": sum(self.n_cells),
-            "diameter_px": None if raw else self.config.diameter_px or None,
-            "rejected": dict(self.rejected),
-        }
-        if scored:
-            document["score"] = summarise(self.scores)
-        return document
 
 
 def combinations_of(texts: Sequence[str], base: Mapping[str, Any]) -> list[Combination]:
@@ -66,22 +44,21 @@ def combinations_of(texts: Sequence[str], base: Mapping[str, Any]) -> list[Combi
         InputError: An unknown key, a value that the setting does not allow, a key given twice, or
             too many combinations.
     """
-    known = {}
-    for entry in options_of(DetectConfig):
-        known.update(dict.fromkeys((entry.flag, entry.keys[0], entry.parameter), entry))
+    known = {entry.flag: entry for entry in options_of(DetectConfig)}
+    also = {entry.keys[0].replace("_", "-"): entry for entry in known.values()}
     axes: dict[str, tuple[Option, list[str]]] = {}
     for text in texts:
         key, _, values = text.partition("=")
-        key = key.strip().lstrip("-")
+        flag = key.strip().lstrip("-").replace("_", "-")
         listed = [value.strip() for value in values.split(",") if value.strip()]
         if not listed:
             raise InputError(f"--grid {text!r}: expected KEY=V1,V2, as in threshold=0.3,0.4,0.5")
-        if key not in known:
-            raise InputError(f"--grid: {key!r} is not a setting{nearest(key, known)}")
-        name = known[key].keys[0]
-        if name in axes:
+        entry = known.get(flag) or also.get(flag)
+        if entry is None:
+            raise InputError(f"--grid: {key!r} is not a setting{nearest(flag, known)}")
+        if entry.flag in axes:
             raise InputError(f"--grid {key} was given twice; list all its values in one")
-        axes[name] = known[key], list(dict.fromkeys(listed))
+        axes[entry.flag] = entry, list(dict.fromkeys(listed))
     count = math.prod(len(values) for _, values in axes.values())
     if count > MOST_COMBINATIONS:
         raise InputError(

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from stemcls.config.imaging import DetectConfig, ReadConfig
-from stemcls.errors import InputError
-from stemcls.imaging.detection.detect import detect, with_diameter
-from stemcls.imaging.detection.survey import Update, read_sample
-from stemcls.imaging.field import Field
-from stemcls.imaging.readers import read_field
+from stemcls.imaging.detection.detect import detect, wants_diameter, with_diameter
+from stemcls.imaging.detection.survey import Update, each_field, read_sample
+from stemcls.imaging.field import Detections, Field
 from stemcls.imaging.tuning.combinations import Combination
 from stemcls.imaging.tuning.contactsheet import Row, Tile, write_sheet
-from stemcls.imaging.tuning.scoring import KnownCells, score_field, summarise
+from stemcls.imaging.tuning.scoring import FieldScore, KnownCells, score_field, summarise
 from stemcls.imaging.tuning.tile import choose_window, draw_tile, picture_of
 
-MOST_FIELDS = 20
+MOST_DRAWN = 20
 _USUAL_DIAMETER_PX = 36.0
+
+
+@dataclass(frozen=True, eq=False)
+class _Outcome:
+    """What one combination found in one field; the score is None where nothing is known of it."""
+
+    cells: Detections
+    score: FieldScore | None
 
 
 def try_settings(
@@ -34,130 +41,150 @@ def try_settings(
     within_px: float = 10.0,
     update: Update | None = None,
 ) -> dict[str, Any]:
-    """Find the cells of every field with every combination, and draw them all on one sheet.
+    """Find the cells of every field with every combination, and draw them on one sheet.
+
+    Every field counts; of more than 20 the sheet shows 20, evenly spread over those given.
 
     Args:
-        paths: Image files, at most 20.
+        paths: Image files.
         names: What they are called on the sheet.
-        combinations: From `combinations_of`; filled in.
+        combinations: From `combinations_of`.
         read: Which planes of each file.
         sheet: PNG file to write.
         known: Known cells of some of the files; None: nothing is scored.
         within_px: Largest distance of a pair.
         update: Called as update(done, total, note) after each field.
     Returns: grid (settings, flags, cells, diameter_px, rejected and with `known` score of each
-        combination), rows (path, shows and the captions of each field), sheet, sheet_px, skipped;
-        with `known` also best, the flags of the highest F1.
+        combination), fields (path, drawn: what the sheet shows of it or None, n_cells and with
+        `known` f1, one for each combination), sheet, sheet_px, skipped; with `known` also best,
+        the flags of the highest F1, or None if no field that is known could be read.
 
     Raises:
-        InputError: Too many fields, or none that could be read.
+        InputError: No file could be read.
     """
-    if len(paths) > MOST_FIELDS:
-        raise InputError(
-            f"{len(paths)} fields are too many for one sheet, which holds {MOST_FIELDS}; draw some "
-            f"at random with --sample {MOST_FIELDS}"
-        )
-    _settle(combinations, paths, read)
-    diameter_px = _usual_diameter(combinations)
+    configs = _settle([one.config for one in combinations], paths, read)
+    diameter_px = _usual_diameter(configs)
+    drawn = set(np.linspace(0, len(paths) - 1, min(MOST_DRAWN, len(paths))).round().astype(int))
+    drawn_paths = {paths[number] for number in drawn}
     rows: list[Row] = []
-    shown: list[dict[str, Any]] = []
+    fields: list[dict[str, Any]] = []
+    outcomes: list[list[_Outcome]] = []
     skipped: list[dict[str, str]] = []
-    for number, path in enumerate(paths, 1):
-        try:
-            one = read_field(path, read)
-        except InputError as error:
-            if not path.exists() or len(paths) == 1:
-                raise
-            skipped.append({"path": str(path), "reason": str(error)})
-        else:
-            cells = known.get(path) if known is not None else None
-            row = _row(one, names[path], combinations, diameter_px, cells, within_px)
-            rows.append(row)
-            captions = [tile.caption for tile in row.tiles]
-            shown.append({"path": str(path), "shows": row.title, "captions": captions})
-        if update is not None:
-            update(number, len(paths), path.name)
-    if not rows:
-        raise InputError(
-            f"none of {len(paths)} files could be read; the first: {skipped[0]['reason']}"
+    for path, one in each_field(paths, read, skipped, update):
+        truth = known.get(path) if known is not None else None
+        tried = [_outcome(one, config, truth, within_px) for config in configs]
+        outcomes.append(tried)
+        entry: dict[str, Any] = {"path": str(path), "drawn": None}
+        entry["n_cells"] = [len(each.cells) for each in tried]
+        if known is not None:
+            entry["f1"] = [_f1(each) for each in tried]
+        if path in drawn_paths:
+            rows.append(_row(one, names[path], tried, truth, diameter_px))
+            entry["drawn"] = rows[-1].title
+        fields.append(entry)
+    grid = [
+        _document(combination, config, column, known is not None)
+        for combination, config, column in zip(
+            combinations, configs, zip(*outcomes, strict=True), strict=True
         )
-    scored = bool(known)
-    grid = [one.to_document(scored) for one in combinations]
-    headings = [
-        (*one.flags, _total(entry)) for one, entry in zip(combinations, grid, strict=True)
     ]
-    size_px = write_sheet(sheet, headings, rows, legend=scored)
+    headings = [_heading(*pair) for pair in zip(combinations, grid, strict=True)]
+    size_px = write_sheet(sheet, headings, rows, legend=known is not None)
     document: dict[str, Any] = {
-        "grid": grid, "rows": shown, "sheet": str(sheet), "sheet_px": list(size_px),
+        "grid": grid, "fields": fields, "sheet": str(sheet), "sheet_px": list(size_px),
         "skipped": skipped,
     }  # fmt: skip
-    if scored:
-        best = max(grid, key=lambda entry: entry["score"]["f1"] or 0.0)
-        document["best"] = best["flags"]
+    if known is not None:
+        document["best"] = _best(grid)
     return document
 
 
+def _best(grid: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return the flags of the highest F1, of equal ones the first; None where nothing is scored."""
+    scored = [entry for entry in grid if entry["score"]["f1"] is not None]
+    return max(scored, key=lambda entry: entry["score"]["f1"])["flags"] if scored else None
+
+
+def _outcome(
+    one: Field, config: DetectConfig, truth: KnownCells | None, within_px: float
+) -> _Outcome:
+    cells = detect(one, config)
+    return _Outcome(cells, None if truth is None else score_field(cells, truth, within_px))
+
+
 def _row(
-    one: Field,
-    name: str,
-    combinations: Sequence[Combination],
-    diameter_px: float,
-    known: KnownCells | None,
-    within_px: float,
+    one: Field, name: str, tried: Sequence[_Outcome], truth: KnownCells | None, diameter_px: float
 ) -> Row:
-    shape = one.pixels.shape[1:]
-    window = choose_window(shape, diameter_px)
+    window = choose_window(one.pixels.shape[1:], diameter_px)
     picture = picture_of(one, window)
     tiles = []
-    for combination in combinations:
-        cells = detect(one, combination.config)
-        score = score_field(cells, known, within_px) if known is not None else None
-        combination.n_cells.append(len(cells))
-        combination.rejected.update(cells.rejected)
-        caption = f"{len(cells)} cells"
-        if score is not None:
-            combination.scores.append(score)
-            f1 = summarise([score])["f1"]
-            caption += "" if f1 is None else f", F1 {f1:.3f}"
-        tiles.append(Tile(draw_tile(picture, window, cells, score, known), caption))
-    return Row(f"{name}: {window.caption(shape)}", tuple(tiles))
+    for each in tried:
+        f1 = _f1(each)
+        caption = f"{len(each.cells)} cells" + ("" if f1 is None else f", F1 {f1:.3f}")
+        tiles.append(Tile(draw_tile(picture, window, each.cells, each.score, truth), caption))
+    return Row(f"{name}: {window.caption(one.pixels.shape[1:])}", tuple(tiles))
 
 
-def _settle(combinations: Sequence[Combination], paths: Sequence[Path], read: ReadConfig) -> None:
+def _f1(outcome: _Outcome) -> float | None:
+    return None if outcome.score is None else summarise([outcome.score])["f1"]
+
+
+def _document(
+    combination: Combination, config: DetectConfig, column: Sequence[_Outcome], scored: bool
+) -> dict[str, Any]:
+    rejected: Counter[str] = Counter()
+    for each in column:
+        rejected.update(each.cells.rejected)
+    document: dict[str, Any] = {
+        "settings": combination.settings,
+        "flags": " ".join(combination.flags),
+        "cells": sum(len(each.cells) for each in column),
+        "diameter_px": None if config.modality == "raw" else config.diameter_px or None,
+        "diameter_estimated": config != combination.config,
+        "rejected": dict(rejected.most_common()),
+    }
+    if scored:
+        document["score"] = summarise([each.score for each in column if each.score is not None])
+    return document
+
+
+def _heading(combination: Combination, entry: Mapping[str, Any]) -> tuple[str, ...]:
+    total = f"{entry['cells']} cells in all"
+    if "score" in entry and entry["score"]["f1"] is not None:
+        total += f", F1 {entry['score']['f1']:.3f}"
+    if entry["diameter_estimated"]:
+        total += f", diameter {entry['diameter_px']:.0f} px"
+    return (*combination.flags, total)
+
+
+def _settle(
+    configs: Sequence[DetectConfig], paths: Sequence[Path], read: ReadConfig
+) -> list[DetectConfig]:
     """Fill in open diameters, each from the same sample of the fields."""
-    open_ones = [
-        one for one in combinations if one.config.needs_diameter and one.config.modality != "raw"
-    ]
-    if not open_ones:
-        return
+    if not any(map(wants_diameter, configs)):
+        return list(configs)
     fields = [sample for _, sample in read_sample(paths, read)]
-    made: dict[DetectConfig, DetectConfig] = {}
-    for one in open_ones:
-        if not fields:
-            return
-        # What only sorts candidates out does not change the estimate, which is slow.
-        alike = replace(
-            one.config, method="log", threshold=None, num_sigma=10, min_distance_px=0.0,
-            border_px=0, edge_radii=0.0, min_relative_radius=0.0, max_relative_radius=0.0,
-            size_outliers=0.0,
-        )
-        if alike not in made:
-            made[alike] = with_diameter(alike, fields)
-        one.config = replace(one.config, diameter_px=made[alike].diameter_px)
+    made: dict[DetectConfig, float] = {}
+    settled = []
+    for config in configs:
+        if fields and wants_diameter(config):
+            # Nothing else changes the estimate, which is slow.
+            alike = DetectConfig(
+                modality=config.modality, polarity=config.polarity, overlap=config.overlap
+            )
+            if alike not in made:
+                made[alike] = with_diameter(alike, fields).diameter_px
+            config = replace(config, diameter_px=made[alike])
+        settled.append(config)
+    return settled
 
 
-def _usual_diameter(combinations: Sequence[Combination]) -> float:
+def _usual_diameter(configs: Sequence[DetectConfig]) -> float:
     """Return the diameter that pictures are magnified for."""
     sizes = []
-    for config in (one.config for one in combinations):
+    for config in configs:
         if config.diameter_px and config.modality != "raw":
             sizes.append(config.diameter_px)
         elif config.min_sigma and config.max_sigma:
             sizes.append(2 * 2**0.5 * (config.min_sigma * config.max_sigma) ** 0.5)
     return float(np.median(sizes)) if sizes else _USUAL_DIAMETER_PX
-
-
-def _total(entry: Mapping[str, Any]) -> str:
-    score = entry.get("score")
-    total = f"{entry['cells']} cells in all"
-    return total if not score or score["f1"] is None else f"{total}, F1 {score['f1']:.3f}"

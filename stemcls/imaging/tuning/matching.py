@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 from scipy.spatial import cKDTree
 
 
@@ -56,42 +55,45 @@ def match_centers(found: np.ndarray, truth: np.ndarray, within_px: float) -> Mat
         found: (N, 2) y, x.
         truth: (M, 2) y, x.
         within_px: Largest distance of a pair.
+    Source: Jonker and Volgenant 1987, sparse (scipy's min_weight_full_bipartite_matching).
     """
     found = np.asarray(found, np.float64).reshape(-1, 2)
     truth = np.asarray(truth, np.float64).reshape(-1, 2)
-    near = cKDTree(found).sparse_distance_matrix(
-        cKDTree(truth), within_px, output_type="ndarray"
-    ) if len(found) and len(truth) else np.zeros(0, [("i", int), ("j", int), ("v", float)])
-    size = len(found) + len(truth)
-    graph = coo_array((np.ones(len(near)), (near["i"], near["j"] + len(found))), (size, size))
-    _, part = connected_components(graph, directed=False)
-    order = np.argsort(part[near["i"]], kind="stable")
-    cuts = np.flatnonzero(np.diff(part[near["i"]][order])) + 1
-    pairs: list[tuple[int, int, float]] = []
-    for edges in np.split(near[order], cuts):
-        pairs += _matched(edges, within_px)
-    pairs.sort()
-    return Matching(
-        np.array([pair[:2] for pair in pairs], np.int64).reshape(-1, 2),
-        np.array([pair[2] for pair in pairs], np.float64),
-        len(found),
-        len(truth),
-    )
+    rows, columns, distance = _near(found, truth, within_px)
+    paired = _assign(rows, columns, distance, len(found), len(truth))
+    paired = paired[np.argsort(rows[paired])]
+    pairs = np.stack([rows[paired], columns[paired]], axis=1).astype(np.int64)
+    return Matching(pairs, distance[paired], len(found), len(truth))
 
 
-def _matched(edges: np.ndarray, within_px: float) -> list[tuple[int, int, float]]:
-    """Match one connected component exactly."""
-    if not len(edges):
-        return []
-    rows, row = np.unique(edges["i"], return_inverse=True)
-    columns, column = np.unique(edges["j"], return_inverse=True)
-    # One more pair must outweigh any saving in distance.
-    forbidden = (within_px + 1.0) * (min(len(rows), len(columns)) + 1)
-    cost = np.full((len(rows), len(columns)), forbidden)
-    cost[row, column] = edges["v"]
-    chosen = zip(*linear_sum_assignment(cost), strict=True)
-    return [
-        (int(rows[a]), int(columns[b]), float(cost[a, b]))
-        for a, b in chosen
-        if cost[a, b] < forbidden
-    ]
+def _near(
+    found: np.ndarray, truth: np.ndarray, within_px: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return row of found, row of truth and distance of every pair that is allowed."""
+    if not len(found) or not len(truth):
+        return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
+    near = cKDTree(found).sparse_distance_matrix(cKDTree(truth), within_px, output_type="ndarray")
+    return near["i"], near["j"], near["v"]
+
+
+def _assign(
+    rows: np.ndarray, columns: np.ndarray, distance: np.ndarray, n_rows: int, n_columns: int
+) -> np.ndarray:
+    """Return which of the allowed pairs make the best one-to-one matching.
+
+    Every row may also stay alone, in a column of its own. That costs more than any saving in
+    distance, so that as many as possible are paired. Sparse, because thousands of dense cells hang
+    together.
+    """
+    if not len(distance):
+        return np.zeros(0, np.intp)
+    alone = (distance.max() + 2.0) * (min(n_rows, n_columns) + 1)
+    every = np.arange(n_rows)
+    # A cost of 0 would count as no entry.
+    costs = np.concatenate([distance + 1.0, np.full(n_rows, alone)])
+    at = (np.concatenate([rows, every]), np.concatenate([columns, n_columns + every]))
+    graph = csr_array((costs, at), (n_rows, n_columns + n_rows))
+    row, column = min_weight_full_bipartite_matching(graph)
+    chosen = np.full(n_rows, -1)
+    chosen[row] = column
+    return np.flatnonzero(chosen[rows] == columns)

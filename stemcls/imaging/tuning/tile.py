@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
-from stemcls.imaging.composite import compose
 from stemcls.imaging.field import Detections, Field
 from stemcls.imaging.overlay import class_color
 from stemcls.imaging.tuning.scoring import FieldScore, KnownCells
+from stemcls.imaging.tuning.viewable import viewable
 
 TILE_PX = 320
 HIT, FALSE, MISSED = class_color(0), class_color(1), class_color(3)
@@ -40,7 +40,7 @@ class Window:
         height, width = shape
         full = f"{width} x {height} px"
         part = f"all of {full}" if self.whole else f"centre {self.width} x {self.height} of {full}"
-        return f"{part}, magnified {self.scale:.2g} x"
+        return f"{part}, shown at {self.scale:.2g} x"
 
 
 def choose_window(shape: tuple[int, int], diameter_px: float) -> Window:
@@ -64,24 +64,17 @@ def choose_window(shape: tuple[int, int], diameter_px: float) -> Window:
 
 
 def picture_of(field: Field, window: Window) -> np.ndarray:
-    """Return (y, x, 3) uint8: the window at its scale, contrast stretched unless it is a photo."""
-    part = Field(
-        field.pixels[
-            :, window.top : window.top + window.height, window.left : window.left + window.width
-        ],
-        field.path, field.channels,
-    )  # fmt: skip
-    photo = field.channels == ("red", "green", "blue") and field.pixels.dtype == np.uint8
-    image = compose(
-        part, "grey" if len(field.pixels) > 4 else "auto", "auto" if photo else "field"
-    )
+    """Return (y, x, 3) uint8: the window at its scale, as `viewable` shows it."""
+    rows = slice(window.top, window.top + window.height)
+    columns = slice(window.left, window.left + window.width)
+    part = replace(field, pixels=field.pixels[:, rows, columns])
     size = (
         min(TILE_PX, max(1, round(window.width * window.scale))),
         min(TILE_PX, max(1, round(window.height * window.scale))),
     )
     smaller = window.scale < 1
     small = cv2.resize(
-        image, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+        viewable(part), size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
     )
     return np.ascontiguousarray(small if small.ndim == 3 else np.repeat(small[..., None], 3, 2))
 
@@ -129,11 +122,11 @@ def draw_mark(
         mark: circle, crossed or square.
         color: Red, green, blue.
     """
-    # A dark line below the coloured one shows on any background.
-    for ink, thick in (((0, 0, 0), 3), (color, 1)):
-        x, y, r = (round(value * 16) for value in (*at, radius))
-        reach = round(r * 0.7)
-        low, high = (x - reach, y - reach), (x + reach, y + reach)
+    x, y, r = (round(value * 16) for value in (*at, radius))
+    reach = round(r * 0.7)
+    low, high = (x - reach, y - reach), (x + reach, y + reach)
+    # A dark line below shows on any background; it would dim a single smooth coloured one.
+    for ink, thick in (((0, 0, 0), 2), (color, 1), (color, 1)):
         if mark == "square":
             cv2.rectangle(canvas, low, high, ink, thick, cv2.LINE_AA, shift=4)
             continue
