@@ -13,6 +13,7 @@ from stemcls.commands.doctor import doctor
 from stemcls.commands.evaluate import evaluate
 from stemcls.commands.explain import explain
 from stemcls.commands.info import info
+from stemcls.commands.morphometry import morphometry
 from stemcls.commands.predict import predict
 from stemcls.commands.runs import runs
 from stemcls.commands.simulate import simulate
@@ -25,6 +26,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "detect": detect,
     "build": build,
     "info": info,
+    "morphometry": morphometry,
     "train": train,
     "evaluate": evaluate,
     "explain": explain,
