@@ -23,7 +23,6 @@ STORE_SUFFIXES = (".h5", ".hdf5")
 KINDS = ("auto", "cells", "crops")
 SAME_SCALE = 0.05
 OVERLAYS = "-overlays"
-_SAMPLES = {"crops": "ready-made crops", "fields": "whole fields"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,12 +109,12 @@ def load_sample(
     if kind == "crops":
         resized = card.kind == "fields" or (card.kind == "crops" and build.size_px is not None)
         return _whole(path, image, card, resized)
-    if card.kind != "cells":
+    crop_px, across_px = card.size_px
+    if card.kind == "fields" or crop_px != across_px:
         raise InputError(
-            f"the model was trained on {_SAMPLES[card.kind]}, not on crops around cells; leave out "
-            "--kind cells"
+            f"the model was trained on {'whole fields' if card.kind == 'fields' else 'crops'} of "
+            f"{crop_px}x{across_px} px, not on square crops around cells; leave out --kind cells"
         )
-    crop_px = card.size_px[0]
     scale = crop_scale(prepared.field, build.crop_um, crop_px)
     if not build.crop_um:
         _check_scale(path, prepared.field.pixel_size_um, card.pixel_size_um)
@@ -153,9 +152,8 @@ def _whole(path: Path, image: np.ndarray, card: ModelCard, resize: bool) -> Samp
     if (height, width) != card.size_px:
         if not resize:
             raise InputError(
-                f"{path} is {height}x{width} px, the model takes crops of "
-                f"{card.size_px[0]}x{card.size_px[1]} px; "
-                "for a field with cells to find say --kind cells"
+                f"{path} is {height}x{width} px, the model takes crops of {card.size_px[0]}x"
+                f"{card.size_px[1]} px; for a field with cells to find say --kind cells"
             )
         image = resize_whole(image, card.size_px)
     center = np.array([[(height - 1) / 2, (width - 1) / 2]], dtype=np.float32)
