@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
-import warnings
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from stemcls.config.experiment import ModelConfig
-from stemcls.errors import InputError, nearest
-from stemcls.models.backbones import BACKBONES, Backbone
+from stemcls.errors import InputError
+from stemcls.models.backbones import BACKBONES, Backbone, Normalisation, backbone_named
+from stemcls.models.graft import graft
+from stemcls.models.weights.load import pretrained_network
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 LEAST_VARIANCE = 0.01
 
 
@@ -27,38 +24,123 @@ def build_extractor(
     Args:
         config: Backbone, weights, input size and tap.
         size_px: Height and width of the crops that will be fed in.
-        n_channels: Their channels. With pretrained weights 1 (repeated three times) or 3.
+        n_channels: Their channels. Pretrained weights take any number: see `stem_kernel`.
         white: Largest value a pixel can have: 255 or 65535.
     Returns: keras.Model from raw pixels (N, H, W, C) to pooled features (N, F) float32; its last
         4-D layer is the tap.
     Raises:
-        InputError: Unknown backbone or stride, a crop too small, channels that the weights cannot
-            take, or weights that are missing or do not fit.
+        InputError: Unknown backbone or stride, an --input-px that is too small, or weights that
+            are missing or do not fit.
     """
     import keras
 
-    if config.backbone not in BACKBONES:
-        raise InputError(
-            f"there is no backbone {config.backbone!r}{nearest(config.backbone, BACKBONES)}"
-        )
-    backbone = BACKBONES[config.backbone]
+    backbone = backbone_named(config.backbone)
     tap = _tap(config, backbone)
-    edge = config.input_px or min(size_px)
-    if edge < backbone.least_px:
-        raise InputError(
-            f"{config.backbone} needs at least {backbone.least_px} px, the crops have {edge}; "
-            f"let the model enlarge them: --input-px {backbone.least_px}"
-        )
+    arguments = _arguments(config, backbone)
+    source = keras.Input((*input_size_px(config, size_px), 3), name="published")
+    if config.weights == "none":
+        network = backbone.construct(input_tensor=source, weights=None, **arguments)
+    else:
+        network = pretrained_network(config.backbone, config.weights, config.alpha, source)
+    return extractor_of(
+        network, backbone, tap, size_px, n_channels, white, keep_weights=config.weights != "none"
+    )
+
+
+def extractor_of(
+    network: Any,
+    backbone: Backbone,
+    tap: str,
+    size_px: tuple[int, int],
+    n_channels: int,
+    white: float,
+    keep_weights: bool,
+) -> Any:
+    """Put a published network, (N, Y, X, 3) to its last map, on top of raw crops.
+
+    Args:
+        network: From the backbone's `construct`.
+        backbone: Its row.
+        tap: Name of the layer that is pooled.
+        size_px, n_channels, white: As for `build_extractor`.
+        keep_weights: Keep the network's; else all are drawn afresh.
+    Returns: keras.Model as of `build_extractor`.
+    """
+    import keras
+
+    seen_px = network.input_shape[1:3]
+    looks = backbone.normalisation
+    repeated = keep_weights and n_channels != 3 and looks.mean is not None
     inputs = keras.Input((*size_px, n_channels), name="crops")
-    x = _normalised(inputs, config, backbone, n_channels, white)
-    arguments: dict[str, Any] = {"alpha": config.alpha} if backbone.arguments else {}
-    if config.alpha != 1.0 and not backbone.arguments:
-        raise InputError(f"{config.backbone} takes no --alpha; MobileNet and MobileNetV2 do")
-    end = _constructed(backbone, config, x, arguments)
-    network = end if isinstance(end, keras.Model) else keras.Model(inputs, end)
-    tapped = network.get_layer(tap).output
+    x = inputs
+    if seen_px != tuple(size_px):
+        x = keras.layers.Resizing(*seen_px, name="resizing")(x)
+    x = keras.layers.Rescaling(looks.scale / white, looks.offset, name="rescaling")(x)
+    if repeated:
+        # Red, green and blue are normalised differently, so each channel is shown as all three.
+        x = keras.layers.Concatenate(name="as_rgb")([x, x, x])
+    x = _normalised(x, looks, n_channels)
+    adapted = partial(stem_kernel, n_channels=n_channels, normalisation=looks)
+    tapped = graft(network, x, tap, adapted if keep_weights else None)
     features = keras.layers.GlobalAveragePooling2D(name="pooling")(tapped)
     return keras.Model(inputs, features, name="extractor")
+
+
+def stem_kernel(
+    kernel: np.ndarray, n_channels: int, normalisation: Normalisation
+) -> np.ndarray:
+    """Adapt the first convolution of ImageNet to crops of any number of channels.
+
+    Crops whose channels are all equal give what the network gives for the same grey as red, green
+    and blue: one channel gets the sum of the three kernels, n channels each 1 / n of that sum.
+    Where red, green and blue are normalised differently no such kernel exists; there every
+    channel comes as all three colours, and each colour's kernel is shared out instead.
+
+    Args:
+        kernel: (h, w, 3, F), as published.
+        n_channels: Of the crops, n.
+        normalisation: Of the backbone.
+    Returns: (h, w, n, F); (h, w, 3 n, F), colour by colour, where colours differ and n is not 3.
+    """
+    if normalisation.reversed_channels:
+        kernel = kernel[:, :, ::-1]
+    if n_channels == 3:
+        return kernel
+    if normalisation.mean is None:
+        kernel = kernel.sum(axis=2, keepdims=True)
+    return np.repeat(kernel, n_channels, axis=2) / n_channels
+
+
+def input_size_px(config: ModelConfig, size_px: tuple[int, int]) -> tuple[int, int]:
+    """Return the height and width at which the backbone sees the crops, in their proportions.
+
+    Args:
+        config: Its `input_px` is what the shorter edge becomes; 0 leaves crops as stored, but
+            enlarges those that are smaller than the backbone takes.
+        size_px: Height and width of the crops.
+    Raises:
+        InputError: Unknown backbone, or an `input_px` below its least.
+    """
+    least = backbone_named(config.backbone).least_px
+    if config.input_px and config.input_px < least:
+        raise InputError(
+            f"{config.backbone} needs at least {least} px, --input-px is {config.input_px}; give "
+            f"--input-px {least} or more, or leave it out"
+        )
+    shorter = min(size_px)
+    edge = config.input_px or max(shorter, least)
+    height, width = size_px
+    return round(height * edge / shorter), round(width * edge / shorter)
+
+
+def resizing_note(config: ModelConfig, size_px: tuple[int, int]) -> str | None:
+    """Return a line for the log if crops are resized inside the model, else None."""
+    seen_px = input_size_px(config, size_px)
+    if seen_px == tuple(size_px):
+        return None
+    why = "as --input-px says" if config.input_px else f"the least that {config.backbone} takes"
+    before, after = (f"{height}x{width}" for height, width in (size_px, seen_px))
+    return f"crops of {before} px are resized to {after} px inside the model, {why}"
 
 
 def add_head(
@@ -122,74 +204,25 @@ def _tap(config: ModelConfig, backbone: Backbone) -> str:
     return backbone.taps[stride]
 
 
-def _normalised(
-    inputs: Any, config: ModelConfig, backbone: Backbone, n_channels: int, white: float
-) -> Any:
+def _arguments(config: ModelConfig, backbone: Backbone) -> dict[str, Any]:
+    if backbone.alphas:
+        return {"alpha": config.alpha}
+    if config.alpha != 1.0:
+        those = ", ".join(name for name, row in BACKBONES.items() if row.alphas)
+        raise InputError(f"{config.backbone} takes no --alpha; these do: {those}")
+    return {}
+
+
+def _normalised(x: Any, normalisation: Normalisation, n_channels: int) -> Any:
     import keras
 
-    x = inputs
-    height, width = inputs.shape[1:3]
-    if config.input_px and config.input_px != min(height, width):
-        enlarged = config.input_px / min(height, width)
-        x = keras.layers.Resizing(
-            round(height * enlarged), round(width * enlarged), name="resizing"
-        )(x)
-    symmetric = backbone.normalisation == "symmetric"
-    scale, offset = (2.0 / white, -1.0) if symmetric else (1.0 / white, 0.0)
-    x = keras.layers.Rescaling(scale, offset, name="rescaling")(x)
-    if config.weights != "none" and n_channels != 3:
-        if n_channels != 1:
-            raise InputError(
-                f"pretrained weights take 1 or 3 channels, the crops have {n_channels}; rebuild "
-                "the store with --channels rgb or grey, or train with --weights none"
-            )
-        x = keras.layers.Concatenate(name="grey_to_rgb")([x, x, x])
-    if backbone.normalisation == "imagenet":
-        channels = x.shape[-1]
-        mean = IMAGENET_MEAN if channels == 3 else (0.449,) * channels
-        std = IMAGENET_STD if channels == 3 else (0.226,) * channels
-        x = keras.layers.Normalization(
-            mean=mean, variance=[value**2 for value in std], name="normalisation"
-        )(x)
-    return x
-
-
-def _constructed(
-    backbone: Backbone, config: ModelConfig, x: Any, arguments: dict[str, Any]
-) -> Any:
-    if config.weights == "none":
-        return backbone.construct(input_tensor=x, weights=None, **arguments)
-    if not backbone.pretrained:
-        raise InputError(f"{config.backbone} has no pretrained weights; train with --weights none")
-    if config.weights == "imagenet":
-        try:
-            # Keras tells of a download on stdout, which is for data alone.
-            with warnings.catch_warnings(), contextlib.redirect_stdout(sys.stderr):
-                # Fully convolutional weights fit any size; Keras warns that it takes 224's.
-                warnings.filterwarnings("ignore", message="`input_shape` is undefined")
-                return backbone.construct(input_tensor=x, weights="imagenet", **arguments)
-        except Exception as error:  # Keras raises a bare Exception for a failed download
-            if "fetch failure" not in str(error):
-                raise
-            raise InputError(
-                f"the ImageNet weights of {config.backbone} could not be downloaded ({error}). "
-                "On a machine with a network run the same command once, or download the 'notop' "
-                "file that the message names, copy it here, and give its path: --weights FILE. "
-                "To start from random weights instead: --weights none"
-            ) from error
-    path = Path(config.weights)
-    if not path.is_file():
-        raise InputError(
-            f"weights file {path} does not exist; expected imagenet, none or the path of a Keras "
-            f"'notop' weights file of {config.backbone}"
-        )
-    try:
-        with warnings.catch_warnings():
-            # Keras only warns when layers find nothing in the file and stay random.
-            warnings.filterwarnings("error", message="Skipping", category=UserWarning)
-            return backbone.construct(input_tensor=x, weights=str(path), **arguments)
-    except (ValueError, OSError, KeyError, UserWarning) as error:
-        raise InputError(
-            f"weights file {path} does not fit {config.backbone} with alpha {config.alpha}: "
-            f"{str(error).splitlines()[0]}"
-        ) from error
+    if normalisation.mean is None:
+        return x
+    mean, std = np.array(normalisation.mean), np.array(normalisation.std)
+    if x.shape[-1] == 3 * n_channels:
+        mean, std = np.repeat(mean, n_channels), np.repeat(std, n_channels)
+    elif n_channels != 3:
+        mean, std = (np.full(n_channels, values.mean()) for values in (mean, std))
+    return keras.layers.Normalization(
+        mean=mean.tolist(), variance=(std**2).tolist(), name="normalisation"
+    )(x)

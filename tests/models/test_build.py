@@ -7,7 +7,7 @@ import pytest
 from stemcls.config.experiment import ModelConfig
 from stemcls.errors import InputError
 from stemcls.models.backbones import BACKBONES
-from stemcls.models.build import add_head, build_extractor, head_of
+from stemcls.models.build import add_head, build_extractor, head_of, resizing_note
 from stemcls.models.inference import dihedral, predict, view_numbers
 
 RNG = np.random.default_rng(0)
@@ -17,27 +17,6 @@ def untrained(backbone="TinyCNN", crop_px=32, channels=3, white=255.0, **setting
     config = ModelConfig(backbone=backbone, weights="none", **settings)
     size_px = crop_px if isinstance(crop_px, tuple) else (crop_px, crop_px)
     return build_extractor(config, size_px, channels, white)
-
-
-@pytest.mark.parametrize("name", BACKBONES)
-def test_every_backbone_runs_forward_flat_and_without_private_layers(name):
-    edge = max(64, BACKBONES[name].least_px)
-    extractor = untrained(name, crop_px=edge, stride=16)
-    model = add_head(extractor, ModelConfig(dense=(8,)), 3, None, seed=0)
-    output = np.asarray(model(RNG.integers(0, 256, (2, edge, edge, 3)).astype("float32")))
-    assert output.shape == (2, 3)
-    assert output.sum(axis=1) == pytest.approx([1.0, 1.0], abs=1e-5)
-    assert not any(isinstance(layer, keras.Model) for layer in model.layers)
-    assert all(type(layer).__module__.startswith("keras.") for layer in model.layers)
-
-
-@pytest.mark.parametrize("name", ["MobileNet", "MobileNetV2", "DenseNet121", "ResNet50V2"])
-def test_taps_have_the_stride_they_are_listed_under(name):
-    for stride, layer in BACKBONES[name].taps.items():
-        extractor = untrained(name, crop_px=64, stride=stride)
-        tapped = extractor.get_layer(layer).output
-        assert tuple(tapped.shape[1:3]) == (64 // stride, 64 // stride)
-        assert extractor.layers[-2].name == layer
 
 
 def test_deep_and_shallow_pixels_of_the_same_brightness_give_the_same_features():
@@ -78,9 +57,8 @@ def test_feature_scaling_makes_mean_0_and_variance_1():
     ("settings", "crop_px", "channels", "text"),
     [
         ({"backbone": "DensNet121"}, 32, 3, "no backbone 'DensNet121'; did you mean 'DenseNet121'"),
-        ({"backbone": "InceptionV3"}, 64, 3, "needs at least 75 px, the crops have 64.*--input-px"),
+        ({"backbone": "InceptionV3", "input_px": 64}, 96, 3, "needs at least 75 px.* is 64; give"),
         ({"weights": "nowhere.h5"}, 32, 3, "nowhere.h5 does not exist; expected imagenet, none"),
-        ({"weights": "x.h5"}, 32, 2, "1 or 3 channels, the crops have 2.*--weights none"),
         ({"backbone": "TinyCNN"}, 32, 3, "TinyCNN has no pretrained weights; .*--weights none"),
         ({"backbone": "DenseNet121", "alpha": 0.5, "weights": "none"}, 32, 3, "takes no --alpha"),
         ({"stride": 12, "weights": "none"}, 32, 3, "cannot be tapped at stride 12; one of 8"),
@@ -91,17 +69,33 @@ def test_what_cannot_be_built_is_explained(settings, crop_px, channels, text):
         build_extractor(ModelConfig(**settings), (crop_px, crop_px), channels, 255.0)
 
 
-def test_a_failed_download_says_what_to_do(monkeypatch):
+def test_a_failed_download_says_what_to_do(monkeypatch, tmp_path):
     from dataclasses import replace
+
+    monkeypatch.setenv("STEMCLS_CACHE", str(tmp_path))
 
     def refuse(**arguments):
         raise Exception("URL fetch failure on https://example.invalid/w.h5: None -- no network")
 
     row = replace(BACKBONES["MobileNetV2"], construct=refuse)
     monkeypatch.setitem(BACKBONES, "MobileNetV2", row)
-    told = r"could not be downloaded .*example\.invalid.*--weights FILE"
+    told = r"could not be downloaded .*example\.invalid.*stemcls weights import.*--weights FILE"
     with pytest.raises(InputError, match=told):
         build_extractor(ModelConfig(), (32, 32), 3, 255.0)
+
+
+def test_small_crops_are_enlarged_to_what_the_backbone_takes():
+    config = ModelConfig(backbone="TinyCNN", weights="none")
+    extractor = build_extractor(config, (12, 12), 1, 255.0)
+    assert extractor.get_layer("resizing").output.shape == (None, 16, 16, 1)
+    told = resizing_note(config, (12, 12))
+    assert told == (
+        "crops of 12x12 px are resized to 16x16 px inside the model, the least that TinyCNN takes"
+    )
+    assert resizing_note(config, (16, 16)) is None
+    asked = ModelConfig(backbone="TinyCNN", input_px=48)
+    told = resizing_note(asked, (16, 16))
+    assert told.endswith("to 48x48 px inside the model, as --input-px says")
 
 
 def test_weights_of_another_network_are_refused(tmp_path):
