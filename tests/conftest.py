@@ -64,7 +64,7 @@ backbone = "TinyCNN"
 weights = "none"
 [augment]
 rotate_deg = 10.0
-[scratch]
+[stages.scratch]
 epochs = 3
 batch_size = 16
 learning_rate = 0.003

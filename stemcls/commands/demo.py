@@ -6,6 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from stemcls.commands.terminal import (
+    Backend,
+    Device,
     Json,
     Workspace,
     print_json,
@@ -23,7 +25,8 @@ def demo(
     fields: Annotated[int, typer.Option(min=4, help="Fields per class.")] = 12,
     epochs: Annotated[int, typer.Option(min=1, help="Most epochs of training.")] = 50,
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
-    backend: Annotated[str | None, typer.Option(help="tensorflow, jax or torch.")] = None,
+    backend: Backend = None,
+    device: Device = "auto",
     json: Json = False,
 ) -> None:
     """Simulate three classes, build, train, evaluate, explain and predict: a tour in minutes.
@@ -36,7 +39,7 @@ def demo(
     from stemcls.models.backend import choose_backend, load_keras
 
     begun = time.monotonic()
-    name = choose_backend(backend)
+    name = choose_backend(backend, device)
     load_keras()
     stamp = time.strftime("%Y%m%d-%H%M%S")
     fields_dir = workspace / "datasets" / f"demo-{stamp}-fields"
@@ -104,8 +107,8 @@ def _train(store: Path, workspace: Path, epochs: int, seed: int, backend: str) -
         AugmentConfig,
         Experiment,
         ModelConfig,
-        ScratchConfig,
         SplitConfig,
+        StageConfig,
     )
     from stemcls.training.train import prepare_run, train
 
@@ -115,7 +118,9 @@ def _train(store: Path, workspace: Path, epochs: int, seed: int, backend: str) -
         seed=seed,
         split=SplitConfig(validation=0.17, test=0.25),
         model=ModelConfig(backbone="TinyCNN", weights="none", dropout=0.2, l2=1e-4),
-        scratch=ScratchConfig(epochs=epochs, patience=15),
+        stages=(
+            StageConfig(name="scratch", epochs=epochs, learning_rate=1e-3, patience=15),
+        ),
         # Donors differ in exposure; a network that has seen that generalises to the next one.
         augment=AugmentConfig(brightness=0.3),
         test_views=8,

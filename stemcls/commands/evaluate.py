@@ -5,7 +5,16 @@ from typing import Annotated
 
 import typer
 
-from stemcls.commands.terminal import Json, Workspace, print_json, print_metrics, progress, say
+from stemcls.commands.terminal import (
+    Backend,
+    Device,
+    Json,
+    Workspace,
+    print_json,
+    print_metrics,
+    progress,
+    say,
+)
 
 
 def evaluate(
@@ -21,7 +30,8 @@ def evaluate(
         Path | None,
         typer.Option(help="Folder for numbers and figures (default: in the run's evaluation/)."),
     ] = None,
-    backend: Annotated[str | None, typer.Option(help="tensorflow, jax or torch.")] = None,
+    backend: Backend = None,
+    device: Device = "auto",
     workspace: Workspace = Path(),
     json: Json = False,
 ) -> None:
@@ -30,7 +40,7 @@ def evaluate(
     from stemcls.runs import Run
 
     opened = Run.open(run, workspace)
-    choose_backend(backend)
+    choose_backend(backend, device)
     load_keras()
     from stemcls.training.score import score_run
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from stemcls.commands.terminal import Json, Workspace, print_json, say
+from stemcls.commands.terminal import Backend, Device, Json, Workspace, print_json, say
 
 
 def explain(
@@ -24,7 +24,8 @@ def explain(
     out: Annotated[
         Path | None, typer.Option(help="Folder (default: explanations/ in the run).")
     ] = None,
-    backend: Annotated[str | None, typer.Option(help="tensorflow, jax or torch.")] = None,
+    backend: Backend = None,
+    device: Device = "auto",
     workspace: Workspace = Path(),
     json: Json = False,
 ) -> None:
@@ -38,7 +39,7 @@ def explain(
     except ValueError:
         raise InputError(f"--rows takes numbers with commas between, found {rows!r}") from None
     opened = Run.open(run, workspace)
-    choose_backend(backend)
+    choose_backend(backend, device)
     load_keras()
     from stemcls.explain.examples import explain_run
 

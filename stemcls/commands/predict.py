@@ -6,6 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from stemcls.commands.terminal import (
+    Backend,
+    Device,
     Json,
     Workspace,
     config_options,
@@ -41,7 +43,8 @@ def predict(
         int | None, typer.Option(help="Flips and turns averaged (default: as the run was scored).")
     ] = None,
     strict: Annotated[bool, typer.Option(help="Exit with 3 if a file was skipped.")] = False,
-    backend: Annotated[str | None, typer.Option(help="tensorflow, jax or torch.")] = None,
+    backend: Backend = None,
+    device: Device = "auto",
     workspace: Workspace = Path(),
     json: Json = False,
 ) -> None:
@@ -52,7 +55,7 @@ def predict(
     """
     from stemcls.models.backend import choose_backend, load_keras
 
-    choose_backend(backend)
+    choose_backend(backend, device)
     load_keras()
     from stemcls.models.saved import load_model
     from stemcls.prediction.inputs import KINDS, OVERLAYS, expand

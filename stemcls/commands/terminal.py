@@ -18,6 +18,12 @@ from stemcls.config.options import Option, from_mapping, merged, options_of
 Item = TypeVar("Item")
 SECONDS_BETWEEN_LINES = 10.0
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+Backend = Annotated[
+    str | None, typer.Option(help="tensorflow, jax or torch (default: KERAS_BACKEND).")
+]
+Device = Annotated[
+    str, typer.Option(help="auto, cpu, or the number of a GPU as nvidia-smi counts.")
+]
 Workspace = Annotated[
     Path,
     typer.Option(
@@ -84,9 +90,16 @@ def _parameter(entry: Option) -> inspect.Parameter:
         default=None,
         annotation=Annotated[
             kind | None,
-            typer.Option(flag, help=text + shown, show_default=False),
+            typer.Option(
+                flag, help=text + shown, show_default=False, rich_help_panel=_panel(entry)
+            ),
         ],
     )
+
+
+def _panel(entry: Option) -> str | None:
+    """Return the heading of --help for a setting of one of several alike sections."""
+    return " ".join(entry.keys[:-1]) if len(entry.keys) > 2 else None
 
 
 def print_json(document: Any) -> None:

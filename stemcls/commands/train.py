@@ -6,6 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from stemcls.commands.terminal import (
+    Backend,
+    Device,
     Json,
     Workspace,
     config_options,
@@ -28,32 +30,47 @@ def train(
     config: Annotated[
         Path | None, typer.Option(help="TOML of an experiment; options given beside it win.")
     ] = None,
+    recipe: Annotated[
+        str | None, typer.Option(
+            help="Start from a published way to train: wang, khalkhali, kim or parthasarathy; "
+            "--config and options win."
+        ),
+    ] = None,
+    changes: Annotated[
+        list[str] | None, typer.Option(
+            "--set", metavar="KEY=VALUE",
+            help="Change any setting, as in stages.finetune.schedule=cosine or stages.1.epochs=5.",
+        ),
+    ] = None,
     folds: Annotated[
         int, typer.Option(min=0, help="Cross-validate in this many grouped folds.")
     ] = 0,
     resume: Annotated[
         Path | None, typer.Option(help="Go on with an interrupted run (folder or name).")
     ] = None,
-    backend: Annotated[
-        str | None, typer.Option(help="tensorflow, jax or torch (default: KERAS_BACKEND).")
-    ] = None,
+    backend: Backend = None,
+    device: Device = "auto",
     workspace: Workspace = Path(),
     json: Json = False,
 ) -> None:
-    """Train a classifier on a crop store: frozen stage, then fine-tuning; then score it.
+    """Train a classifier on a crop store stage by stage (frozen, then fine-tuning); then score it.
 
     A store named without folder is looked for in the workspace's datasets/.
     """
     from stemcls.models.backend import choose_backend, load_keras
 
     if resume:
-        run = _resumed(resume, workspace, store, given, config, folds)
+        if store is not None or given or config is not None or folds or recipe or changes:
+            raise InputError(
+                "--resume repeats the run's own config; give no store or other settings"
+            )
+        run = _resumed(resume, workspace)
         # What was begun on one backend does not change to another unless the user says so.
-        name = choose_backend(backend or _backend_of(run))
+        name = choose_backend(backend or _backend_of(run), device)
         load_keras()
     else:
-        name = choose_backend(backend)
-        experiment = _experiment(store, config, given, workspace)
+        name = choose_backend(backend, device)
+        experiment = _experiment(store, _base(recipe, config), _given(given, changes), workspace)
         load_keras()
         run = _prepared(experiment, workspace, folds)
     say(f"run {run.path} on {name}")
@@ -82,12 +99,25 @@ def train(
         say(f"next: stemcls explain {run.path}   or   stemcls predict {run.path} FIELDS")
 
 
-def _experiment(
-    store: Path | None, config: Path | None, given: dict[str, Any], workspace: Path
-) -> Experiment:
-    from stemcls.config.options import read_toml
+def _base(recipe_name: str | None, config: Path | None) -> dict[str, Any]:
+    from stemcls.config.options import merged, read_toml
+    from stemcls.config.recipes import recipe
 
-    base = read_toml(config) if config else {}
+    base = recipe(recipe_name) if recipe_name else {}
+    return merged(base, read_toml(config)) if config else base
+
+
+def _given(given: dict[str, Any], changes: list[str] | None) -> dict[str, Any]:
+    from stemcls.config.options import merged, parse_assignment
+
+    for change in changes or ():
+        given = merged(given, parse_assignment(change))
+    return given
+
+
+def _experiment(
+    store: Path | None, base: dict[str, Any], given: dict[str, Any], workspace: Path
+) -> Experiment:
     if store is not None:
         given = {**given, "store": str(store)}
     experiment = resolved(Experiment, given, base)
@@ -116,18 +146,9 @@ def _prepared(experiment: Experiment, workspace: Path, folds: int) -> Any:
     return prepare_run(experiment, workspace)
 
 
-def _resumed(
-    resume: Path,
-    workspace: Path,
-    store: Path | None,
-    given: dict[str, Any],
-    config: Path | None,
-    folds: int,
-) -> Any:
+def _resumed(resume: Path, workspace: Path) -> Any:
     from stemcls.runs import Run
 
-    if store is not None or given or config is not None or folds:
-        raise InputError("--resume repeats the run's own config; give no store or other settings")
     run = Run.open(resume, workspace)
     if run.summary()["state"] in ("running", "stalled"):
         raise InputError(

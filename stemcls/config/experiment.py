@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from stemcls.config.options import option
@@ -9,6 +10,13 @@ from stemcls.errors import InputError
 
 # Sizes of the groups of flips and quarter turns that a square has.
 VIEWS = (1, 2, 4, 8)
+# What the numbers of the finished model are filed under, beside those of each stage.
+FINAL = "final"
+
+
+def _check_views(name: str, views: int) -> None:
+    if views not in VIEWS:
+        raise InputError(f"{name} must be 1, 2, 4 or 8, found {views}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,10 +41,13 @@ class ModelConfig:
     """The network: where it is cut, what it sees, and the head on top."""
 
     backbone: str = option("MobileNetV2", "Network from the table of backbones.")
-    weights: str = option("imagenet", "imagenet, none, or a Keras weights file without top.")
-    alpha: float = option(1.0, "Width multiplier of MobileNet and MobileNetV2.", least=0.05)
+    weights: str = option(
+        "imagenet", "imagenet, none, or a weights file: .h5 of Keras; .safetensors, .npz of torch."
+    )
+    alpha: float = option(1.0, "Width multiplier of the MobileNets.", least=0.05)
     input_px: int = option(
-        0, "Resize crops inside the model until their shorter edge is this; 0: as stored.",
+        0, "Resize crops inside the model until their shorter edge is this; 0: as stored, or the "
+        "least that the backbone takes.",
         least=0, most=1024,
     )
     stride: int = option(
@@ -45,6 +56,13 @@ class ModelConfig:
     dense: tuple[int, ...] = option((), "Units of each dense layer between pooling and logits.")
     dropout: float = option(0.3, "Dropout before each dense layer.", least=0.0, most=0.95)
     l2: float = option(1e-3, "L2 penalty on dense kernels.", least=0.0)
+    label_smoothing: float = option(
+        0.0, "Share of each label that is spread over all classes.", least=0.0, most=0.9
+    )
+    focal_gamma: float = option(
+        0.0, "Focal loss: how strongly easy crops count less (2 is usual); 0: cross-entropy.",
+        least=0.0, most=10.0,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,53 +74,88 @@ class AugmentConfig:
     shift: float = option(0.1, "Largest shift, fraction of the edge.", least=0.0, most=0.5)
     zoom: float = option(0.2, "Largest change of scale, fraction.", least=0.0, most=0.9)
     brightness: float = option(0.1, "Largest gain either way, fraction.", least=0.0, most=0.9)
+    contrast: float = option(
+        0.0, "Largest change of contrast about the crop's mean, fraction.", least=0.0, most=0.9
+    )
+    noise: float = option(
+        0.0, "Largest standard deviation of added noise, fraction of white.", least=0.0, most=0.5
+    )
+    blur_px: float = option(
+        0.0, "Largest standard deviation of a Gaussian blur, pixels.", least=0.0, most=8.0
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
-class FrozenConfig:
-    """First stage: the backbone is fixed, only the head learns, on cached features."""
+class StageConfig:
+    """One stage of training: what learns, how fast, for how long."""
 
-    epochs: int = option(60, "Most epochs.", least=0, flag="frozen-epochs")
-    learning_rate: float = option(1e-3, "Adam's rate.", least=0.0, flag="frozen-learning-rate")
-    batch_size: int = option(64, "Feature vectors per step.", least=1, flag="frozen-batch-size")
+    name: str = option("stage", "Name: small letters, digits and dashes.")
+    start: str = option(
+        "any", "Left out unless the backbone starts from: pretrained weights, random ones, or any.",
+        choices=("any", "pretrained", "random"),
+    )
+    trainable: str = option(
+        "all", "What learns besides the head: none of the backbone (trained on cached features), "
+        "its last block (the layers at the tap's resolution), or all of it.",
+        choices=("none", "last-block", "all"),
+    )
+    epochs: int = option(10, "Most epochs; 0 leaves the stage out.", least=0)
+    learning_rate: float = option(1e-4, "Rate of the head, at its start.", least=0.0)
+    batch_size: int = option(32, "Crops (or cached feature vectors) per step.", least=1)
     patience: int = option(
-        8, "Epochs without a better validation loss before it stops.", least=1,
-        flag="frozen-patience",
+        5, "Epochs without a better validation loss before it stops.", least=1
     )
     views: int = option(
-        8, "Cached flips and quarter turns of every training crop: 1, 2, 4 or 8.",
-        least=1, most=8, flag="frozen-views",
+        8, "With trainable=none: cached flips and quarter turns of every training crop: 1, 2, 4 or "
+        "8.", least=1, most=8,
+    )
+    backbone_factor: float = option(
+        1.0, "Rate of the backbone as a fraction of the head's (Wang 2023: 0.01).", least=0.0
+    )
+    schedule: str = option(
+        "constant", "Rate over the epochs: constant; cosine: falls to 0 over all of them; plateau: "
+        "divided by 3 after half the patience without a better validation loss.",
+        choices=("constant", "cosine", "plateau"),
+    )
+    optimizer: str = option("adam", "Optimiser.", choices=("adam", "adamw", "sgd"))
+    weight_decay: float = option(
+        0.0, "Decoupled weight decay of adamw or sgd: a step shrinks each weight by this times its "
+        "own rate.", least=0.0,
+    )
+    batch_norm: str = option(
+        "auto", "BatchNorm of the layers that learn: fixed, or learn (statistics, scale, offset); "
+        "auto: fixed for pretrained weights.",
+        choices=("auto", "fixed", "learn"),
     )
 
     def __post_init__(self) -> None:
-        """Check the number of views."""
-        _check_views("frozen.views", self.views)
+        """Check what no single setting can tell."""
+        if not re.fullmatch(r"[a-z][a-z0-9-]*", self.name) or self.name == FINAL:
+            raise InputError(
+                f"a stage is called {self.name!r}: expected small letters, digits and dashes, and "
+                f"not {FINAL!r}"
+            )
+        _check_views(f"stages.{self.name}.views", self.views)
+        if self.weight_decay and self.optimizer == "adam":
+            raise InputError(
+                f"stages.{self.name}.weight_decay is {self.weight_decay:g}, but adam has none; "
+                "set optimizer to adamw"
+            )
 
 
-@dataclass(frozen=True, kw_only=True)
-class FinetuneConfig:
-    """Second stage: the whole network learns at a reduced rate, BatchNorm statistics fixed."""
-
-    epochs: int = option(10, "Most epochs.", least=0, flag="finetune-epochs")
-    learning_rate: float = option(1e-5, "Adam's rate.", least=0.0, flag="finetune-learning-rate")
-    batch_size: int = option(32, "Crops per step.", least=1, flag="finetune-batch-size")
-    patience: int = option(
-        3, "Epochs without a better validation loss before it stops.", least=1,
-        flag="finetune-patience",
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScratchConfig:
-    """The only stage where weights = none: the whole network learns, BatchNorm included."""
-
-    epochs: int = option(60, "Most epochs.", least=0, flag="scratch-epochs")
-    learning_rate: float = option(1e-3, "Adam's rate.", least=0.0, flag="scratch-learning-rate")
-    batch_size: int = option(32, "Crops per step.", least=1, flag="scratch-batch-size")
-    patience: int = option(
-        12, "Epochs without a better validation loss before it stops.", least=1,
-        flag="scratch-patience",
-    )
+DEFAULT_STAGES = (
+    StageConfig(
+        name="frozen", start="pretrained", trainable="none", epochs=60, learning_rate=1e-3,
+        batch_size=64, patience=8,
+    ),
+    StageConfig(
+        name="finetune", start="pretrained", epochs=10, learning_rate=1e-5, batch_size=32,
+        patience=3,
+    ),
+    StageConfig(
+        name="scratch", start="random", epochs=60, learning_rate=1e-3, batch_size=32, patience=12,
+    ),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,23 +165,48 @@ class Experiment:
     store: str = option("", "Crop store.")
     name: str = option("", "Name of the run (default: the store's).")
     seed: int = option(0, "Seed of split, weights, order and augmentation.", least=0)
-    class_weights: bool = option(True, "Weigh classes by the inverse of their count.")
+    balance: str = option(
+        "class-weights", "Unequal classes: weigh by the inverse of their count, oversample to the "
+        "largest, draw each class equally often, or none of these.",
+        choices=("none", "class-weights", "oversample", "weighted-sampling"),
+    )
     test_views: int = option(
         1, "Flips and quarter turns averaged when the run is evaluated: 1, 2, 4 or 8.",
         least=1, most=8,
     )
+    precision: str = option(
+        "auto", "What the network computes with in training: auto is mixed_bfloat16 on GPUs that "
+        "do it natively, else float32. Saved models compute in float32.",
+        choices=("auto", "float32", "mixed_bfloat16", "mixed_float16"),
+    )
+    xla: str = option(
+        "auto", "Compile training steps: TensorFlow by XLA (auto: on GPUs), PyTorch by its own "
+        "compiler (auto: off); JAX always does.", choices=("auto", "on", "off"),
+    )
     split: SplitConfig = field(default_factory=SplitConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
-    frozen: FrozenConfig = field(default_factory=FrozenConfig)
-    finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
-    scratch: ScratchConfig = field(default_factory=ScratchConfig)
+    stages: tuple[StageConfig, ...] = DEFAULT_STAGES
 
     def __post_init__(self) -> None:
-        """Check the number of views before hours of training, not after."""
+        """Check before hours of training, not after."""
         _check_views("test_views", self.test_views)
+        names = [stage.name for stage in self.stages]
+        if len(set(names)) < len(names):
+            raise InputError(f"stages must have different names, found {', '.join(names)}")
+        if not self.plan:
+            raise InputError(
+                f"no stage is left for weights = {self.model.weights!r}: each of "
+                f"{', '.join(names) or 'none'} has 0 epochs or another `start`"
+            )
 
+    @property
+    def pretrained(self) -> bool:
+        """Whether the backbone starts from weights that were learned elsewhere."""
+        return self.model.weights != "none"
 
-def _check_views(name: str, views: int) -> None:
-    if views not in VIEWS:
-        raise InputError(f"{name} must be 1, 2, 4 or 8, found {views}")
+    @property
+    def plan(self) -> tuple[StageConfig, ...]:
+        """The stages that will run, in order."""
+        starts = ("any", "pretrained" if self.pretrained else "random")
+        return tuple(s for s in self.stages if s.start in starts and s.epochs)

@@ -57,11 +57,19 @@ class Option:
 
 
 def options_of(cls: type, keys: tuple[str, ...] = ()) -> Iterator[Option]:
-    """Yield every leaf setting of config class `cls`, sections flattened, in order."""
+    """Yield every leaf setting of config class `cls`, sections flattened, in order.
+
+    Of a list of sections those of the default list are offered, under their names.
+    """
     hints = typing.get_type_hints(cls)
     for field in dataclasses.fields(cls):
-        if dataclasses.is_dataclass(hints[field.name]):
-            yield from options_of(typing.cast(type, hints[field.name]), (*keys, field.name))
+        hint = hints[field.name]
+        if dataclasses.is_dataclass(hint):
+            yield from options_of(typing.cast(type, hint), (*keys, field.name))
+            continue
+        if kind := _listed_section(hint):
+            for section in typing.cast(tuple, field.default):
+                yield from _named_options(kind, section, (*keys, field.name, section.name))
             continue
         about = field.metadata
         yield Option(
@@ -76,8 +84,22 @@ def options_of(cls: type, keys: tuple[str, ...] = ()) -> Iterator[Option]:
         )
 
 
+def _named_options(kind: type, section: Any, keys: tuple[str, ...]) -> Iterator[Option]:
+    for entry in options_of(kind):
+        if entry.keys != ("name",):
+            yield dataclasses.replace(
+                entry,
+                keys=(*keys, *entry.keys),
+                default=getattr(section, entry.keys[0]),
+                flag=f"{section.name}-{entry.flag}",
+            )
+
+
 def from_mapping(cls: type[Config], mapping: Mapping[str, Any], where: str = "config") -> Config:
     """Build a config from nested plain values, checking names, types and ranges.
+
+    A list of sections is given whole, as a list of tables, or as a table that changes some of the
+    default ones, addressed by name or by position from 0.
 
     Raises:
         InputError: An unknown key (names the nearest), a wrong type, or a value out of range.
@@ -94,6 +116,8 @@ def from_mapping(cls: type[Config], mapping: Mapping[str, Any], where: str = "co
             if not isinstance(value, Mapping):
                 raise InputError(f"{place} is a section: expected a table, found {value!r}")
             values[key] = from_mapping(typing.cast(type, hint), value, place)
+        elif kind := _listed_section(hint):
+            values[key] = _sections(kind, value, known[key].default, place)
         else:
             values[key] = _checked(value, hint, known[key].metadata, place)
     return cls(**values)
@@ -107,20 +131,51 @@ def to_mapping(config: Any) -> dict[str, Any]:
         if dataclasses.is_dataclass(value):
             plain[field.name] = to_mapping(value)
         elif isinstance(value, tuple):
-            plain[field.name] = list(value)
+            plain[field.name] = [
+                to_mapping(item) if dataclasses.is_dataclass(item) else item for item in value
+            ]
         elif value is not None:
             plain[field.name] = value
     return plain
 
 
 def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `base` with the values of `over` laid on top, section by section."""
+    """Return `base` with the values of `over` laid on top, section by section.
+
+    A table laid on a list of sections changes those that it names (or numbers, from 0); a list
+    takes the place of a list.
+
+    Raises:
+        InputError: `over` names a section that the list of `base` does not hold.
+    """
     result = dict(base)
     for key, value in over.items():
         old = result.get(key)
-        both = isinstance(value, Mapping) and isinstance(old, Mapping)
-        result[key] = merged(typing.cast(Mapping, old), value) if both else value
+        if isinstance(value, Mapping) and isinstance(old, Mapping):
+            value = merged(old, value)
+        elif isinstance(value, Mapping) and isinstance(old, list):
+            value = _changed_sections(old, value, key)
+        result[key] = value
     return result
+
+
+def parse_assignment(text: str) -> dict[str, Any]:
+    """Return `a.b.c=VALUE` as nested plain values; VALUE is written as in TOML, or is text.
+
+    Raises:
+        InputError: It is not of that form.
+    """
+    path, equals, written = text.partition("=")
+    keys = [key.strip() for key in path.split(".")]
+    if not equals or not all(keys):
+        raise InputError(f"--set {text}: expected SECTION.KEY=VALUE, as in model.dropout=0.5")
+    try:
+        nested = tomllib.loads(f"value = {written}")["value"]
+    except tomllib.TOMLDecodeError:
+        nested = written.strip()
+    for key in reversed(keys):
+        nested = {key: nested}
+    return typing.cast(dict[str, Any], nested)
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -142,6 +197,41 @@ def to_toml(config: Any) -> str:
     import tomli_w
 
     return tomli_w.dumps(to_mapping(config))
+
+
+def _listed_section(hint: Any) -> type | None:
+    """Return the config class of a list of sections, None for any other type."""
+    if typing.get_origin(hint) is not tuple:
+        return None
+    kind: type = typing.get_args(hint)[0]
+    return kind if dataclasses.is_dataclass(kind) else None
+
+
+def _sections(kind: type, value: Any, default: Any, place: str) -> tuple[Any, ...]:
+    if isinstance(value, Mapping):
+        value = _changed_sections([to_mapping(section) for section in default], value, place)
+    if not isinstance(value, list | tuple) or not all(isinstance(v, Mapping) for v in value):
+        raise InputError(f"{place}: expected a list of tables, found {value!r}")
+    return tuple(
+        from_mapping(kind, section, f"{place}.{section.get('name', number)}")
+        for number, section in enumerate(value)
+    )
+
+
+def _changed_sections(sections: list[Any], changes: Mapping[str, Any], place: str) -> list[Any]:
+    result = list(sections)
+    names = [section.get("name", "") for section in result]
+    for key, change in changes.items():
+        if key in names:
+            at = names.index(key)
+        elif key.isdecimal() and int(key) < len(names):
+            at = int(key)
+        else:
+            raise InputError(f"{place}.{key} is not there{nearest(key, names)}")
+        if not isinstance(change, Mapping):
+            raise InputError(f"{place}.{key} is a section: expected a table, found {change!r}")
+        result[at] = merged(result[at], change)
+    return result
 
 
 def _checked(value: Any, hint: Any, about: Mapping[str, Any], place: str) -> Any:

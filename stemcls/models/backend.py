@@ -12,19 +12,21 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from stemcls.errors import InputError, nearest
+from stemcls.models.devices import choose_device
 
 BACKENDS = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
 
 
-def choose_backend(name: str | None) -> str:
-    """Set the backend of this process; call it before the first `import keras`.
+def choose_backend(name: str | None, device: str = "auto") -> str:
+    """Set backend and device of this process; call it before the first `import keras`.
 
     Args:
         name: tensorflow, jax or torch; None keeps KERAS_BACKEND, else tensorflow.
+        device: As for `choose_device`.
     Returns: the name in force.
     Raises:
-        InputError: The name is unknown, its package is not installed, or Keras already runs on
-            another backend. There is no fall-back to a backend that was not asked for.
+        InputError: The name is unknown, its package is not installed, there is no such device, or
+            Keras already runs on another. There is no fall-back to one that was not asked for.
     """
     wanted = name or os.environ.get("KERAS_BACKEND") or "tensorflow"
     if wanted not in BACKENDS:
@@ -41,6 +43,7 @@ def choose_backend(name: str | None) -> str:
             raise InputError(
                 f"Keras already runs on {keras.backend.backend()}; start a new process for {wanted}"
             )
+    choose_device(device)
     os.environ["KERAS_BACKEND"] = wanted
     # Read once at import by each framework: quiet logs, and no seizing of all GPU memory.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -65,10 +65,14 @@ class ModelCard:
 def save_model(model: Any, path: Path, card: ModelCard) -> None:
     """Write `path` (.keras), `labels.json` and `model.json` beside it, each atomically.
 
-    The .keras file gets a copy of the card as an extra zip member, which Keras ignores.
+    The .keras file gets a copy of the card as an extra zip member, which Keras ignores. Optimizer
+    and loss stay out of it: a loss of our own would keep it from loading elsewhere.
     """
+    import keras
+
+    bare = keras.Model(model.inputs, model.outputs, name=model.name)
     with atomic.replacing(path) as temporary:
-        model.save(temporary)
+        bare.save(temporary)
         with zipfile.ZipFile(temporary, "a") as archive:
             archive.writestr(CARD_MEMBER, atomic.dump_json(asdict(card), indent=2))
     atomic.write_json(path.with_name("model.json"), asdict(card))

@@ -1,15 +1,38 @@
-"""Serve augmented batches of one epoch from a crop store to any backend."""
+"""Serve the batches of each epoch to any backend, made ahead in threads."""
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable
-from typing import Any
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 
 import keras
 import numpy as np
 
 from stemcls.config.experiment import AugmentConfig
 from stemcls.training.augment import augment
+from stemcls.training.sampling import epoch_order, epoch_size
+
+Batch = tuple[np.ndarray, np.ndarray, np.ndarray]
+AHEAD = 6
+ORDER, CHANGE = 2, 3
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """What is to be learned of some crops, or of their features: (N,) each.
+
+    Attributes:
+        rows: What to read: rows of a store, or positions in a bank of features.
+        targets: Class indices.
+        weights: float32 weights of the loss.
+    """
+
+    rows: np.ndarray
+    targets: np.ndarray
+    weights: np.ndarray
 
 
 def epoch_rng(seed: int, *where: int) -> np.random.Generator:
@@ -17,41 +40,85 @@ def epoch_rng(seed: int, *where: int) -> np.random.Generator:
     return np.random.default_rng([seed, *where])
 
 
-class CropBatches(keras.utils.PyDataset):
-    """One epoch of (crops, targets, sample weights).
+class Batches(keras.utils.PyDataset):
+    """One epoch after another of (inputs, targets, sample weights).
+
+    A batch depends on seed, epoch and its number alone, so that a resumed stage and another backend
+    see the same. Threads make the next ones while a step runs; OpenCV and numpy let go of the
+    interpreter while they work.
 
     Args:
-        read: Rows to crops (n, H, W, C), e.g. `CropStore.read`; called from loader threads.
-        rows: (N,) store rows, in the order they are served.
-        targets: (N,) class indices.
-        weights: (N,) float32 sample weights.
-        batch_size: Crops per step; the last batch may be smaller.
-        augmentation: Random changes, or None for the crops as stored.
-        seed: What makes batch i of this epoch the same each time it is asked for.
+        read: Rows to inputs (n, ...), e.g. `CropStore.read`; called from threads.
+        samples: What there is to serve.
+        batch_size: Samples per step; the last batch may be smaller.
+        seed: (seed of the run, number of the stage), or None to serve the samples in their order.
+        balance: As `Experiment.balance`.
+        augmentation: Random changes to crops, or None for inputs as they are.
+        epoch: The first one.
     """
 
     def __init__(
         self,
         read: Callable[[np.ndarray], np.ndarray],
-        rows: np.ndarray,
-        targets: np.ndarray,
-        weights: np.ndarray,
+        samples: Samples,
         batch_size: int,
+        seed: tuple[int, int] | None = None,
+        balance: str = "none",
         augmentation: AugmentConfig | None = None,
-        seed: tuple[int, ...] = (0,),
-        **options: Any,
+        epoch: int = 0,
     ) -> None:
-        super().__init__(**options)
-        self._read, self._rows = read, rows
-        self._targets, self._weights = targets, weights
-        self._batch_size, self._augmentation, self._seed = batch_size, augmentation, seed
+        super().__init__()
+        self._read, self._samples, self._batch_size = read, samples, batch_size
+        self._seed, self._balance, self._augmentation = seed, balance, augmentation
+        self._threads = ThreadPoolExecutor(loader_threads(), thread_name_prefix="loader")
+        self._lock = threading.Lock()
+        self._epoch = -1
+        self.begin(epoch)
+
+    def begin(self, epoch: int) -> None:
+        """Serve this epoch from now on, and start to make its first batches."""
+        with self._lock:
+            if epoch == self._epoch:
+                return
+            self._epoch = epoch
+            self._ahead: dict[int, Future[Batch]] = {}
+            if self._seed is None:
+                self._order = np.arange(len(self._samples.rows))
+            else:
+                rng = epoch_rng(*self._seed, ORDER, epoch)
+                self._order = epoch_order(self._samples.targets, self._balance, rng)
+            self._make_ahead(0)
+
+    def close(self) -> None:
+        """End the threads."""
+        self._threads.shutdown(cancel_futures=True)
 
     def __len__(self) -> int:
-        return -(-len(self._rows) // self._batch_size)
+        balance = self._balance if self._seed is not None else "none"
+        return -(-epoch_size(self._samples.targets, balance) // self._batch_size)
 
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        part = slice(index * self._batch_size, (index + 1) * self._batch_size)
-        crops = self._read(self._rows[part])
-        if self._augmentation is not None:
-            crops = augment(crops, self._augmentation, epoch_rng(*self._seed, index))
-        return crops.astype(np.float32), self._targets[part], self._weights[part]
+    def __getitem__(self, index: int) -> Batch:
+        with self._lock:
+            self._make_ahead(index)
+            made = self._ahead.pop(index)
+        return made.result()
+
+    def _make_ahead(self, index: int) -> None:
+        for number in range(index, min(index + AHEAD, len(self))):
+            if number not in self._ahead:
+                self._ahead[number] = self._threads.submit(
+                    self._made, number, self._epoch, self._order
+                )
+
+    def _made(self, index: int, epoch: int, order: np.ndarray) -> Batch:
+        part = order[index * self._batch_size : (index + 1) * self._batch_size]
+        inputs = self._read(self._samples.rows[part])
+        if self._augmentation is not None and self._seed is not None:
+            rng = epoch_rng(*self._seed, CHANGE, epoch, index)
+            inputs = augment(inputs, self._augmentation, rng)
+        return inputs, self._samples.targets[part], self._samples.weights[part]
+
+
+def loader_threads() -> int:
+    """Return how many threads make batches: half the cores, at most four."""
+    return max(1, min(4, (os.cpu_count() or 2) // 2))

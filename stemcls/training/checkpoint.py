@@ -24,6 +24,7 @@ class Progress:
         best_loss: Least validation loss so far.
         best_epoch: Where that was, 1-based; 0 before the first epoch.
         waited: Epochs since then.
+        drops: How often a plateau has lowered the learning rate.
         best: Weights of that epoch.
     """
 
@@ -32,6 +33,7 @@ class Progress:
     best_loss: float = float("inf")
     best_epoch: int = 0
     waited: int = 0
+    drops: int = 0
     best: list[np.ndarray] = field(default_factory=list)
 
     def after(self, epoch: int, loss: float, network: Any) -> Progress:
@@ -54,6 +56,18 @@ class Checkpoint:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
+    def save_base(self, stage: str, model: Any) -> None:
+        """Keep the whole model as a stage finds it, for one that saves its head alone."""
+        self.folder.mkdir(exist_ok=True)
+        with explained_disk_errors(self.folder, "the last checkpoint before is kept; `--resume`"):
+            _write_arrays(self.folder / _base_name(stage), model.get_weights())
+
+    def restore_base(self, stage: str, model: Any) -> None:
+        """Put the whole model where a stage found it, if that was kept."""
+        path = self.folder / _base_name(stage)
+        if path.is_file():
+            model.set_weights(_read_arrays(path))
+
     def save(self, progress: Progress, network: Any, history: list[dict[str, Any]]) -> None:
         """Keep the state after an epoch."""
         self.folder.mkdir(exist_ok=True)
@@ -69,13 +83,14 @@ class Checkpoint:
                 "best_loss": progress.best_loss,
                 "best_epoch": progress.best_epoch,
                 "waited": progress.waited,
+                "drops": progress.drops,
                 "current": current,
                 "best_file": best,
                 "history": history,
             }
             atomic.write_json(self.folder / "state.json", document)
         for path in self.folder.iterdir():
-            if path.name not in (current, best, "state.json"):
+            if path.name not in (current, best, "state.json", _base_name(progress.stage)):
                 path.unlink()
 
     def read(self) -> dict[str, Any] | None:
@@ -97,12 +112,17 @@ class Checkpoint:
             best_loss=float("inf") if kept["best_loss"] is None else kept["best_loss"],
             best_epoch=kept["best_epoch"],
             waited=kept["waited"],
+            drops=kept["drops"],
             best=_read_arrays(self.folder / kept["best_file"]),
         )
 
     def clear(self) -> None:
         """Remove it all: the run is finished."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _base_name(stage: str) -> str:
+    return f"{stage}.base.npz"
 
 
 def _variables(network: Any) -> list[Any]:

@@ -18,7 +18,9 @@ from stemcls.interruption import interruptible
 from stemcls.runs import Run
 from stemcls.store.cropstore import CropStore
 from stemcls.store.splits import make_folds
+from stemcls.training.checks import check_plan
 from stemcls.training.journal import Update, reported
+from stemcls.training.lock import locked
 from stemcls.training.train import headline, prepare_run, train, with_absolute_paths
 
 
@@ -26,10 +28,13 @@ def prepare_folds(experiment: Experiment, workspace: Path, folds: int) -> Run:
     """Make a parent run with one prepared run per fold in `folds/`.
 
     Raises:
-        InputError: Fewer groups than folds, or a class that cannot be on every side.
+        InputError: Fewer groups than folds, a class that cannot be on every side, or a batch larger
+            than a fold's training part.
     """
     store = CropStore.open(Path(experiment.store))
     splits = make_folds(store, experiment.split, folds, experiment.seed)
+    for split in splits:
+        check_plan(experiment, store, split)
     experiment = with_absolute_paths(experiment)
     parent = Run.create(workspace, experiment.name or store.path.stem)
     atomic.write_text(parent.path / "config.toml", to_toml(experiment))
@@ -58,6 +63,7 @@ def cross_validate(parent: Run, update: Update | None = None) -> dict[str, Any]:
     if not runs:
         raise InputError(f"{parent.path} is not a cross-validation: it has no folds/")
     with (
+        locked(parent),
         interruptible() as interruption,
         reported(parent, update, kind="folds", folds=len(runs)) as journal,
     ):

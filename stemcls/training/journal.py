@@ -59,12 +59,16 @@ class Journal:
         if self._update:
             self._update(done, total, note)
 
-    def log(self, message: str) -> None:
-        """Add a line to log.txt."""
+    def log(self, message: str, level: int = logging.INFO) -> None:
+        """Add a line to log.txt; at level WARNING the user sees it too."""
         stamp = time.strftime("%Y-%m-%d %H:%M:%S")
         with (self.run.path / "log.txt").open("a", encoding="utf-8") as file:
             file.write(f"{stamp}  {message}\n")
-        logging.getLogger("stemcls").info(message)
+        logging.getLogger("stemcls").log(level, message)
+
+    def warn(self, message: str) -> None:
+        """Add a line to log.txt and show it to the user."""
+        self.log(message, logging.WARNING)
 
     def restore(self, history: list[dict[str, Any]]) -> None:
         """Continue the history of an interrupted run."""

@@ -9,12 +9,14 @@ import numpy as np
 from stemcls.errors import InputError
 from stemcls.evaluation.evaluation import Evaluation, evaluate_predictions
 from stemcls.evaluation.predictions import Predictions
+from stemcls.models.ensemble import check_unlearned
 from stemcls.models.inference import predict
 from stemcls.models.saved import ModelCard, load_model
 from stemcls.runs import Run
 from stemcls.store.cropstore import CropStore
 from stemcls.training.journal import Update
-from stemcls.training.train import predictions_of, read_experiment, read_split
+from stemcls.training.plan import predictions_of
+from stemcls.training.train import read_experiment, read_split
 
 
 def finished_model(run: Run) -> Path:
@@ -66,6 +68,7 @@ def score_run(
     experiment = read_experiment(run)
     views = views or experiment.test_views
     if store_path is None:
+        check_unlearned(card, run.path)
         store, split = CropStore.open(Path(experiment.store)), read_split(run)
         split.check(store)
         rows = split.test if len(split.test) else split.validation
@@ -75,6 +78,7 @@ def score_run(
         out = out or run.path / "evaluation" / part
     else:
         store, part = CropStore.open(store_path), str(store_path)
+        check_unlearned(card, run.path, store.content_hash)
         card.check_crops(store_path, store.shape[1:], store.dtype)
         predictions = _of_another_store(model, card, store, views, update)
         out = out or run.path / "evaluation" / folder_of(store)

@@ -3,55 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
 from stemcls import atomic
-from stemcls.config.experiment import Experiment
+from stemcls.config.experiment import FINAL, Experiment
 from stemcls.config.options import from_mapping, read_toml, to_mapping, to_toml
 from stemcls.errors import InputError, explained_disk_errors
-from stemcls.evaluation.evaluation import Evaluation, evaluate_predictions
-from stemcls.evaluation.predictions import Predictions
 from stemcls.interruption import Interruption, interruptible
 from stemcls.models.backend import describe_environment
-from stemcls.models.build import add_head, build_extractor, head_of
 from stemcls.models.inference import predict
+from stemcls.models.losses import make_loss
+from stemcls.models.precision import computing_in, in_float32, jit_compile, policy_for
 from stemcls.models.saved import ModelCard, save_model
 from stemcls.runs import Run
 from stemcls.store.cropstore import CropStore
 from stemcls.store.splits import Split, make_split
 from stemcls.training.checkpoint import Checkpoint
+from stemcls.training.checks import check_plan
 from stemcls.training.journal import Journal, Update, reported
-from stemcls.training.stages import (
-    Context,
-    Samples,
-    extract_features,
-    fit_head,
-    fit_network,
-)
-
-
-@dataclass(frozen=True, eq=False)
-class _Job:
-    """What the steps of one run share."""
-
-    experiment: Experiment
-    store: CropStore
-    split: Split
-    context: Context
-
-    def samples(self, rows: np.ndarray) -> Samples:
-        targets = self.split.targets(self.store, rows)
-        return Samples(rows, targets, _weights(targets, self.experiment.class_weights))
-
-    def evaluate(self, probabilities: np.ndarray, rows: np.ndarray) -> Evaluation:
-        return evaluate_predictions(
-            predictions_of(self.store, self.split, rows, probabilities), seed=self.experiment.seed
-        )
+from stemcls.training.lock import locked
+from stemcls.training.memory import crop_reader
+from stemcls.training.plan import Job, run_stages
+from stemcls.training.stages import Context
 
 
 def prepare_run(
@@ -65,10 +41,11 @@ def prepare_run(
         split: A split made elsewhere (a fold); None makes the experiment's own.
         run: A folder that is already there (a fold's).
     Raises:
-        InputError: The store or a split of it cannot be used.
+        InputError: The store or a split of it cannot be used, or a batch is larger than it.
     """
     store = CropStore.open(Path(experiment.store))
     split = split or make_split(store, experiment.split, experiment.seed)
+    check_plan(experiment, store, split)
     experiment = with_absolute_paths(experiment)
     run = run or Run.create(workspace, experiment.name or store.path.stem)
     with explained_disk_errors(run.path, "nothing was trained yet"):
@@ -118,43 +95,55 @@ def train(
         InputError: The store is not the one the run was made for, or settings do not fit it.
         CancelledError: It was asked to stop; `--resume` goes on.
     """
-    finished = run.read_json("evaluation/metrics.json")
-    if run.summary()["state"] == "finished" and finished:
-        return finished["metrics"]
     if interruption is None:
         with interruptible() as interruption:
             return train(run, update, interruption)
-    experiment = read_experiment(run)
-    kept = "the last checkpoint is kept; free some space and `--resume` goes on"
-    with (
-        reported(run, update, kind="train", store=experiment.store) as journal,
-        explained_disk_errors(run.path, kept),
-    ):
-        return _train(run, experiment, journal, interruption)
+    with locked(run):
+        finished = run.read_json("evaluation/metrics.json")
+        if run.summary()["state"] == "finished" and finished:
+            return finished["metrics"]
+        experiment = read_experiment(run)
+        kept = "the last checkpoint is kept; free some space and `--resume` goes on"
+        with (
+            reported(
+                run, update, kind="train", store=experiment.store, seed=experiment.seed
+            ) as journal,
+            explained_disk_errors(run.path, kept),
+        ):
+            return _train(run, experiment, journal, interruption)
 
 
 def _train(
     run: Run, experiment: Experiment, journal: Journal, interruption: Interruption
 ) -> dict[str, Any]:
-    atomic.write_json(run.path / "environment.json", describe_environment())
+    _note_environment(run, experiment, journal)
     store = CropStore.open(Path(experiment.store))
     split = read_split(run)
     split.check(store)
+    check_plan(experiment, store, split)
     checkpoint = Checkpoint(run.path / "checkpoint")
-    context = Context(journal, interruption, checkpoint, experiment.seed)
-    job = _Job(experiment, store, split, context)
+    context = Context(
+        journal, interruption, checkpoint, experiment.seed,
+        loss=make_loss(experiment.model, len(split.classes)),
+        balance=experiment.balance, pretrained=experiment.pretrained,
+        jit_compile=jit_compile(experiment.xla),
+    )
+    job = Job(experiment, store, split, context, crop_reader(store))
     keras.utils.set_random_seed(experiment.seed)
-    rows, part = (split.test, "test") if len(split.test) else (split.validation, "validation")
+    part = "test" if len(split.test) else "validation"
 
-    model, stages = _fitted(job, rows)
+    with computing_in(policy_for(experiment.precision)):
+        trained, stages = run_stages(job)
+    # A copy that was never compiled: without our optimiser Keras alone can load it.
+    model = in_float32(keras.Model(trained.input, trained.output, name=trained.name))
     save_model(model, run.model_path, card_of(store, split, experiment, run))
     probabilities = predict(
-        model, store.read, rows, views=experiment.test_views, update=journal.progress
+        model, job.read, job.test_rows, views=experiment.test_views, update=journal.progress
     )
-    evaluation = job.evaluate(probabilities, rows)
+    evaluation = job.evaluate(probabilities)
     evaluation.metrics["evaluated_on"] = part
     evaluation.write(run.path / "evaluation")
-    stages["final"] = evaluation.metrics
+    stages[FINAL] = evaluation.metrics
     atomic.write_json(run.path / "evaluation" / "stages.json", stages)
     checkpoint.clear()
     run.append("finished", metrics=headline(evaluation.metrics), evaluated_on=part)
@@ -162,73 +151,21 @@ def _train(
     return evaluation.metrics
 
 
-def _fitted(job: _Job, test_rows: np.ndarray) -> tuple[Any, dict[str, Any]]:
-    """Run the stages; return the model and the test metrics after each stage but the last."""
-    experiment, store, split, context = job.experiment, job.store, job.split, job.context
-    config = experiment.model
-    white = float(np.iinfo(store.dtype).max)
-    extractor = build_extractor(config, store.size_px, store.n_channels, white)
-    n_classes = len(split.classes)
-    train, validation = job.samples(split.train), job.samples(split.validation)
-    kept = context.checkpoint.read()
-    if kept:
-        context.journal.restore(kept["history"])
-    if config.weights == "none":
-        model = add_head(extractor, config, n_classes, None, experiment.seed)
-        fit_network(
-            model, "scratch", store.read, train, validation, experiment.scratch, context,
-            experiment.augment,
-        )
-        return model, {}
-
-    stages: dict[str, Any] = {}
-    if kept:
-        # Its weights come from the checkpoint; only the shape of the head matters here.
-        blank = np.zeros((1, extractor.output_shape[-1]), dtype=np.float32)
-        model = add_head(extractor, config, n_classes, blank, experiment.seed)
-        best = float("inf")
-        stages = context.journal.run.read_json("evaluation/stages.json") or {}
-    else:
-        model, best = _fit_frozen(job, extractor, train, validation)
-        frozen_only = head_of(model)
-        test = extract_features(extractor, store.read, test_rows, experiment.test_views, context)
-        views = [frozen_only.predict(features, verbose=0) for features in test]
-        stages["frozen"] = job.evaluate(np.mean(views, axis=0), test_rows).metrics
-        (context.journal.run.path / "evaluation").mkdir(exist_ok=True)
-        atomic.write_json(context.journal.run.path / "evaluation" / "stages.json", stages)
-    if experiment.finetune.epochs:
-        fit_network(
-            model, "finetune", store.read, train, validation, experiment.finetune, context,
-            experiment.augment, loss_to_beat=best,
-        )
-    return model, stages
-
-
-def _fit_frozen(
-    job: _Job, extractor: Any, train: Samples, validation: Samples
-) -> tuple[Any, float]:
-    experiment, read, context = job.experiment, job.store.read, job.context
-    bank = extract_features(extractor, read, train.rows, experiment.frozen.views, context)
-    watched = extract_features(extractor, read, validation.rows, 1, context)[0]
-    model = add_head(
-        extractor, experiment.model, len(job.split.classes), bank.reshape(-1, bank.shape[-1]),
-        experiment.seed,
-    )
-    best = fit_head(model, bank, train, watched, validation, experiment.frozen, context)
-    return model, best
-
-
-def predictions_of(
-    store: CropStore, split: Split, rows: np.ndarray, probabilities: np.ndarray
-) -> Predictions:
-    """Pair probabilities with the truth and the units that are resampled for intervals."""
-    return Predictions(
-        rows=rows,
-        labels=split.targets(store, rows),
-        probabilities=probabilities,
-        groups=_units(store, split.by)[rows],
-        classes=split.classes,
-    )
+def _note_environment(run: Run, experiment: Experiment, journal: Journal) -> None:
+    """Keep versions, backend, devices and seed; say what changed since the run began."""
+    now = {
+        **describe_environment(),
+        "seed": experiment.seed,
+        "precision": policy_for(experiment.precision),
+    }
+    before = run.read_json("environment.json") or now
+    for key in ("backend", "devices", "versions", "python", "precision"):
+        if now[key] != before.get(key):
+            journal.warn(
+                f"{key} changed since this run began: {before.get(key)} then, {now[key]} now; it "
+                "goes on, but not to exactly the result of an undisturbed run"
+            )
+    atomic.write_json(run.path / "environment.json", now)
 
 
 def card_of(store: CropStore, split: Split, experiment: Experiment, run: Run) -> ModelCard:
@@ -255,17 +192,3 @@ def headline(metrics: dict[str, Any]) -> dict[str, Any]:
     """Return the numbers that a list of runs shows."""
     keys = ("accuracy", "balanced_accuracy", "mean_recall", "auroc", "f1_macro")
     return {key: metrics.get(key) for key in keys}
-
-
-def _units(store: CropStore, by: str) -> np.ndarray:
-    if by == "crop":
-        return np.arange(len(store))
-    return store.group_index if by == "group" else store.field_index
-
-
-def _weights(targets: np.ndarray, by_class: bool) -> np.ndarray:
-    if not by_class:
-        return np.ones(len(targets), dtype=np.float32)
-    counts = np.bincount(targets)
-    present = np.count_nonzero(counts)
-    return (len(targets) / (present * counts[targets])).astype(np.float32)

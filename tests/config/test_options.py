@@ -6,8 +6,18 @@ import pytest
 
 from stemcls.config.experiment import AugmentConfig, Experiment, ModelConfig
 from stemcls.config.imaging import BuildConfig, DetectConfig, SimulateConfig
-from stemcls.config.options import from_mapping, merged, options_of, read_toml, to_mapping, to_toml
+from stemcls.config.options import (
+    from_mapping,
+    merged,
+    options_of,
+    parse_assignment,
+    read_toml,
+    to_mapping,
+    to_toml,
+)
+from stemcls.config.recipes import RECIPES, recipe
 from stemcls.errors import InputError
+from stemcls.models.backbones import BACKBONES
 
 CONFIGS = (Experiment, SimulateConfig, DetectConfig, BuildConfig)
 
@@ -50,8 +60,19 @@ def test_every_setting_has_help_and_a_flag_of_its_own(cls):
         ({"split": {"by": "fields"}}, "'fields' is not a choice; did you mean 'field'"),
         ({"model": {"dense": 64}}, "model.dense: expected a list, found 64"),
         ({"test_views": 3}, "test_views must be 1, 2, 4 or 8, found 3"),
-        ({"frozen": {"views": 5}}, "frozen.views must be 1, 2, 4 or 8, found 5"),
-        ({"finetune": {"epochs": -1}}, "finetune.epochs: -1 is below the least allowed, 0"),
+        ({"stages": {"frozen": {"views": 5}}}, "stages.frozen.views must be 1, 2, 4 or 8, found 5"),
+        ({"stages": {"finetune": {"epochs": -1}}}, "stages.finetune.epochs: -1 is below the least"),
+        ({"stages": {"frozn": {}}}, "stages.frozn is not there; did you mean 'frozen'"),
+        ({"stages": {"7": {}}}, "stages.7 is not there; one of: finetune, frozen, scratch"),
+        ({"stages": {"0": {"epoch": 1}}}, "stages.frozen.epoch is not a setting; did you mean 'ep"),
+        ({"stages": [{"nam": "a"}]}, "stages.0.nam is not a setting; did you mean 'name'"),
+        ({"stages": {"frozen": 3}}, "stages.frozen is a section: expected a table, found 3"),
+        ({"stages": 3}, "stages: expected a list of tables, found 3"),
+        ({"stages": [{"name": "a"}, {"name": "a"}]}, "must have different names, found a, a"),
+        ({"stages": [{"name": "final"}]}, "a stage is called 'final'"),
+        ({"stages": [{"name": "a", "weight_decay": 0.1}]}, "adam has none; set optimizer to adamw"),
+        ({"stages": []}, "no stage is left for weights = 'imagenet'"),
+        ({"model": {"weights": "none"}, "stages": {"scratch": {"epochs": 0}}}, "no stage is left"),
     ],
 )
 def test_a_bad_setting_is_named(mapping, text):
@@ -68,6 +89,74 @@ def test_what_is_given_wins_over_the_file_section_by_section():
     both = merged(base, {"model": {"backbone": "TinyCNN"}})
     config = from_mapping(Experiment, both)
     assert (config.seed, config.model.backbone) == (7, "TinyCNN")
+
+
+def test_a_table_changes_default_stages_by_name_or_place_and_a_list_replaces_them():
+    changed = from_mapping(Experiment, {"stages": {"1": {"epochs": 4}, "frozen": {"views": 2}}})
+    assert [stage.name for stage in changed.stages] == ["frozen", "finetune", "scratch"]
+    assert (changed.stages[0].views, changed.stages[1].epochs) == (2, 4)
+    assert changed.stages[0].epochs == Experiment().stages[0].epochs
+    whole = from_mapping(Experiment, {"stages": [{"name": "only", "epochs": 2}]})
+    assert [stage.name for stage in whole.stages] == ["only"]
+
+
+def test_changes_are_laid_on_the_stages_of_a_file():
+    base = {"stages": [{"name": "warm"}, {"name": "slow", "epochs": 9}]}
+    both = merged(base, {"stages": {"slow": {"schedule": "cosine"}, "0": {"epochs": 2}}})
+    config = from_mapping(Experiment, both)
+    assert [(s.name, s.epochs, s.schedule) for s in config.stages] == [
+        ("warm", 2, "constant"), ("slow", 9, "cosine"),
+    ]
+    assert base == {"stages": [{"name": "warm"}, {"name": "slow", "epochs": 9}]}
+    with pytest.raises(InputError, match=r"stages\.slw is not there; did you mean 'slow'"):
+        merged(base, {"stages": {"slw": {}}})
+
+
+def test_the_plan_holds_the_stages_that_suit_the_weights():
+    assert [stage.name for stage in Experiment().plan] == ["frozen", "finetune"]
+    scratch = Experiment(model=ModelConfig(weights="none"))
+    assert [stage.name for stage in scratch.plan] == ["scratch"]
+
+
+@pytest.mark.parametrize(
+    ("text", "nested"),
+    [
+        ("stages.1.learning_rate=1e-5", {"stages": {"1": {"learning_rate": 1e-5}}}),
+        ("model.dense=[64, 32]", {"model": {"dense": [64, 32]}}),
+        ("augment.flip=false", {"augment": {"flip": False}}),
+        ("model.weights=a/b.h5", {"model": {"weights": "a/b.h5"}}),
+        ("name='x'", {"name": "x"}),
+    ],
+)
+def test_an_assignment_is_read_as_toml_or_as_text(text, nested):
+    assert parse_assignment(text) == nested
+
+
+@pytest.mark.parametrize("text", ["seed", "=3", "a..b=3"])
+def test_an_assignment_of_another_form_is_refused(text):
+    with pytest.raises(InputError, match=r"expected SECTION\.KEY=VALUE"):
+        parse_assignment(text)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_is_an_experiment_whose_backbone_exists(name):
+    config = from_mapping(Experiment, recipe(name))
+    assert config.model.backbone in BACKBONES
+    assert config.plan
+
+
+def test_wang_trains_the_backbone_at_a_hundredth_of_the_heads_rate():
+    frozen, finetune = from_mapping(Experiment, recipe("wang")).plan
+    assert (frozen.trainable, finetune.trainable) == ("none", "all")
+    assert finetune.learning_rate * finetune.backbone_factor == pytest.approx(5e-6)
+    assert {(s.optimizer, s.weight_decay, s.batch_size) for s in (frozen, finetune)} == {
+        ("adamw", 0.05, 512)
+    }
+
+
+def test_an_unknown_recipe_names_the_nearest():
+    with pytest.raises(InputError, match="no recipe 'wong'; did you mean 'wang'"):
+        recipe("wong")
 
 
 def test_broken_toml_names_the_file(tmp_path):

@@ -7,20 +7,16 @@ import keras
 import numpy as np
 import pytest
 
-from stemcls.config.experiment import (
-    AugmentConfig,
-    FinetuneConfig,
-    FrozenConfig,
-    ModelConfig,
-    ScratchConfig,
-)
+from stemcls.config.experiment import AugmentConfig, ModelConfig, StageConfig
 from stemcls.errors import CancelledError, StemclsError
 from stemcls.interruption import Interruption
 from stemcls.models.build import add_head, build_extractor
 from stemcls.runs import Run
+from stemcls.training.batches import Samples
 from stemcls.training.checkpoint import Checkpoint
+from stemcls.training.features import FeatureBank, extract
 from stemcls.training.journal import Journal
-from stemcls.training.stages import Context, Samples, extract_features, fit_head, fit_network
+from stemcls.training.stages import Context, crop_data, feature_data, fit_stage
 
 RNG = np.random.default_rng(0)
 TARGETS = np.arange(48) % 2
@@ -29,10 +25,21 @@ TRAIN = Samples(np.arange(32), TARGETS[:32], np.ones(32, np.float32))
 VALIDATION = Samples(np.arange(32, 48), TARGETS[32:], np.ones(16, np.float32))
 
 
+DATA = crop_data(CROPS.__getitem__, TRAIN, VALIDATION, AugmentConfig())
+FINETUNE = StageConfig(name="finetune", epochs=1, learning_rate=1e-3, batch_size=16)
+SCRATCH = StageConfig(name="scratch", epochs=1, learning_rate=1e-3, batch_size=16)
+FROZEN = StageConfig(name="frozen", trainable="none", epochs=30, learning_rate=0.01, batch_size=16)
+
+
 @pytest.fixture
 def context(tmp_path):
     run = Run.create(tmp_path, "stages")
     return Context(Journal(run), Interruption(), Checkpoint(run.path / "checkpoint"), seed=1)
+
+
+@pytest.fixture
+def from_scratch(context):
+    return replace(context, pretrained=False)
 
 
 @pytest.fixture
@@ -60,69 +67,80 @@ def changed_layers(model, before):
     }
 
 
+def bank_of(extractor, context, views):
+    rows = np.arange(48)
+    features = [
+        np.concatenate([*extract(
+            extractor, CROPS.__getitem__, rows, view, context.journal, context.interruption
+        )])
+        for view in range(views)
+    ]
+    return FeatureBank(rows, tuple(features))
+
+
 def test_the_frozen_stage_learns_in_the_head_only(extractor, context):
-    bank = extract_features(extractor, CROPS.__getitem__, TRAIN.rows, 2, context)
-    watched = extract_features(extractor, CROPS.__getitem__, VALIDATION.rows, 1, context)[0]
-    model = add_head(extractor, ModelConfig(l2=0.0), 2, bank.reshape(-1, bank.shape[-1]), 0)
+    bank = bank_of(extractor, context, 2)
+    model = add_head(extractor, ModelConfig(l2=0.0), 2, bank.read(TRAIN.rows, 0), 0)
     before = weights_by_layer(model)
-    settings = FrozenConfig(epochs=30, learning_rate=0.01, batch_size=16)
-    loss = fit_head(model, bank, TRAIN, watched, VALIDATION, settings, context)
+    data = feature_data(bank, TRAIN, VALIDATION, 2, 1e9)
+    loss = fit_stage(model, FROZEN, 0, data, context)
     assert changed_layers(model, before) == {"logits"}
     assert loss < 0.3
     predicted = model.predict(CROPS[32:], verbose=0).argmax(axis=1)
     assert (predicted == TARGETS[32:]).mean() > 0.9
 
 
-def test_the_bank_holds_the_features_of_each_view(extractor, context):
-    bank = extract_features(extractor, CROPS.__getitem__, np.arange(3), 8, context)
-    turned = np.rot90(CROPS[:3], 2, axes=(1, 2))
-    assert bank.shape == (8, 3, 64)
-    assert np.allclose(bank[0], extractor.predict(CROPS[:3], verbose=0), atol=1e-5)
-    assert np.allclose(bank[1], extractor.predict(turned.copy(), verbose=0), atol=1e-5)
-
-
 def test_fine_tuning_moves_convolutions_but_no_batchnorm(extractor, context):
     model = add_head(extractor, ModelConfig(), 2, RNG.normal(0, 1, (9, 64)), 0)
     before = weights_by_layer(model)
-    settings = FinetuneConfig(epochs=1, learning_rate=1e-3, batch_size=16)
-    fit_network(
-        model, "finetune", CROPS.__getitem__, TRAIN, VALIDATION, settings, context, AugmentConfig()
-    )
+    fit_stage(model, FINETUNE, 0, DATA, context)
     changed = changed_layers(model, before)
     assert "block1a_conv" in changed
     assert "logits" in changed
     assert not any(name.endswith("_bn") or name == "feature_scaling" for name in changed)
 
 
-def test_from_scratch_batchnorm_learns_too(extractor, context):
+def test_the_last_block_is_what_has_the_resolution_of_the_tap(extractor, context):
+    model = add_head(extractor, ModelConfig(), 2, RNG.normal(0, 1, (9, 64)), 0)
+    before = weights_by_layer(model)
+    fit_stage(model, replace(FINETUNE, trainable="last-block"), 0, DATA, context)
+    assert changed_layers(model, before) == {"block4a_conv", "block4b_conv", "logits"}
+
+
+def test_a_factor_of_zero_keeps_the_backbone_where_it_is(extractor, context):
+    model = add_head(extractor, ModelConfig(), 2, RNG.normal(0, 1, (9, 64)), 0)
+    before = weights_by_layer(model)
+    fit_stage(model, replace(FINETUNE, backbone_factor=0.0), 0, DATA, context)
+    assert changed_layers(model, before) == {"logits"}
+
+
+def test_from_scratch_batchnorm_learns_too(extractor, from_scratch):
     model = add_head(extractor, ModelConfig(), 2, None, 0)
     before = weights_by_layer(model)
-    settings = ScratchConfig(epochs=1, batch_size=16)
-    fit_network(
-        model, "scratch", CROPS.__getitem__, TRAIN, VALIDATION, settings, context, AugmentConfig()
-    )
+    fit_stage(model, SCRATCH, 0, DATA, from_scratch)
+    assert "block1a_bn" in changed_layers(model, before)
+
+
+def test_batchnorm_of_pretrained_weights_learns_when_told_to(extractor, context):
+    model = add_head(extractor, ModelConfig(), 2, None, 0)
+    before = weights_by_layer(model)
+    fit_stage(model, replace(FINETUNE, batch_norm="learn"), 0, DATA, context)
     assert "block1a_bn" in changed_layers(model, before)
 
 
 def test_without_a_better_epoch_the_old_weights_stay(extractor, context):
     model = add_head(extractor, ModelConfig(), 2, None, 0)
     before = model.get_weights()
-    settings = FinetuneConfig(epochs=2, learning_rate=1e-2, batch_size=16)
-    loss = fit_network(
-        model, "finetune", CROPS.__getitem__, TRAIN, VALIDATION, settings, context,
-        AugmentConfig(), loss_to_beat=-1.0,
-    )
-    assert loss == -1.0
+    stage = replace(FINETUNE, epochs=2, learning_rate=1e-2)
+    assert fit_stage(model, stage, 0, DATA, context, loss_to_beat=-1.0) == -1.0
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
 
 
-def test_the_best_weights_are_those_of_the_least_validation_loss(extractor, context):
+def test_the_best_weights_are_those_of_the_least_validation_loss(extractor, from_scratch):
     model = add_head(extractor, ModelConfig(l2=0.0), 2, None, 0)
-    settings = ScratchConfig(epochs=6, learning_rate=0.02, batch_size=16, patience=6)
-    best = fit_network(
-        model, "scratch", CROPS.__getitem__, TRAIN, VALIDATION, settings, context, AugmentConfig()
-    )
-    losses = [row["val_loss"] for row in context.journal.history]
+    stage = replace(SCRATCH, epochs=6, learning_rate=0.02, patience=6)
+    best = fit_stage(model, stage, 0, DATA, from_scratch)
+    losses = [row["val_loss"] for row in from_scratch.journal.history]
     assert best == min(losses)
     probabilities = model.predict(CROPS[32:], verbose=0)
     measured = -np.log(probabilities[np.arange(16), TARGETS[32:]]).mean()
@@ -131,50 +149,73 @@ def test_the_best_weights_are_those_of_the_least_validation_loss(extractor, cont
 
 def test_patience_ends_a_stage_early(extractor, context):
     model = add_head(extractor, ModelConfig(), 2, None, 0)
-    settings = FinetuneConfig(epochs=9, learning_rate=0.0, batch_size=16, patience=2)
-    fit_network(
-        model, "finetune", CROPS.__getitem__, TRAIN, VALIDATION, settings, context,
-        AugmentConfig(), loss_to_beat=-1.0,
-    )
+    stage = replace(FINETUNE, epochs=9, learning_rate=0.0, patience=2)
+    fit_stage(model, stage, 0, DATA, context, loss_to_beat=-1.0)
     assert len(context.journal.history) == 2
 
 
-def test_an_interrupted_stage_goes_on_to_the_same_weights(context, tmp_path):
-    model = add_head(fresh_extractor(), ModelConfig(), 2, None, 0)
-    settings = ScratchConfig(epochs=4, batch_size=16, learning_rate=1e-3)
-    arguments = (CROPS.__getitem__, TRAIN, VALIDATION)
+@pytest.mark.parametrize(
+    ("schedule", "rates"),
+    [
+        ("constant", [0.1, 0.1, 0.1, 0.1]),
+        ("cosine", [0.1, 0.0853553, 0.05, 0.0146447]),
+        ("plateau", [0.1, 0.1, 0.1 / 3, 0.1 / 3]),
+    ],
+)
+def test_the_rate_follows_its_schedule(schedule, rates, extractor, context):
+    model = add_head(extractor, ModelConfig(), 2, None, 0)
+    stage = replace(
+        FINETUNE, epochs=4, patience=4, schedule=schedule, learning_rate=0.1, backbone_factor=0.0
+    )
+    fit_stage(model, stage, 0, DATA, context, loss_to_beat=-1.0)
+    measured = [row["learning_rate"] for row in context.journal.history]
+    assert measured == pytest.approx(rates, rel=1e-4)
 
-    fit_network(model, "scratch", *arguments, settings, context, AugmentConfig())
+
+def test_an_interrupted_stage_goes_on_to_the_very_same_weights(from_scratch, tmp_path):
+    stage = replace(SCRATCH, epochs=4, patience=4, schedule="plateau", optimizer="adamw")
+    model = add_head(fresh_extractor(), ModelConfig(), 2, None, 0)
+    fit_stage(model, stage, 0, DATA, from_scratch)
     undisturbed = model.get_weights()
 
     run = Run.create(tmp_path, "again")
-    again = replace(
-        context, journal=Journal(run), checkpoint=Checkpoint(run.path / "checkpoint")
+    stopped = replace(
+        from_scratch, journal=StopsAfter(run, 2), checkpoint=Checkpoint(run.path / "checkpoint")
     )
     model = add_head(fresh_extractor(), ModelConfig(), 2, None, 0)
-    short = replace(settings, epochs=2)
-    fit_network(model, "scratch", *arguments, short, again, AugmentConfig())
+    with pytest.raises(CancelledError):
+        fit_stage(model, stage, 0, DATA, stopped)
+    again = replace(stopped, journal=Journal(run))
     model = add_head(fresh_extractor(), ModelConfig(), 2, None, seed=99)
-    fit_network(model, "scratch", *arguments, settings, again, AugmentConfig())
+    fit_stage(model, stage, 0, DATA, again)
+    assert [row["epoch"] for row in again.journal.history] == [3, 4]
     for ours, theirs in zip(model.get_weights(), undisturbed, strict=True):
-        assert np.allclose(ours, theirs, atol=1e-5)
+        assert np.array_equal(ours, theirs)
+
+
+class StopsAfter(Journal):
+    """Ends the stage in the middle of the epoch after the given one."""
+
+    def __init__(self, run, epochs):
+        super().__init__(run)
+        self._epochs = epochs
+
+    def progress(self, done, total, note):
+        if len(self.history) >= self._epochs and " epoch " in note and done == 2:
+            raise CancelledError("in the middle of an epoch")
 
 
 def test_a_request_to_stop_ends_at_the_next_step(extractor, context):
     model = add_head(extractor, ModelConfig(), 2, None, 0)
     context.interruption.ask("SIGTERM")
     with pytest.raises(CancelledError, match="stopped by SIGTERM"):
-        fit_network(
-            model, "scratch", CROPS.__getitem__, TRAIN, VALIDATION, ScratchConfig(epochs=1),
-            context, AugmentConfig(),
-        )
+        fit_stage(model, FINETUNE, 0, DATA, context)
 
 
 def test_a_lost_loss_is_an_error_with_a_hint(extractor, context):
     model = add_head(extractor, ModelConfig(), 2, None, 0)
     lost = replace(TRAIN, weights=np.full(32, math.nan, np.float32))
-    with pytest.raises(StemclsError, match=r"loss is nan in scratch epoch 1; .*--scratch"):
-        fit_network(
-            model, "scratch", CROPS.__getitem__, lost, VALIDATION, ScratchConfig(epochs=1),
-            context, AugmentConfig(),
-        )
+    with pytest.raises(
+        StemclsError, match=r"loss is nan in scratch epoch 1; .*--set stages.scratch.learning_rate="
+    ):
+        fit_stage(model, SCRATCH, 0, replace(DATA, train=lost), context)

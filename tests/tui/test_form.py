@@ -71,11 +71,11 @@ async def test_one_fold_is_refused(workspace) -> None:
 async def test_a_switch_says_where_it_stands(workspace) -> None:
     async with StemclsApp(workspace).run_test(size=SIZE, notifications=True) as pilot:
         form = await _open_form(pilot)
-        form.query_one("#setting-class_weights Switch", Switch).focus()
-        await until(pilot, "on: Weigh classes")
+        form.query_one("#setting-augment-flip Switch", Switch).focus()
+        await until(pilot, "on: Flip each axis")
         await pilot.press("enter")
-        await until(pilot, "off: Weigh classes")
-        assert form._read()[1].class_weights is False
+        await until(pilot, "off: Flip each axis")
+        assert form._read()[1].augment.flip is False
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.screen import Screen
 from textual.widgets import Button, Footer, Static
 
-from stemcls.config.experiment import Experiment
+from stemcls.config.experiment import Experiment, StageConfig
 from stemcls.config.options import from_mapping, merged, option, options_of
 from stemcls.errors import StemclsError
 from stemcls.store.cropstore import CropStore
@@ -145,14 +145,16 @@ def _sections() -> Iterator[Static | Setting]:
     hints = get_type_hints(Experiment)
     about = {field.name: hints[field.name].__doc__ for field in fields(Experiment)
              if is_dataclass(hints[field.name])}
-    section = ""
+    about["stages"] = StageConfig.__doc__
+    section: tuple[str, ...] = ()
     yield Static("experiment", classes="section", markup=False)
     for entry in options_of(Experiment):
         if entry.keys == ("store",):
             continue
-        if entry.keys[:-1] and entry.keys[0] != section:
-            section = entry.keys[0]
-            yield Static(f"{section}: {about[section]}", classes="section", markup=False)
+        if entry.keys[:-1] != section:
+            section = entry.keys[:-1]
+            title = f"{' '.join(section)}: {about[section[0]]}"
+            yield Static(title, classes="section", markup=False)
         yield Setting(entry, Experiment)
 
 

@@ -1,0 +1,39 @@
+"""Refuse before training what could only fail in the middle of it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from stemcls.config.experiment import Experiment
+from stemcls.errors import InputError
+from stemcls.models.inference import view_numbers
+from stemcls.store.cropstore import CropStore
+from stemcls.store.splits import Split
+from stemcls.training.sampling import epoch_size
+
+
+def check_plan(experiment: Experiment, store: CropStore, split: Split) -> None:
+    """Refuse a class without crops to learn from or to watch, and a batch larger than an epoch.
+
+    Raises:
+        InputError: Names the class and the part, or the stage and its batch size.
+    """
+    for part, rows in (("training", split.train), ("validation", split.validation)):
+        counts = np.bincount(split.targets(store, rows), minlength=len(split.classes))
+        if not counts.all():
+            missing = split.classes[int(np.argmin(counts))]
+            raise InputError(
+                f"class {missing!r} has no crop in the {part} part of {store.path}: split again, "
+                "or leave the class out with --classes"
+            )
+    crops = epoch_size(split.targets(store, split.train), experiment.balance)
+    for stage in experiment.plan:
+        frozen = stage.trainable == "none"
+        views = len(view_numbers(store.size_px, stage.views))
+        size = crops * views if frozen else crops
+        if stage.batch_size > size:
+            what = f"{crops} crops in {views} views" if frozen else f"{crops} crops"
+            raise InputError(
+                f"stages.{stage.name}.batch_size is {stage.batch_size}, but an epoch has only "
+                f"{what}: --set stages.{stage.name}.batch_size={size} or less"
+            )

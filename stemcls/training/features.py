@@ -1,0 +1,148 @@
+"""What a frozen backbone makes of flips and quarter turns of every crop, computed once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from stemcls.config.experiment import ModelConfig
+from stemcls.interruption import Interruption
+from stemcls.models.inference import dihedral, view_numbers
+from stemcls.store.cropstore import CropStore
+from stemcls.training.featurecache import FeatureCache
+from stemcls.training.journal import Journal
+
+# Settings of the part above the features (one that is missing here costs an extraction, no more),
+# and the place of the weights, which count by their content.
+HEAD_SETTINGS = ("dense", "dropout", "l2", "label_smoothing", "focal_gamma", "weights")
+CHUNK = 512
+Read = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureBank:
+    """Features of some crops.
+
+    Attributes:
+        rows: (N,) rows of the store, sorted.
+        views: Per dihedral view (N, F) float32, in memory or mapped from a file.
+    """
+
+    rows: np.ndarray
+    views: tuple[np.ndarray, ...]
+
+    def read(self, rows: np.ndarray, view: int) -> np.ndarray:
+        """Return (n, F) features of one view of these rows of the store."""
+        return np.asarray(self.views[view][np.searchsorted(self.rows, rows)])
+
+    def reader(self, rows: np.ndarray, views: int, memory_bytes: float) -> Read:
+        """Return what reads positions 0 to views * n - 1: all rows in view 0, then in view 1, ...
+
+        Args:
+            rows: (n,) rows of the store.
+            views: How many views.
+            memory_bytes: They are copied to memory if they need no more than this.
+        """
+        one = self.views[0]
+        if views * len(rows) * one.shape[1] * one.itemsize <= memory_bytes:
+            flat = np.concatenate([self.read(rows, view) for view in range(views)])
+            return flat.__getitem__
+        places = np.searchsorted(self.rows, rows)
+
+        def gather(positions: np.ndarray) -> np.ndarray:
+            result = np.empty((len(positions), one.shape[1]), one.dtype)
+            view, place = np.divmod(positions, len(places))
+            for number in np.unique(view):
+                chosen = view == number
+                result[chosen] = self.views[number][places[place[chosen]]]
+            return result
+
+        return gather
+
+
+def make_bank(
+    extractor: Any,
+    config: ModelConfig,
+    store: CropStore,
+    read: Read,
+    rows: np.ndarray,
+    views: int,
+    cache: FeatureCache,
+    journal: Journal,
+    interruption: Interruption,
+) -> FeatureBank:
+    """Return the features of `rows`, from the cache where an earlier run has left them there.
+
+    The rows should be all that any fold of the store uses, so that folds share the work.
+    """
+    rows = np.sort(rows)
+    about = describe(extractor, config, store, rows)
+    key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+    label = f"{store.path.stem}-{config.backbone}-{key[:16]}"
+    shape = (len(rows), int(extractor.output_shape[-1]))
+    banks = []
+    for view in view_numbers(store.size_px, views):
+        blocks = partial(extract, extractor, read, rows, view, journal, interruption)
+        banks.append(
+            cache.view(label, about, view, shape, blocks, interruption.check, journal.warn)
+        )
+    return FeatureBank(rows, tuple(banks))
+
+
+def describe(
+    extractor: Any, config: ModelConfig, store: CropStore, rows: np.ndarray
+) -> dict[str, Any]:
+    """Return everything that decides what the features are."""
+    settings = {k: v for k, v in asdict(config).items() if k not in HEAD_SETTINGS}
+    return {
+        "store": store.content_hash,
+        "rows": _digest([rows]),
+        "crops": [*map(int, store.shape[1:]), str(store.dtype)],
+        "model": settings,
+        "weights": _digest(extractor.get_weights()),
+        "backend": keras.backend.backend(),
+        "precision": keras.config.dtype_policy().name,
+    }
+
+
+def extract(
+    extractor: Any,
+    read: Read,
+    rows: np.ndarray,
+    view: int,
+    journal: Journal,
+    interruption: Interruption,
+    batch_size: int = 64,
+) -> Iterator[np.ndarray]:
+    """Run the backbone over one dihedral view of every crop; yield (n, F) float32 in order."""
+    for start in range(0, len(rows), CHUNK):
+        interruption.check()
+        crops = read(rows[start : start + CHUNK])
+        turned = np.ascontiguousarray(dihedral(crops, view))
+        yield extractor.predict(turned, batch_size=batch_size, verbose=0)
+        done = min(start + CHUNK, len(rows))
+        journal.progress(done, len(rows), f"features, view {view + 1}")
+
+
+def _digest(arrays: list[np.ndarray]) -> str:
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.shape}{array.dtype}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def cache_folder(run: Path) -> Path:
+    """Return where the runs of a workspace share features: saved_models/.features."""
+    for folder in run.resolve().parents:
+        if folder.name == "saved_models":
+            return folder / ".features"
+    return run.parent / ".features"

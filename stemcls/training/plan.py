@@ -1,0 +1,191 @@
+"""Run the stages of an experiment one after another, or go on where they were interrupted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from stemcls import atomic
+from stemcls.config.experiment import Experiment, StageConfig
+from stemcls.evaluation.evaluation import Evaluation, evaluate_predictions
+from stemcls.evaluation.predictions import Predictions
+from stemcls.models.build import add_head, build_extractor, head_of, resizing_note
+from stemcls.models.inference import predict, view_numbers
+from stemcls.store.cropstore import CropStore
+from stemcls.store.splits import Split
+from stemcls.training.batches import Samples
+from stemcls.training.featurecache import FeatureCache
+from stemcls.training.features import FeatureBank, cache_folder, make_bank
+from stemcls.training.memory import spare_memory_bytes
+from stemcls.training.sampling import class_weights
+from stemcls.training.stages import Context, crop_data, feature_data, fit_stage
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """What the steps of one run share."""
+
+    experiment: Experiment
+    store: CropStore
+    split: Split
+    context: Context
+    read: Callable[[np.ndarray], np.ndarray]
+
+    @property
+    def test_rows(self) -> np.ndarray:
+        """What the final numbers are of."""
+        return self.split.test if len(self.split.test) else self.split.validation
+
+    def n_views(self, asked: int) -> int:
+        """Return how many flips and quarter turns `asked` comes to with crops of this shape."""
+        return len(view_numbers(self.store.size_px, asked))
+
+    def training_samples(self) -> Samples:
+        """Return the training crops; weighted where they are not drawn to a balance."""
+        targets = self.split.targets(self.store, self.split.train)
+        by_class = self.experiment.balance == "class-weights"
+        weights = class_weights(targets, "class-weights" if by_class else "none")
+        return Samples(self.split.train, targets, weights)
+
+    def validation_samples(self) -> Samples:
+        """Return the crops that early stopping watches, weighted unless balance is none."""
+        targets = self.split.targets(self.store, self.split.validation)
+        return Samples(
+            self.split.validation, targets, class_weights(targets, self.experiment.balance)
+        )
+
+    def evaluate(self, probabilities: np.ndarray) -> Evaluation:
+        """Return the metrics of probabilities of the test rows."""
+        return evaluate_predictions(
+            predictions_of(self.store, self.split, self.test_rows, probabilities),
+            seed=self.experiment.seed,
+        )
+
+
+def run_stages(job: Job) -> tuple[Any, dict[str, Any]]:
+    """Run the stages; return the model and the test metrics after each stage but the last."""
+    experiment, context = job.experiment, job.context
+    plan = experiment.plan
+    kept = context.checkpoint.read()
+    begun = 0
+    if kept:
+        context.journal.restore(kept["history"])
+        begun = [stage.name for stage in plan].index(kept["stage"])
+    white = float(np.iinfo(job.store.dtype).max)
+    note = resizing_note(experiment.model, job.store.size_px)
+    if note:
+        context.journal.log(note)
+    extractor = build_extractor(
+        experiment.model, job.store.size_px, job.store.n_channels, white
+    )
+    banks = _Banks(job, extractor)
+    model = add_head(
+        extractor, experiment.model, len(job.split.classes),
+        _features_to_scale(job, extractor, banks, resumed=kept is not None), experiment.seed,
+    )
+    folder = context.journal.run.path / "evaluation"
+    stages = (context.journal.run.read_json("evaluation/stages.json") or {}) if kept else {}
+    best = math.inf
+    for number, stage in enumerate(plan[begun:], start=begun):
+        changed = any(before.trainable != "none" for before in plan[:number])
+        best = _fit(job, model, stage, number, banks, changed, best)
+        if stage is not plan[-1]:
+            stages[stage.name] = _score(job, model, stage, banks, changed).metrics
+            folder.mkdir(exist_ok=True)
+            atomic.write_json(folder / "stages.json", stages)
+    return model, stages
+
+
+def _fit(
+    job: Job, model: Any, stage: StageConfig, number: int, banks: _Banks, changed: bool,
+    best: float,
+) -> float:
+    context = job.context
+    train, validation = job.training_samples(), job.validation_samples()
+    if stage.trainable != "none":
+        data = crop_data(job.read, train, validation, job.experiment.augment)
+        return fit_stage(model, stage, number, data, context, best)
+    if changed:
+        # Its checkpoints hold the head alone, but the backbone is not that of the weights file.
+        kept = context.checkpoint.read()
+        if kept and kept["stage"] == stage.name:
+            context.checkpoint.restore_base(stage.name, model)
+        else:
+            context.checkpoint.save_base(stage.name, model)
+    last = stage is job.experiment.plan[-1]
+    views = job.n_views(stage.views)
+    bank = banks.get(
+        views if last else max(views, job.n_views(job.experiment.test_views)), changed
+    )
+    data = feature_data(bank, train, validation, views, spare_memory_bytes())
+    return fit_stage(model, stage, number, data, context, best)
+
+
+def _score(
+    job: Job, model: Any, stage: StageConfig, banks: _Banks, changed: bool
+) -> Evaluation:
+    views = job.experiment.test_views
+    if stage.trainable != "none":
+        return job.evaluate(predict(model, job.read, job.test_rows, views=views))
+    views = job.n_views(views)
+    bank, head = banks.get(views, changed), head_of(model)
+    outputs = [
+        head.predict(bank.read(job.test_rows, view), verbose=0) for view in range(views)
+    ]
+    return job.evaluate(np.mean(outputs, axis=0))
+
+
+def _features_to_scale(
+    job: Job, extractor: Any, banks: _Banks, resumed: bool
+) -> np.ndarray | None:
+    if not job.experiment.pretrained:
+        return None
+    if resumed:
+        # The weights come from the checkpoint; only the shape of the head matters here.
+        return np.zeros((1, extractor.output_shape[-1]), dtype=np.float32)
+    return banks.get(1, changed=False).read(job.split.train, 0)
+
+
+class _Banks:
+    """Features of all crops of the run: on disk for the first backbone, in memory for a later."""
+
+    def __init__(self, job: Job, extractor: Any) -> None:
+        self._job, self._extractor = job, extractor
+        self._latest: tuple[bool, FeatureBank] | None = None
+
+    def get(self, views: int, changed: bool) -> FeatureBank:
+        """Return at least `views` views; `changed`: an earlier stage has moved the backbone."""
+        if self._latest and self._latest[0] == changed and len(self._latest[1].views) >= views:
+            return self._latest[1]
+        job, context = self._job, self._job.context
+        folder = None if changed else cache_folder(context.journal.run.path)
+        rows = np.concatenate([job.split.train, job.split.validation, job.split.test])
+        bank = make_bank(
+            self._extractor, job.experiment.model, job.store, job.read, rows, views,
+            FeatureCache(folder), context.journal, context.interruption,
+        )
+        self._latest = (changed, bank)
+        return bank
+
+
+def predictions_of(
+    store: CropStore, split: Split, rows: np.ndarray, probabilities: np.ndarray
+) -> Predictions:
+    """Pair probabilities with the truth and the units that are resampled for intervals."""
+    return Predictions(
+        rows=rows,
+        labels=split.targets(store, rows),
+        probabilities=probabilities,
+        groups=_units(store, split.by)[rows],
+        classes=split.classes,
+    )
+
+
+def _units(store: CropStore, by: str) -> np.ndarray:
+    if by == "crop":
+        return np.arange(len(store))
+    return store.group_index if by == "group" else store.field_index

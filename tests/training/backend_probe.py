@@ -1,0 +1,117 @@
+"""Train small things on the backend that KERAS_BACKEND names; called by the tests."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from stemcls.config.experiment import AugmentConfig, StageConfig
+from stemcls.interruption import Interruption
+from stemcls.runs import Run
+from stemcls.training.batches import Batches, Samples
+from stemcls.training.checkpoint import Checkpoint
+from stemcls.training.journal import Journal
+from stemcls.training.optimizer import make_optimizer
+from stemcls.training.stages import Context, crop_data, fit_stage
+
+RNG = np.random.default_rng(0)
+TARGETS = np.arange(48) % 3 % 2
+CROPS = RNG.integers(0, 256, (48, 16, 16, 1)).astype(np.uint8)
+SAMPLES = Samples(np.arange(48), TARGETS, np.ones(48, np.float32))
+FACTOR = 0.01
+STAGE = StageConfig(name="s", epochs=4, learning_rate=1e-3, batch_size=16, patience=4)
+
+
+def step_sizes(optimizer: str, factor: float) -> list[float]:
+    """Return how far a backbone and a head of equal shape and gradients move in four steps.
+
+    The loss is symmetric in both kernels, so only their rates can tell them apart.
+    """
+    inputs = keras.Input((4,))
+    one = keras.layers.Dense(3, use_bias=False, kernel_initializer="ones", name="backbone")
+    two = keras.layers.Dense(3, use_bias=False, kernel_initializer="ones", name="head")
+    model = keras.Model(inputs, keras.layers.Add()([one(inputs), two(inputs)]))
+    stage = replace(STAGE, optimizer=optimizer, backbone_factor=factor)
+    chosen = make_optimizer(stage, one.trainable_variables)
+    model.compile(optimizer=chosen, loss="mse")
+    x = np.random.default_rng(1).normal(0, 1, (32, 4)).astype(np.float32)
+    y = np.full((32, 3), 50, np.float32)
+    model.fit(x, y, batch_size=8, shuffle=False, verbose=0)
+    return [float(np.abs(layer.get_weights()[0] - 1.0).mean()) for layer in (one, two)]
+
+
+def small_network() -> keras.Model:
+    """Return a network with the parts that a stage looks for, quick to compile."""
+    inputs = keras.Input((16, 16, 1))
+    x = keras.layers.Rescaling(1 / 255)(inputs)
+    x = keras.layers.Conv2D(4, 3, activation="relu")(x)
+    x = keras.layers.GlobalAveragePooling2D(name="pooling")(x)
+    x = keras.layers.Dropout(0.3, seed=0)(x)
+    return keras.Model(inputs, keras.layers.Dense(2, activation="softmax")(x))
+
+
+def stream(folder: Path) -> tuple[str, list[np.ndarray]]:
+    """Train two epochs; return a digest of every batch that was served, and the weights."""
+    served: dict[tuple[int, int], str] = {}
+    made = Batches._made
+
+    def noted(self, index, epoch, order):
+        batch = made(self, index, epoch, order)
+        if self._seed is not None:
+            content = b"".join(np.ascontiguousarray(part).tobytes() for part in batch)
+            served[epoch, index] = hashlib.sha256(content).hexdigest()
+        return batch
+
+    Batches._made = noted  # type: ignore[method-assign]
+    keras.utils.set_random_seed(0)
+    model = small_network()
+    run = Run.create(folder, "stream")
+    context = Context(
+        Journal(run), Interruption(), Checkpoint(run.path / "checkpoint"), seed=5,
+        balance="oversample", pretrained=False,
+    )
+    augmentation = AugmentConfig(contrast=0.2, noise=0.05, blur_px=1.0)
+    data = crop_data(CROPS.__getitem__, SAMPLES, SAMPLES, augmentation)
+    fit_stage(model, replace(STAGE, epochs=2, backbone_factor=0.1), 0, data, context)
+    epochs = {key: value for key, value in served.items() if key[0] < 2}
+    assert len(epochs) == 2 * 4, sorted(epochs)  # 32 of one class, oversampled to 64 crops
+    digest = hashlib.sha256("".join(epochs[key] for key in sorted(epochs)).encode())
+    return digest.hexdigest(), [row["val_loss"] for row in context.journal.history]
+
+
+def main(folder: Path) -> None:
+    """Print one JSON document."""
+    digest, losses = stream(folder)
+    document = {
+        "backend": keras.backend.backend(),
+        "stream": digest,
+        "losses": losses,
+        "steps": {name: step_sizes(name, FACTOR) for name in ("adam", "sgd")},
+        "plain": step_sizes("adam", 1.0),
+        "decay": decays(),
+    }
+    print(json.dumps(document))
+
+
+def decays() -> list[float]:
+    """Return what one step of pure decay, without any gradient, takes off backbone and head."""
+    inputs = keras.Input((4,))
+    one = keras.layers.Dense(3, use_bias=False, kernel_initializer="ones")
+    two = keras.layers.Dense(3, use_bias=False, kernel_initializer="ones")
+    model = keras.Model(inputs, keras.layers.Add()([one(inputs), two(inputs)]))
+    stage = replace(
+        STAGE, optimizer="adamw", backbone_factor=FACTOR, weight_decay=0.5, learning_rate=0.1
+    )
+    model.compile(optimizer=make_optimizer(stage, one.trainable_variables), loss="mse")
+    model.fit(np.zeros((8, 4)), np.zeros((8, 3)), batch_size=8, verbose=0)
+    return [float(1.0 - layer.get_weights()[0].mean()) for layer in (one, two)]
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

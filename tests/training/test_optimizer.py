@@ -1,0 +1,61 @@
+"""A backbone at a fraction of the head's rate, and one stream of batches, on every backend."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stemcls.models.backend import installed_backends
+
+PROBE = Path(__file__).with_name("backend_probe.py")
+FACTOR, RATE, DECAY = 0.01, 0.1, 0.5
+
+
+@pytest.fixture(scope="session")
+def probed(tmp_path_factory):
+    """Return what the probe found on each installed backend."""
+    found = {}
+    for backend in installed_backends():
+        done = subprocess.run(
+            [sys.executable, str(PROBE), str(tmp_path_factory.mktemp(backend))],
+            capture_output=True, text=True, check=False, timeout=200,
+            env={**os.environ, "KERAS_BACKEND": backend},
+        )
+        assert done.returncode == 0, done.stderr
+        found[backend] = json.loads(done.stdout.splitlines()[-1])
+        assert found[backend]["backend"] == backend
+    return found
+
+
+def test_the_backbone_moves_at_exactly_its_share_of_the_heads_steps(probed):
+    """Under Adam a gradient that is scaled would move it just as far as the head."""
+    for backend, document in probed.items():
+        for name, (backbone, head) in document["steps"].items():
+            assert backbone / head == pytest.approx(FACTOR, rel=0.02), (backend, name)
+        # None of Adam's steps is much longer than its rate, and the first is as long.
+        assert 1e-3 < document["steps"]["adam"][1] < 4.4e-3, backend
+
+
+def test_a_factor_of_one_moves_both_alike(probed):
+    for document in probed.values():
+        backbone, head = document["plain"]
+        assert backbone == pytest.approx(head, rel=1e-5)
+
+
+def test_weight_decay_follows_each_weights_own_rate(probed):
+    for backend, document in probed.items():
+        expected = [RATE * FACTOR * DECAY, RATE * DECAY]
+        assert document["decay"] == pytest.approx(expected, rel=1e-3), backend
+
+
+def test_every_backend_sees_the_same_batches_of_a_seed(probed):
+    assert len({document["stream"] for document in probed.values()}) == 1
+
+
+def test_a_backend_learns_what_the_others_learn(probed):
+    """Initial weights and dropout differ in their numbers, so the losses are only close."""
+    losses = [document["losses"][-1] for document in probed.values()]
+    assert max(losses) - min(losses) < 0.5
