@@ -7,9 +7,11 @@ from typing import Any
 
 from stemcls.commands.bench import bench
 from stemcls.commands.build import build
+from stemcls.commands.compare import compare
 from stemcls.commands.demo import demo
 from stemcls.commands.detect import detect
 from stemcls.commands.doctor import doctor
+from stemcls.commands.ensemble import ensemble
 from stemcls.commands.evaluate import evaluate
 from stemcls.commands.explain import explain
 from stemcls.commands.info import info
@@ -19,6 +21,7 @@ from stemcls.commands.runs import runs
 from stemcls.commands.simulate import simulate
 from stemcls.commands.train import train
 from stemcls.commands.tui import tui
+from stemcls.commands.weights import weights
 
 COMMANDS: dict[str, Callable[..., Any]] = {
     "simulate": simulate,
@@ -29,9 +32,12 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "morphometry": morphometry,
     "train": train,
     "evaluate": evaluate,
+    "compare": compare,
+    "ensemble": ensemble,
     "explain": explain,
     "predict": predict,
     "runs": runs,
+    "weights": weights,
     "doctor": doctor,
     "tui": tui,
     "bench": bench,

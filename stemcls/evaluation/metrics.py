@@ -44,7 +44,7 @@ def compute_metrics(
     if resamples < 0:
         raise InputError(f"resamples must be 0 or more, found {resamples}")
     groups = np.unique(predictions.groups)
-    values = _scores(predictions, np.ones((len(groups), 1)))
+    values = score_weighted(predictions, np.ones((len(groups), 1)))
     drawn, note = None, "intervals were not asked for (resamples = 0)"
     if len(groups) < LEAST_GROUPS:
         note = (
@@ -52,7 +52,7 @@ def compute_metrics(
             f"and there are {len(groups)}"
         )
     elif resamples:
-        drawn = _scores(predictions, group_weights(len(groups), resamples, seed))
+        drawn = score_weighted(predictions, group_weights(len(groups), resamples, seed))
         note = _shaky(drawn["class_sensitivity"])
 
     document: dict[str, Any] = {"n": len(predictions), "n_groups": len(groups)}
@@ -108,7 +108,7 @@ def score_cuts(
     return rows
 
 
-def _scores(predictions: Predictions, weights: np.ndarray) -> dict[str, np.ndarray]:
+def score_weighted(predictions: Predictions, weights: np.ndarray) -> dict[str, np.ndarray]:
     """Score under each of R weightings (G, R): HEADLINE (R,), `class_<PER_CLASS>` (R, K)."""
     k = len(predictions.classes)
     names, group = np.unique(predictions.groups, return_inverse=True)

@@ -11,6 +11,7 @@ from stemcls import atomic
 from stemcls.errors import InputError
 from stemcls.explain.explain import explain
 from stemcls.explain.overlays import write_overlays
+from stemcls.models.ensemble import check_explainable
 from stemcls.models.inference import predict
 from stemcls.models.saved import load_model
 from stemcls.runs import Run
@@ -45,6 +46,7 @@ def explain_run(
         InputError: No model, unknown method or layer, rows outside the store.
     """
     model, card = load_model(finished_model(run))
+    check_explainable(card, run.path)
     experiment = read_experiment(run)
     store = CropStore.open(store_path or Path(experiment.store))
     card.check_crops(store.path, store.shape[1:], store.dtype)

@@ -13,7 +13,7 @@ from sklearn import metrics as reference
 from stemcls.atomic import dump_json
 from stemcls.errors import InputError
 from stemcls.evaluation.intervals import group_weights, percentile_interval
-from stemcls.evaluation.metrics import HEADLINE, PER_CLASS, _scores, compute_metrics
+from stemcls.evaluation.metrics import HEADLINE, PER_CLASS, compute_metrics, score_weighted
 from stemcls.evaluation.roc import roc_points, weighted_auroc
 
 from .conftest import certain, simulated
@@ -43,7 +43,7 @@ def test_weighted_scores_of_each_resample_agree_with_scikit_learn() -> None:
     predictions = simulated()
     names, group = np.unique(predictions.groups, return_inverse=True)
     weights = group_weights(len(names), 5, seed=3)
-    found = _scores(predictions, weights)
+    found = score_weighted(predictions, weights)
     truth, called = predictions.labels, predictions.predicted
     for index in range(5):
         weight = weights[group, index]
@@ -70,7 +70,7 @@ def test_a_resample_counts_as_if_its_groups_were_there_that_often() -> None:
     predictions = simulated(n=120, n_groups=4)
     weights = group_weights(4, 3, seed=1)
     names = np.unique(predictions.groups)
-    found = _scores(predictions, weights)
+    found = score_weighted(predictions, weights)
     for index in range(3):
         drawn = np.repeat(names, weights[:, index].astype(int))
         rows = np.concatenate([np.flatnonzero(predictions.groups == name) for name in drawn])
