@@ -167,7 +167,10 @@ def read_run(run: Run) -> RunView:
              if event.get("event") == "metric" and "fold" in event}
     return RunView(
         summary=run.summary(), evaluation=evaluation, problem=problem,
-        folds=[{"fold": number, **(event.get("metrics") or {})} for number, event in folds.items()],
+        folds=[
+            {"fold": number, **(event.get("fold_metrics") or {})}
+            for number, event in folds.items()
+        ],
         epochs=list(epochs.values()), log=log[-LOG_LINES:],
     )
 

@@ -121,7 +121,7 @@ async def test_an_open_run_follows_its_folder(workspace) -> None:
 
 async def test_a_cross_validation_shows_its_folds(tmp_path) -> None:
     parent = make_run(tmp_path, "folds", os.getpid())
-    parent.append("metric", fold=1, metrics={"mean_recall": 0.75, "auroc": 0.5})
+    parent.append("metric", fold=1, fold_metrics={"mean_recall": 0.75, "auroc": 0.5})
     make_run(parent.path / "x", "fold-2", os.getpid()).path.parent.rename(parent.path / "folds")
     app = StemclsApp(tmp_path)
     async with app.run_test(size=SIZE, notifications=True) as pilot:
