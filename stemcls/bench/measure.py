@@ -67,7 +67,14 @@ def result(
 
 
 def passed(row: dict[str, Any]) -> bool:
-    """Say whether a row reached its target, and with equal outputs where these are compared."""
-    if row["equal_outputs"] is False or row["ratio"] is None:
+    """Say whether a row reached its target, and with equal outputs where these are compared.
+
+    A row without a target is a fact that nothing is asked of.
+    """
+    if row["equal_outputs"] is False:
+        return False
+    if row["target"] is None:
+        return True
+    if row["ratio"] is None:
         return False
     return bool(row["ratio"] >= row["target"])

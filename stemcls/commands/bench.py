@@ -19,6 +19,11 @@ BENCHMARKS: dict[str, tuple[str, str]] = {
     "detect-simulated": ("stemcls.bench.fields", "simulated_cells"),
     "detect-real": ("stemcls.bench.fields", "known_cells"),
     "detect-build": ("stemcls.bench.fields", "build_rate"),
+    "train-input": ("stemcls.bench.training", "train_input"),
+    "train-frozen": ("stemcls.bench.frozen", "train_frozen"),
+    "train-start": ("stemcls.bench.firststep", "train_start"),
+    "predict-store": ("stemcls.bench.prediction", "predict_store"),
+    "predict-fields": ("stemcls.bench.prediction", "predict_fields"),
     "ht1080": ("stemcls.bench.real", "ht1080"),
     "chula": ("stemcls.bench.real", "chula"),
 }
@@ -40,6 +45,7 @@ def bench(
     """Measure stemcls beside a baseline; exit code 1 if one falls short of its target."""
     from importlib import import_module
 
+    from stemcls.bench.backends import advice
     from stemcls.bench.measure import passed
 
     wanted = [one for name in names or BENCHMARKS for one in _called(name)]
@@ -59,6 +65,9 @@ def bench(
         print_json(rows)
     else:
         _show(rows)
+    told = advice(rows)
+    if told:
+        say(told)
     short = [row["name"] for row in rows if not passed(row)]
     if short:
         raise StemclsError(
@@ -84,9 +93,11 @@ def _show(rows: list[dict[str, Any]]) -> None:
         "benchmarks (ratio above 1: stemcls is better)",
         ("name", "stemcls", "baseline", "unit", "ratio", "target", "equal outputs"),
         (
-            (
-                row["name"], row["ours"], row["baseline"], row["unit"], row["ratio"],
-                row["target"], row["equal_outputs"],
+            tuple(
+                "-" if row[key] is None else row[key]
+                for key in (
+                    "name", "ours", "baseline", "unit", "ratio", "target", "equal_outputs"
+                )
             )
             for row in rows
         ),

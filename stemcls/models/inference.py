@@ -10,7 +10,7 @@ import numpy as np
 from stemcls.config.experiment import VIEWS
 from stemcls.errors import InputError
 
-CHUNK_BYTES = 64 * 2**20
+CHUNK_BYTES = 256 * 2**20  # every call of Keras costs as much as a few steps
 
 
 def dihedral(crops: np.ndarray, view: int) -> np.ndarray:
@@ -68,17 +68,22 @@ def predict(
     """
     if views not in VIEWS:
         raise InputError(f"views must be 1, 2, 4 or 8, found {views}")
-    outputs = []
+    outputs: list[np.ndarray] = []
+    n_done = 0
     for crops in _chunks(read, rows, batch_size):
         _check_shape(model, crops)
         total: Any = 0
         numbers = view_numbers(crops.shape[1:3], views)
+        done = n_done * len(numbers)
         for view in numbers:
             turned = np.ascontiguousarray(dihedral(crops, view))
-            total = total + model.predict(turned, batch_size=batch_size, verbose=0)
+            told = _progress(update, done, len(numbers), len(crops), len(rows), batch_size)
+            total = total + model.predict(
+                turned, batch_size=batch_size, verbose=0, callbacks=told
+            )
+            done += len(crops)
+        n_done += len(crops)
         outputs.append(np.asarray(total, dtype=np.float32) / len(numbers))
-        if update:
-            update(sum(map(len, outputs)), len(rows), "crops")
     width = model.output_shape[-1]
     return np.concatenate(outputs) if outputs else np.zeros((0, width), dtype=np.float32)
 
@@ -89,9 +94,27 @@ def _chunks(
     if not len(rows):
         return
     one = read(rows[:1])
-    size = max(1, CHUNK_BYTES // max(one.nbytes * 4, 1) // batch_size) * batch_size
+    size = max(1, CHUNK_BYTES // max(one.nbytes, 1) // batch_size) * batch_size
     for start in range(0, len(rows), size):
         yield read(rows[start : start + size])
+
+
+def _progress(
+    update: Callable[[int, int, str], None] | None, done: int, n_views: int, n_crops: int,
+    total: int, batch_size: int,
+) -> list[Any]:
+    """Return callbacks that count crops, each a fraction 1 / n_views for every view of it."""
+    if update is None:
+        return []
+    tell = update
+    import keras
+
+    class Progress(keras.callbacks.Callback):
+        def on_predict_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
+            seen = min((batch + 1) * batch_size, n_crops)
+            tell((done + seen) // n_views, total, "crops")
+
+    return [Progress()]
 
 
 def _check_shape(model: Any, crops: np.ndarray) -> None:
