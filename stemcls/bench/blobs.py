@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -14,8 +12,7 @@ from typing import Any
 import numpy as np
 import tifffile
 
-from stemcls.bench.measure import result
-from stemcls.errors import StemclsError
+from stemcls.bench.measure import result, run_measured
 from stemcls.imaging.scalespace.find import METHODS, Blobs, find_blobs
 from stemcls.imaging.tuning.matching import match_centers
 
@@ -33,14 +30,6 @@ _RADIUS_SIGMA_PX = (5.0, 24.0)
 _RADIUS_THRESHOLD = {"log": 0.1, "dog": 0.1, "doh": 0.005}
 # What the documentation of skimage.feature says a blob's radius is, in sigmas.
 _SKIMAGE_RADIUS = {"log": 2**0.5, "dog": 2**0.5, "doh": 1.0}
-
-# A process starts with the peak of the one that forked it, so a small one stands between.
-_PEAK = """
-import resource, subprocess, sys
-code = subprocess.run([sys.executable, *sys.argv[1:]], stdout=subprocess.DEVNULL).returncode
-print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
-sys.exit(code)
-"""
 
 
 def blobs(data: Path) -> list[dict[str, Any]]:  # noqa: ARG001 - benchmarks take the folder
@@ -173,11 +162,8 @@ def _memory(field: np.ndarray) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="stemcls-bench-") as folder:
         path = Path(folder) / "field.tif"
         tifffile.imwrite(path, field)
-        command = [sys.executable, "-c", _PEAK, "-m", "stemcls", "detect", str(path), "--json"]
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode:
-        raise StemclsError(f"`stemcls detect` failed with code {done.returncode}")
+        _, peak_bytes = run_measured("detect", str(path), "--json")
     # The limit stands where a baseline would.
     return result(
-        "detect-memory", int(done.stdout) / 1024, MEMORY_LIMIT_MB, "MB", 1.0, equal_outputs=True
+        "detect-memory", peak_bytes / 2**20, MEMORY_LIMIT_MB, "MB", 1.0, equal_outputs=True
     )

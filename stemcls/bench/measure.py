@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
+
+from stemcls.errors import StemclsError
+
+# A process starts with the peak of the one that forked it, so a small one stands between.
+_MEASURED = """
+import resource, subprocess, sys
+code = subprocess.run([sys.executable, "-m", "stemcls", *sys.argv[1:]]).returncode
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)
+sys.exit(code)
+"""
 
 
 def interleave(
@@ -64,6 +77,21 @@ def result(
         "equal_outputs": bool(equal_outputs),
         **details,
     }
+
+
+def run_measured(*arguments: str) -> tuple[Any, int]:
+    """Run a command of stemcls; return its JSON document, and its peak of resident memory in bytes.
+
+    Raises:
+        StemclsError: It failed.
+    """
+    command = [sys.executable, "-c", _MEASURED, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    lines = done.stderr.splitlines()
+    if done.returncode:
+        told = lines[-2] if len(lines) > 1 else ""
+        raise StemclsError(f"`stemcls {arguments[0]}` failed with code {done.returncode}: {told}")
+    return json.loads(done.stdout), int(lines[-1]) * 1024
 
 
 def passed(row: dict[str, Any]) -> bool:

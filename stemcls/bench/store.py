@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -14,8 +10,7 @@ from typing import Any
 import numpy as np
 import tifffile
 
-from stemcls.bench.measure import interleave, result
-from stemcls.errors import StemclsError
+from stemcls.bench.measure import interleave, result, run_measured
 from stemcls.store.cropstore import CropStore
 
 CROPS = 50_000
@@ -42,12 +37,12 @@ def measure_store(folder: Path, crops: int, fields: int, field_px: int) -> dict[
     """Build and read a store of `crops` crops from `fields` random fields in `folder`."""
     cells = write_fields(folder / "fields", crops, fields, field_px)
     out = folder / "bench.h5"
-    command = [
-        sys.executable, "-m", "stemcls", "build", str(folder / "fields"), "--cells", str(cells),
-        "--out", str(out), "--crop-px", str(CROP_PX), "--json",
-    ]
     start = time.perf_counter()
-    document, peak_gib = _run(command, folder / "document.json")
+    document, peak_bytes = run_measured(
+        "build", str(folder / "fields"), "--cells", str(cells), "--out", str(out),
+        "--crop-px", str(CROP_PX), "--json",
+    )
+    peak_gib = peak_bytes / 2**30
     build_seconds = time.perf_counter() - start
 
     opened = CropStore.open(out)
@@ -70,18 +65,6 @@ def measure_store(folder: Path, crops: int, fields: int, field_px: int) -> dict[
         build_seconds=build_seconds, peak_gib=peak_gib, memory_within_limit=peak_gib < 1,
         crops=document["crops"],
     )
-
-
-def _run(command: list[str], printed: Path) -> tuple[dict[str, Any], float]:
-    """Return what a command printed, and the peak of its resident memory in GiB."""
-    with printed.open("wb") as stdout:
-        process = subprocess.Popen(command, stdout=stdout)
-        # wait4 gives the peak of this child alone, in KiB.
-        _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise StemclsError(f"`{' '.join(command[1:4])}` failed with code {process.returncode}")
-    return json.loads(printed.read_text()), usage.ru_maxrss / 2**20
 
 
 def write_fields(folder: Path, crops: int, fields: int, field_px: int) -> Path:
