@@ -6,7 +6,6 @@ import importlib.util
 import os
 import platform
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, version
@@ -18,7 +17,6 @@ from stemcls.errors import InputError
 Check = dict[str, Any]
 _LEAST_PYTHON = (3, 11)
 _LEAST_FREE_BYTES = 5 * 2**30
-_NVIDIA_SMI_SECONDS = 20.0
 # What microscope TIFFs and CZIs are compressed with; attributes of imagecodecs.
 _CODECS = ("LZW", "DEFLATE", "ZSTD", "LZMA", "PACKBITS", "JPEG8", "JPEG2K", "JPEGXR", "WEBP")
 
@@ -125,22 +123,18 @@ def _backends() -> Iterator[Check]:
 
 
 def _gpus() -> Check:
-    tool = shutil.which("nvidia-smi")
-    if tool is None:
-        return _check("gpu", "pass", [], "no nvidia-smi here: models run on the processor")
-    fields = "name,memory.total,driver_version"
+    from stemcls.models.devices import NoGpuToolError, list_gpus
+
     try:
-        done = subprocess.run(
-            [tool, f"--query-gpu={fields}", "--format=csv,noheader"],
-            capture_output=True, text=True, timeout=_NVIDIA_SMI_SECONDS, check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return _check("gpu", "warn", [], f"nvidia-smi does not answer: {error}")
-    found = [line.strip() for line in done.stdout.splitlines() if line.strip()]
-    if done.returncode or not found:
-        said = (done.stderr or done.stdout).strip().splitlines()
-        return _check("gpu", "warn", [], f"nvidia-smi says: {said[0] if said else 'no device'}")
-    return _check("gpu", "pass", found, "used where the backend was built for it")
+        found = list_gpus()
+    except NoGpuToolError as error:
+        missing = shutil.which("nvidia-smi") is None
+        return _check("gpu", "pass" if missing else "warn", [], str(error))
+    value = [
+        f"{gpu.index}: {gpu.name}, {gpu.free_mib} of {gpu.total_mib} MiB free, driver {gpu.driver}"
+        for gpu in found
+    ]
+    return _check("gpu", "pass", value, "used where the backend was built for it; --device N")
 
 
 def _processor() -> Check:
@@ -172,16 +166,23 @@ def _codecs() -> Check:
 
 
 def _weights() -> Check:
-    home = os.environ.get("KERAS_HOME")
-    folder = (Path(home) if home else Path.home() / ".keras") / "models"
-    files = sorted(path.name for path in folder.glob("*.h5")) if folder.is_dir() else []
-    value = {"folder": str(folder), "files": files}
+    from stemcls.models.weights.cache import keras_cache, offline_cache
+
+    folders = (offline_cache(), keras_cache())
+    files = sorted(
+        path.name for folder in folders for path in folder.rglob("*")
+        if path.suffix in (".h5", ".npz", ".safetensors") and path.is_file()
+    )
+    value = {"folders": [str(folder) for folder in folders], "files": files}
     if files:
-        return _check("weights", "pass", value, f"{len(files)} files, used without a network")
+        return _check(
+            "weights", "pass", value,
+            f"{len(files)} files, used without a network; stemcls weights verify checks them",
+        )
     return _check(
         "weights", "warn", value,
-        "none yet: ImageNet weights are downloaded on first use; without a network give "
-        "--weights FILE",
+        "none yet: ImageNet weights are downloaded on first use; without a network, stemcls "
+        "weights list says what to fetch and stemcls weights import keeps it",
     )
 
 

@@ -28,6 +28,7 @@ def checks_of(result):
 
 def test_every_part_of_the_machine_is_checked(invoke, tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    monkeypatch.setenv("STEMCLS_CACHE", str(tmp_path))
     (tmp_path / "datasets").mkdir()
     (tmp_path / "datasets" / "a.h5").touch()
     (tmp_path / "saved_models" / "run").mkdir(parents=True)
@@ -44,17 +45,22 @@ def test_every_part_of_the_machine_is_checked(invoke, tmp_path, monkeypatch):
     assert checks["workspace"]["value"]["stores"] == 1
     assert checks["workspace"]["value"]["runs"] == 1
     assert checks["weights"]["status"] == "warn"
-    assert checks["weights"]["value"]["folder"] == str(tmp_path / "keras" / "models")
+    assert checks["weights"]["value"]["folders"] == [
+        str(tmp_path / "weights"), str(tmp_path / "keras" / "models")
+    ]
     assert checks["format TIFF"]["value"]["suffixes"] == [".tif", ".tiff"]
 
 
 def test_weights_that_are_there_are_listed(invoke, tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setenv("STEMCLS_CACHE", str(tmp_path))
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "mobilenet.h5").touch()
+    (tmp_path / "weights" / "ResNet18").mkdir(parents=True)
+    (tmp_path / "weights" / "ResNet18" / "resnet18.safetensors").touch()
     weights = checks_of(invoke("doctor", "--json"))["weights"]
     assert weights["status"] == "pass"
-    assert weights["value"]["files"] == ["mobilenet.h5"]
+    assert weights["value"]["files"] == ["mobilenet.h5", "resnet18.safetensors"]
 
 
 def test_a_backend_that_is_asked_for_but_absent_fails(invoke, monkeypatch):
