@@ -94,6 +94,12 @@ class Run:
             if isinstance(event, dict):
                 yield event
 
+    def folds(self) -> list[Run]:
+        """Return the runs of a cross-validation in order; empty for a single run."""
+        found = self.path.glob("folds/fold-*/config.toml")
+        runs = (Run(path.parent) for path in found)
+        return sorted(runs, key=lambda run: int(run.name.removeprefix("fold-")))
+
     def read_json(self, name: str) -> Any:
         """Return the JSON document `name` of this run, or None where it does not exist (yet).
 

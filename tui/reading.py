@@ -154,7 +154,7 @@ def read_run(run: Run) -> RunView:
         problem = str(error)
     epochs: dict[tuple[Any, ...], dict[str, Any]] = {}
     log = last_lines(run.path / "log.txt", LOG_LINES)
-    for fold in [Run(path) for path in sorted(run.path.glob("folds/fold-*"), key=_fold)] or [run]:
+    for fold in run.folds() or [run]:
         label = "" if fold is run else fold.name.removeprefix("fold-")
         for event in fold.events():
             if event.get("event") == "epoch":  # an epoch repeated after a resume replaces the first
@@ -180,8 +180,3 @@ def _open_store(path: Path) -> StoreEntry:
         return StoreEntry(path, CropStore.open(path))
     except (StemclsError, OSError, RuntimeError, ValueError) as error:
         return StoreEntry(path, None, "\n".join([str(error), *getattr(error, "__notes__", [])]))
-
-
-def _fold(path: Path) -> int:
-    digits = path.name.removeprefix("fold-")
-    return int(digits) if digits.isdigit() else 0

@@ -74,12 +74,12 @@ def train(
         load_keras()
         run = _prepared(experiment, workspace, folds)
     say(f"run {run.path} on {name}")
-    from stemcls.training.folds import cross_validate, fold_runs
+    from stemcls.training.folds import cross_validate
     from stemcls.training.train import train as train_run
 
     try:
         with progress("train") as update:
-            metrics = (cross_validate if fold_runs(run) else train_run)(run, update)
+            metrics = (cross_validate if run.folds() else train_run)(run, update)
     except BaseException:
         if run.summary()["state"] == "cancelled":
             say(f"stopped; go on with: stemcls train --resume {run.path}")

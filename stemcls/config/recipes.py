@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 from stemcls.errors import InputError, nearest
+
+_FROZEN_THEN_ALL: list[dict[str, Any]] = [
+    {
+        "name": "frozen", "start": "pretrained", "trainable": "none", "epochs": 60, "patience": 8,
+        "learning_rate": 1e-3, "batch_size": 64,
+    },
+    {
+        "name": "finetune", "start": "pretrained", "trainable": "all", "epochs": 30, "patience": 5,
+        "learning_rate": 1e-5, "batch_size": 32,
+    },
+]
 
 # docs/training.md says of every value whether the paper gives it or we chose it.
 RECIPES: dict[str, dict[str, Any]] = {
@@ -46,36 +58,14 @@ RECIPES: dict[str, dict[str, Any]] = {
     "kim": {
         "balance": "class-weights",
         "model": {"backbone": "DenseNet121", "dense": [128], "dropout": 0.3, "l2": 1e-3},
-        "stages": [
-            {
-                "name": "frozen", "start": "pretrained", "trainable": "none",
-                "epochs": 60, "patience": 8,
-                "learning_rate": 1e-3, "batch_size": 64,
-            },
-            {
-                "name": "finetune", "start": "pretrained", "trainable": "all",
-                "epochs": 30, "patience": 5,
-                "learning_rate": 1e-5, "batch_size": 32,
-            },
-        ],
+        "stages": _FROZEN_THEN_ALL,
     },
     "parthasarathy": {
         "balance": "class-weights",
         "model": {
             "backbone": "ResNet50V2", "input_px": 75, "dense": [128], "dropout": 0.3, "l2": 0.0,
         },
-        "stages": [
-            {
-                "name": "frozen", "start": "pretrained", "trainable": "none",
-                "epochs": 60, "patience": 8,
-                "learning_rate": 1e-3, "batch_size": 64,
-            },
-            {
-                "name": "finetune", "start": "pretrained", "trainable": "all",
-                "epochs": 30, "patience": 5,
-                "learning_rate": 1e-5, "batch_size": 32,
-            },
-        ],
+        "stages": _FROZEN_THEN_ALL,
     },
 }
 
@@ -88,4 +78,4 @@ def recipe(name: str) -> dict[str, Any]:
     """
     if name not in RECIPES:
         raise InputError(f"there is no recipe {name!r}{nearest(name, RECIPES)}")
-    return RECIPES[name]
+    return deepcopy(RECIPES[name])

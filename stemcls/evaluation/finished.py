@@ -76,9 +76,8 @@ def read_finished(run: Run) -> Finished:
             f"{run.path} is {state}, and only finished runs are compared; wait for it, or go on "
             f"with `stemcls train --resume {run.path}`"
         )
-    folds = [path.parent for path in run.path.glob("folds/fold-*/config.toml")]
-    folds.sort(key=lambda path: int(path.name.removeprefix("fold-")))
-    parts = tuple(Run(path) for path in folds) or (run,)
+    folds = run.folds()
+    parts = tuple(folds) or (run,)
     metrics = [_metrics(part) for part in parts]
     on = "folds" if folds else str(metrics[0].get("evaluated_on", "test"))
     experiment = from_mapping(Experiment, read_toml(run.path / "config.toml"))

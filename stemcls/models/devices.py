@@ -61,51 +61,40 @@ def list_gpus() -> list[Gpu]:
     return [_parsed(line) for line in lines]
 
 
-def choose_device(wanted: str) -> tuple[int, ...]:
+def choose_device(wanted: str) -> None:
     """Show the frameworks only the devices chosen; call it before the first `import keras`.
 
     Args:
         wanted: auto (what the framework takes by itself), cpu, or the number of a GPU.
-    Returns: the number of the GPU chosen, as the only entry; empty for auto and cpu.
     Raises:
         InputError: No device of that name, or Keras runs already.
     """
     if wanted == "auto":
-        return ()
-    numbers = _numbers(wanted)
-    if numbers:
-        _check_there(numbers, wanted)
+        return
+    if wanted != "cpu":
+        _check_there(wanted)
+    visible = "" if wanted == "cpu" else wanted
     chosen = {
         "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # so that numbers are those of nvidia-smi
-        "CUDA_VISIBLE_DEVICES": ",".join(map(str, numbers)),
+        "CUDA_VISIBLE_DEVICES": visible,
     }
-    if not numbers:
+    if wanted == "cpu":
         chosen["JAX_PLATFORMS"] = "cpu"
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if "keras" in sys.modules and visible != chosen["CUDA_VISIBLE_DEVICES"]:
+    if "keras" in sys.modules and os.environ.get("CUDA_VISIBLE_DEVICES") != visible:
         raise InputError(f"--device {wanted}: Keras runs already; start a new process")
     os.environ.update(chosen)
-    return numbers
 
 
-def _numbers(wanted: str) -> tuple[int, ...]:
-    if wanted == "cpu":
-        return ()
+def _check_there(wanted: str) -> None:
     if not wanted.isdecimal():
         raise InputError(f"--device {wanted!r}: expected auto, cpu, or the number of a GPU")
-    return (int(wanted),)
-
-
-def _check_there(numbers: tuple[int, ...], wanted: str) -> None:
     try:
         there = list_gpus()
     except NoGpuToolError as error:
         raise InputError(f"--device {wanted}: {error}; choose --device cpu") from error
-    known = {gpu.index for gpu in there}
-    missing = [number for number in numbers if number not in known]
-    if missing:
+    if int(wanted) not in {gpu.index for gpu in there}:
         names = "; ".join(f"{gpu.index}: {gpu.name}, {gpu.free_mib} MiB free" for gpu in there)
-        raise InputError(f"there is no GPU {missing[0]}; this machine has {names}")
+        raise InputError(f"there is no GPU {wanted}; this machine has {names}")
 
 
 def _parsed(line: str) -> Gpu:

@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from stemcls.errors import InputError
 from stemcls.models.devices import NoGpuToolError, list_gpus
 
 # From this compute capability on (Ampere, 2020) GPUs compute in bfloat16 natively; it has the range
@@ -47,11 +48,12 @@ def computing_in(policy: str) -> Iterator[None]:
 def jit_compile(xla: str) -> bool | str:
     """Return what `keras.Model.compile` wants for auto, on or off.
 
-    JAX without compilation takes minutes where it takes seconds with it, so there off is auto.
+    Raises:
+        InputError: off on JAX, which without compilation takes minutes where it takes seconds.
     """
-    if xla == "on":
-        return True
-    return "auto" if xla == "auto" or keras.backend.backend() == "jax" else False
+    if xla == "off" and keras.backend.backend() == "jax":
+        raise InputError("--xla off: JAX always compiles; leave it out, or take another --backend")
+    return "auto" if xla == "auto" else xla == "on"
 
 
 def on_gpu() -> bool:

@@ -23,7 +23,6 @@ from stemcls.models.saved import ModelCard, load_model, save_model
 from stemcls.runs import Run
 from stemcls.store.cropstore import CropStore
 from stemcls.store.splits import SIDES, Split
-from stemcls.training.folds import fold_runs
 from stemcls.training.journal import Journal, Update, reported
 from stemcls.training.plan import predictions_of
 from stemcls.training.score import finished_model
@@ -67,7 +66,7 @@ def load_members(runs: Sequence[Run]) -> list[Member]:
         InputError: Fewer than two, one twice, one that is not finished, or members that take other
             crops or name other classes.
     """
-    single = [member for run in runs for member in fold_runs(run) or [run]]
+    single = [member for run in runs for member in run.folds() or [run]]
     paths = [run.path.resolve() for run in single]
     if len(paths) < 2:
         raise InputError(

@@ -45,12 +45,6 @@ def prepare_folds(experiment: Experiment, workspace: Path, folds: int) -> Run:
     return parent
 
 
-def fold_runs(parent: Run) -> list[Run]:
-    """Return the runs of a cross-validation in order; empty for a single run."""
-    found = parent.path.glob("folds/fold-*/config.toml")
-    return sorted((Run(path.parent) for path in found), key=lambda run: int(run.name[5:]))
-
-
 def cross_validate(parent: Run, update: Update | None = None) -> dict[str, Any]:
     """Train every fold that is not finished, then pool the test sets.
 
@@ -59,7 +53,7 @@ def cross_validate(parent: Run, update: Update | None = None) -> dict[str, Any]:
     Raises:
         CancelledError: Asked to stop; finished folds are kept and `--resume` goes on.
     """
-    runs = fold_runs(parent)
+    runs = parent.folds()
     if not runs:
         raise InputError(f"{parent.path} is not a cross-validation: it has no folds/")
     with (

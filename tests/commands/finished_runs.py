@@ -16,7 +16,7 @@ from stemcls.models.inference import predict
 from stemcls.models.saved import save_model
 from stemcls.runs import Run
 from stemcls.store.cropstore import CropStore
-from stemcls.training.folds import fold_runs, prepare_folds
+from stemcls.training.folds import prepare_folds
 from stemcls.training.plan import predictions_of
 from stemcls.training.train import card_of, headline, prepare_run, read_split
 
@@ -80,12 +80,12 @@ def folds_run(
     settings = experiment(store, name, seed, split=SplitConfig(validation=validation))
     parent = prepare_folds(settings, workspace, folds)
     parent.append("started", kind="folds", folds=folds)
-    for number, run in enumerate(fold_runs(parent)):
+    for number, run in enumerate(parent.folds()):
         finish(run, settings, weights_seed + number, skill)
-    tables = [read_predictions(r.path / "evaluation/predictions.csv") for r in fold_runs(parent)]
+    tables = [read_predictions(r.path / "evaluation/predictions.csv") for r in parent.folds()]
     evaluation = evaluate_predictions(pool(tables), resamples=0)
     evaluation.write(parent.path / "evaluation")
-    each = [run.read_json("evaluation/metrics.json")["metrics"] for run in fold_runs(parent)]
+    each = [run.read_json("evaluation/metrics.json")["metrics"] for run in parent.folds()]
     atomic.write_json(parent.path / "evaluation/folds.json", summarise_folds(each))
     parent.append("finished", metrics=headline(evaluation.metrics), evaluated_on="folds")
     return parent

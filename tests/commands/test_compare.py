@@ -17,7 +17,7 @@ from stemcls.config.experiment import SplitConfig
 from stemcls.evaluation.comparison import METRICS, compare_folds
 from stemcls.models.backbones import BACKBONES
 from stemcls.models.size import count_parameters
-from stemcls.training.folds import fold_runs, prepare_folds
+from stemcls.training.folds import prepare_folds
 
 from .finished_runs import experiment, folds_run, single_run
 
@@ -66,7 +66,7 @@ def test_folds_of_one_seed_and_store_are_the_same_for_every_backbone(striped_sto
             store=settings.store, name=settings.name, seed=seed, model=type(settings.model)(**model)
         )
         parent = prepare_folds(settings, tmp_path, 4)
-        return [(run.path / "split.json").read_text() for run in fold_runs(parent)]
+        return [(run.path / "split.json").read_text() for run in parent.folds()]
 
     first = splits("TinyCNN", 3)
     assert all(splits(backbone, 3) == first for backbone in list(BACKBONES)[-3:])

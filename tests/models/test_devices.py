@@ -46,7 +46,7 @@ def test_gpus_are_listed_with_memory_and_capability(smi):
 
 def test_the_chosen_gpu_is_all_that_frameworks_see(smi):
     smi(TWO)
-    assert devices.choose_device("1") == (1,)
+    devices.choose_device("1")
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "1"
 
 
@@ -55,18 +55,18 @@ def test_a_process_that_runs_keras_elsewhere_is_told_so(smi, monkeypatch):
     monkeypatch.setitem(sys.modules, "keras", object())
     with pytest.raises(InputError, match="Keras runs already; start a new process"):
         devices.choose_device("1")
-    assert devices.choose_device("cpu") == ()
+    devices.choose_device("cpu")  # where it runs already
 
 
 def test_the_processor_hides_every_gpu():
-    assert devices.choose_device("cpu") == ()
+    devices.choose_device("cpu")
     assert os.environ["CUDA_VISIBLE_DEVICES"] == ""
     assert os.environ["JAX_PLATFORMS"] == "cpu"
 
 
 def test_auto_changes_nothing(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7")
-    assert devices.choose_device("auto") == ()
+    devices.choose_device("auto")
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "7"
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from stemcls.config.experiment import ModelConfig
+from stemcls.errors import InputError
 from stemcls.models import precision
 from stemcls.models.build import add_head, build_extractor
 from stemcls.models.devices import Gpu
@@ -49,6 +50,15 @@ def test_auto_mixes_only_on_gpus_that_can(monkeypatch, there, capability, policy
     monkeypatch.setattr(precision, "list_gpus", lambda: [Gpu(0, "x", 1, 1, capability, "")])
     assert precision.policy_for("auto") == policy
     assert precision.policy_for("mixed_float16") == "mixed_float16"
+
+
+def test_compilation_is_what_was_asked_for_or_an_error(monkeypatch):
+    wanted = {xla: precision.jit_compile(xla) for xla in ("auto", "on", "off")}
+    assert wanted == {"auto": "auto", "on": True, "off": False}
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    assert precision.jit_compile("on") is True
+    with pytest.raises(InputError, match="JAX always compiles"):
+        precision.jit_compile("off")
 
 
 def test_this_machine_is_asked_by_its_backend():

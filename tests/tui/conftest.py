@@ -51,6 +51,7 @@ def make_run(workspace: Path, name: str, pid: int, host: str | None = None) -> R
     """Make a run folder whose process is `pid`, with one epoch behind it."""
     run = Run(workspace / "saved_models" / name)
     run.path.mkdir(parents=True)
+    (run.path / "config.toml").touch()
     run.append("started", pid=pid, host=host or socket.gethostname(), kind="train")
     run.append("stage", stage="frozen", epochs=5)
     run.append("epoch", stage="frozen", epoch=1, epochs=5, loss=0.9, val_loss=0.8, seconds=0.1)
