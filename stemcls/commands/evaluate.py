@@ -40,8 +40,8 @@ def evaluate(
     from stemcls.runs import Run
 
     opened = Run.open(run, workspace)
-    choose_backend(backend, device)
-    load_keras()
+    choose_backend(backend, device, shares_batches=True)
+    load_keras(device)
     from stemcls.training.score import score_run
 
     with progress("evaluate") as update:

@@ -55,8 +55,8 @@ def predict(
     """
     from stemcls.models.backend import choose_backend, load_keras
 
-    choose_backend(backend, device)
-    load_keras()
+    choose_backend(backend, device, shares_batches=True)
+    load_keras(device)
     from stemcls.models.saved import load_model
     from stemcls.prediction.inputs import KINDS, OVERLAYS, expand
     from stemcls.prediction.predict import predict_table

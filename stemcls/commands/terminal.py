@@ -22,7 +22,9 @@ Backend = Annotated[
     str | None, typer.Option(help="tensorflow, jax or torch (default: KERAS_BACKEND).")
 ]
 Device = Annotated[
-    str, typer.Option(help="auto, cpu, or the number of a GPU as nvidia-smi counts.")
+    str, typer.Option(
+        help="auto, cpu, or the number of a GPU as nvidia-smi counts; to train on several: 0,1."
+    )
 ]
 Workspace = Annotated[
     Path,

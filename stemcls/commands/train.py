@@ -66,12 +66,12 @@ def train(
             )
         run = _resumed(resume, workspace)
         # What was begun on one backend does not change to another unless the user says so.
-        name = choose_backend(backend or _backend_of(run), device)
-        load_keras()
+        name = choose_backend(backend or _backend_of(run), device, shares_batches=True)
+        load_keras(device)
     else:
-        name = choose_backend(backend, device)
+        name = choose_backend(backend, device, shares_batches=True)
         experiment = _experiment(store, _base(recipe, config), _given(given, changes), workspace)
-        load_keras()
+        load_keras(device)
         run = _prepared(experiment, workspace, folds)
     say(f"run {run.path} on {name}")
     from stemcls.training.folds import cross_validate

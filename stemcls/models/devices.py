@@ -65,14 +65,14 @@ def choose_device(wanted: str) -> None:
     """Show the frameworks only the devices chosen; call it before the first `import keras`.
 
     Args:
-        wanted: auto (what the framework takes by itself), cpu, or the number of a GPU.
+        wanted: auto (what the framework takes by itself), cpu, or numbers of GPUs: 1, or 0,2.
     Raises:
         InputError: No device of that name, or Keras runs already.
     """
     if wanted == "auto":
         return
     if wanted != "cpu":
-        _check_there(wanted)
+        _check_there(wanted.split(","))
     visible = "" if wanted == "cpu" else wanted
     chosen = {
         "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # so that numbers are those of nvidia-smi
@@ -85,16 +85,26 @@ def choose_device(wanted: str) -> None:
     os.environ.update(chosen)
 
 
-def _check_there(wanted: str) -> None:
-    if not wanted.isdecimal():
-        raise InputError(f"--device {wanted!r}: expected auto, cpu, or the number of a GPU")
+def n_devices(wanted: str) -> int:
+    """Return how many devices `wanted` names; see `choose_device`."""
+    return wanted.count(",") + 1
+
+
+def _check_there(wanted: list[str]) -> None:
+    written = ",".join(wanted)
+    if len(set(wanted)) != len(wanted) or not all(one.isdecimal() for one in wanted):
+        raise InputError(
+            f"--device {written!r}: expected auto, cpu, or the number of a GPU, or several "
+            "different ones as in 0,1"
+        )
     try:
         there = list_gpus()
     except NoGpuToolError as error:
-        raise InputError(f"--device {wanted}: {error}; choose --device cpu") from error
-    if int(wanted) not in {gpu.index for gpu in there}:
-        names = "; ".join(f"{gpu.index}: {gpu.name}, {gpu.free_mib} MiB free" for gpu in there)
-        raise InputError(f"there is no GPU {wanted}; this machine has {names}")
+        raise InputError(f"--device {written}: {error}; choose --device cpu") from error
+    for one in wanted:
+        if int(one) not in {gpu.index for gpu in there}:
+            names = "; ".join(f"{gpu.index}: {gpu.name}, {gpu.free_mib} MiB free" for gpu in there)
+            raise InputError(f"there is no GPU {one}; this machine has {names}")
 
 
 def _parsed(line: str) -> Gpu:

@@ -9,6 +9,7 @@ import numpy as np
 
 from stemcls.config.experiment import VIEWS
 from stemcls.errors import InputError
+from stemcls.models.parallel import predict_batches
 
 CHUNK_BYTES = 256 * 2**20  # every call of Keras costs as much as a few steps
 
@@ -78,9 +79,7 @@ def predict(
         for view in numbers:
             turned = np.ascontiguousarray(dihedral(crops, view))
             told = _progress(update, done, len(numbers), len(crops), len(rows), batch_size)
-            total = total + model.predict(
-                turned, batch_size=batch_size, verbose=0, callbacks=told
-            )
+            total = total + predict_batches(model, turned, batch_size, told)
             done += len(crops)
         n_done += len(crops)
         outputs.append(np.asarray(total, dtype=np.float32) / len(numbers))

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from stemcls.config.experiment import AugmentConfig
+from stemcls.models.parallel import n_shares, padded
 from stemcls.training.augment import augment
 from stemcls.training.sampling import epoch_order, epoch_size
 
@@ -71,6 +72,7 @@ class Batches(keras.utils.PyDataset):
         self._read, self._samples, self._batch_size = read, samples, batch_size
         self._seed, self._balance, self._augmentation = seed, balance, augmentation
         self._threads = ThreadPoolExecutor(loader_threads(), thread_name_prefix="loader")
+        self._shares = n_shares()
         self._lock = threading.Lock()
         self._epoch = -1
         self.begin(epoch)
@@ -116,7 +118,20 @@ class Batches(keras.utils.PyDataset):
         if self._augmentation is not None and self._seed is not None:
             rng = epoch_rng(*self._seed, CHANGE, epoch, index)
             inputs = augment(inputs, self._augmentation, rng)
-        return inputs, self._samples.targets[part], self._samples.weights[part]
+        batch = (inputs, self._samples.targets[part], self._samples.weights[part])
+        return batch if self._shares == 1 else shared(batch, self._shares)
+
+
+def shared(batch: Batch, shares: int) -> Batch:
+    """Return a batch that devices can share equally, with the same weighted mean of the loss.
+
+    What fills it up has no weight; Keras divides by the number of crops, so the others get more.
+    """
+    inputs, targets, weights = (padded(part, shares) for part in batch)
+    real = len(batch[0])
+    weights = weights * np.float32(len(weights) / real)
+    weights[real:] = 0.0
+    return inputs, targets, weights
 
 
 def loader_threads() -> int:

@@ -7,13 +7,14 @@ import numpy as np
 from stemcls.config.experiment import Experiment
 from stemcls.errors import InputError
 from stemcls.models.inference import view_numbers
+from stemcls.models.parallel import n_shares
 from stemcls.store.cropstore import CropStore
 from stemcls.store.splits import Split
 from stemcls.training.sampling import epoch_size
 
 
 def check_plan(experiment: Experiment, store: CropStore, split: Split) -> None:
-    """Refuse a class without crops to learn from or to watch, and a batch larger than an epoch.
+    """Refuse a class without crops to learn from or to watch, and batches of an unfit size.
 
     Raises:
         InputError: Names the class and the part, or the stage and its batch size.
@@ -26,6 +27,7 @@ def check_plan(experiment: Experiment, store: CropStore, split: Split) -> None:
                 f"class {missing!r} has no crop in the {part} part of {store.path}: split again, "
                 "or leave the class out with --classes"
             )
+    shares = n_shares()
     crops = epoch_size(split.targets(store, split.train), experiment.balance)
     for stage in experiment.plan:
         frozen = stage.trainable == "none"
@@ -36,4 +38,10 @@ def check_plan(experiment: Experiment, store: CropStore, split: Split) -> None:
             raise InputError(
                 f"stages.{stage.name}.batch_size is {stage.batch_size}, but an epoch has only "
                 f"{what}: --set stages.{stage.name}.batch_size={size} or less"
+            )
+        if stage.batch_size % shares:
+            raise InputError(
+                f"stages.{stage.name}.batch_size is {stage.batch_size}, which {shares} GPUs cannot "
+                f"share equally: --set stages.{stage.name}.batch_size="
+                f"{-(-stage.batch_size // shares) * shares}"
             )

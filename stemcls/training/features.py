@@ -16,6 +16,7 @@ import numpy as np
 from stemcls.config.experiment import ModelConfig
 from stemcls.interruption import Interruption
 from stemcls.models.inference import dihedral, view_numbers
+from stemcls.models.parallel import predict_batches
 from stemcls.store.cropstore import CropStore
 from stemcls.training.featurecache import FeatureCache
 from stemcls.training.journal import Journal
@@ -127,7 +128,7 @@ def extract(
         interruption.check()
         crops = read(rows[start : start + CHUNK])
         turned = np.ascontiguousarray(dihedral(crops, view))
-        yield extractor.predict(turned, batch_size=batch_size, verbose=0)
+        yield predict_batches(extractor, turned, batch_size)
         done = min(start + CHUNK, len(rows))
         journal.progress(done, len(rows), f"features, view {view + 1}")
 

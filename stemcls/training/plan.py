@@ -15,6 +15,7 @@ from stemcls.evaluation.evaluation import Evaluation, evaluate_predictions
 from stemcls.evaluation.predictions import Predictions
 from stemcls.models.build import add_head, build_extractor, head_of, resizing_note
 from stemcls.models.inference import predict, view_numbers
+from stemcls.models.parallel import predict_batches
 from stemcls.store.cropstore import CropStore
 from stemcls.store.splits import Split
 from stemcls.training.batches import Samples
@@ -23,6 +24,8 @@ from stemcls.training.features import FeatureBank, cache_folder, make_bank
 from stemcls.training.memory import spare_memory_bytes
 from stemcls.training.sampling import class_weights
 from stemcls.training.stages import Context, crop_data, feature_data, fit_stage
+
+HEAD_BATCH = 1024
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +137,7 @@ def _score(
     views = job.n_views(views)
     bank, head = banks.get(views, changed), head_of(model)
     outputs = [
-        head.predict(bank.read(job.test_rows, view), verbose=0) for view in range(views)
+        predict_batches(head, bank.read(job.test_rows, view), HEAD_BATCH) for view in range(views)
     ]
     return job.evaluate(np.mean(outputs, axis=0))
 

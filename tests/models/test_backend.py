@@ -1,13 +1,14 @@
 """The backend is the one that was asked for, or an error."""
 
 import os
+import platform
 import subprocess
 import sys
 
 import pytest
 
 from stemcls.errors import InputError
-from stemcls.models.backend import choose_backend, installed_backends
+from stemcls.models.backend import choose_backend, installed_backends, keep_freed_memory
 
 
 def test_an_unknown_backend_is_refused_with_the_nearest():
@@ -44,3 +45,11 @@ def test_each_installed_backend_is_the_one_in_force(backend):
         [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
     )
     assert done.stdout.strip() == backend
+
+
+def test_freed_memory_is_kept_unless_the_user_has_tuned_the_allocator(monkeypatch):
+    for name in [name for name in os.environ if name.startswith("MALLOC_")]:
+        monkeypatch.delenv(name)
+    assert keep_freed_memory() == (platform.libc_ver()[0] == "glibc")
+    monkeypatch.setenv("MALLOC_ARENA_MAX", "2")
+    assert not keep_freed_memory()

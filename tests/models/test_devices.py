@@ -70,7 +70,7 @@ def test_auto_changes_nothing(monkeypatch):
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "7"
 
 
-@pytest.mark.parametrize("wanted", ["gpu", "", "0,1", "-1"])
+@pytest.mark.parametrize("wanted", ["gpu", "", "0,0", "0,", "-1"])
 def test_a_device_that_is_none_is_refused(wanted):
     with pytest.raises(InputError, match="expected auto, cpu, or the number of a GPU"):
         devices.choose_device(wanted)
@@ -101,3 +101,12 @@ def test_train_refuses_a_gpu_that_is_not_there(striped_store, tmp_path):
     )
     assert done.returncode == 2
     assert "--device 3: no nvidia-smi here" in done.stderr
+
+
+def test_several_gpus_are_chosen_by_their_numbers(smi):
+    smi(TWO)
+    devices.choose_device("1,0")
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "1,0"
+    assert devices.n_devices("1,0") == 2
+    with pytest.raises(InputError, match="no GPU 2; this machine has 0: NVIDIA H100"):
+        devices.choose_device("0,2")
