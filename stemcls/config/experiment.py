@@ -50,8 +50,9 @@ class ModelConfig:
         "least that the backbone takes.",
         least=0, most=1024,
     )
-    stride: int = option(
-        32, "Pixels per feature where the head taps the backbone: 8, 16 or 32.", least=8, most=32
+    stride: tuple[int, ...] = option(
+        (32,), "Pixels per feature where the head taps the backbone: 8, 16 or 32; several are "
+        "pooled one by one and joined.", least=8, most=32,
     )
     dense: tuple[int, ...] = option((), "Units of each dense layer between pooling and logits.")
     dropout: float = option(0.3, "Dropout before each dense layer.", least=0.0, most=0.95)

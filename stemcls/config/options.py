@@ -98,6 +98,8 @@ def _named_options(kind: type, section: Any, keys: tuple[str, ...]) -> Iterator[
 def from_mapping(cls: type[Config], mapping: Mapping[str, Any], where: str = "config") -> Config:
     """Build a config from nested plain values, checking names, types and ranges.
 
+    One value stands for a list of it.
+
     A list of sections is given whole, as a list of tables, or as a table that changes some of the
     default ones, addressed by name or by position from 0.
 
@@ -240,10 +242,9 @@ def _checked(value: Any, hint: Any, about: Mapping[str, Any], place: str) -> Any
             return None
         hint = next(kind for kind in typing.get_args(hint) if kind is not type(None))
     if typing.get_origin(hint) is tuple:
-        if not isinstance(value, list | tuple):
-            raise InputError(f"{place}: expected a list, found {value!r}")
+        items = value if isinstance(value, list | tuple) else [value]
         kind = typing.get_args(hint)[0]
-        return tuple(_checked(item, kind, about, place) for item in value)
+        return tuple(_checked(item, kind, about, place) for item in items)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):

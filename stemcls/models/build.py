@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -14,6 +15,8 @@ from stemcls.models.graft import graft
 from stemcls.models.weights.load import pretrained_network
 
 LEAST_VARIANCE = 0.01
+# The layer whose output is the features: all before it is the backbone, all after it the head.
+POOLING = "pooling"
 
 
 def build_extractor(
@@ -26,8 +29,8 @@ def build_extractor(
         size_px: Height and width of the crops that will be fed in.
         n_channels: Their channels. Pretrained weights take any number: see `stem_kernel`.
         white: Largest value a pixel can have: 255 or 65535.
-    Returns: keras.Model from raw pixels (N, H, W, C) to pooled features (N, F) float32; its last
-        4-D layer is the tap.
+    Returns: keras.Model from raw pixels (N, H, W, C) to pooled features (N, F) float32; its
+        pooled layers are the taps.
     Raises:
         InputError: Unknown backbone or stride, an --input-px that is too small, or weights that
             are missing or do not fit.
@@ -35,7 +38,7 @@ def build_extractor(
     import keras
 
     backbone = backbone_named(config.backbone)
-    tap = _tap(config, backbone)
+    taps = _taps(config, backbone)
     arguments = _arguments(config, backbone)
     source = keras.Input((*input_size_px(config, size_px), 3), name="published")
     if config.weights == "none":
@@ -43,14 +46,14 @@ def build_extractor(
     else:
         network = pretrained_network(config.backbone, config.weights, config.alpha, source)
     return extractor_of(
-        network, backbone, tap, size_px, n_channels, white, keep_weights=config.weights != "none"
+        network, backbone, taps, size_px, n_channels, white, keep_weights=config.weights != "none"
     )
 
 
 def extractor_of(
     network: Any,
     backbone: Backbone,
-    tap: str,
+    taps: Sequence[str],
     size_px: tuple[int, int],
     n_channels: int,
     white: float,
@@ -61,7 +64,7 @@ def extractor_of(
     Args:
         network: From the backbone's `construct`.
         backbone: Its row.
-        tap: Name of the layer that is pooled.
+        taps: Names of the layers that are pooled, each by itself, and joined.
         size_px, n_channels, white: As for `build_extractor`.
         keep_weights: Keep the network's; else all are drawn afresh.
     Returns: keras.Model as of `build_extractor`.
@@ -81,8 +84,15 @@ def extractor_of(
         x = keras.layers.Concatenate(name="as_rgb")([x, x, x])
     x = _normalised(x, looks, n_channels)
     adapted = partial(stem_kernel, n_channels=n_channels, normalisation=looks)
-    tapped = graft(network, x, tap, adapted if keep_weights else None)
-    features = keras.layers.GlobalAveragePooling2D(name="pooling")(tapped)
+    tapped = graft(network, x, taps, adapted if keep_weights else None)
+    if len(tapped) == 1:
+        features = keras.layers.GlobalAveragePooling2D(name=POOLING)(tapped[0])
+    else:
+        pooled = [
+            keras.layers.GlobalAveragePooling2D(name=f"{POOLING}_{number}")(layer)
+            for number, layer in enumerate(tapped, start=1)
+        ]
+        features = keras.layers.Concatenate(name=POOLING)(pooled)
     return keras.Model(inputs, features, name="extractor")
 
 
@@ -191,17 +201,19 @@ def head_of(model: Any) -> Any:
     """Return the head alone, (N, F) features to (N, K) probabilities; it shares its weights."""
     import keras
 
-    return keras.Model(model.get_layer("pooling").output, model.output, name="head")
+    return keras.Model(model.get_layer(POOLING).output, model.output, name="head")
 
 
-def _tap(config: ModelConfig, backbone: Backbone) -> str:
-    stride = config.stride
+def _taps(config: ModelConfig, backbone: Backbone) -> list[str]:
+    strides = set(config.stride)
+    if not strides:
+        raise InputError("model.stride is empty: expected where the head taps the backbone")
     if len(backbone.taps) == 1:
-        stride = next(iter(backbone.taps))
-    if stride not in backbone.taps:
-        strides = ", ".join(map(str, backbone.taps))
-        raise InputError(f"{config.backbone} cannot be tapped at stride {stride}; one of {strides}")
-    return backbone.taps[stride]
+        strides = set(backbone.taps)
+    for stride in strides - set(backbone.taps):
+        known = ", ".join(map(str, backbone.taps))
+        raise InputError(f"{config.backbone} cannot be tapped at stride {stride}; one of {known}")
+    return [backbone.taps[stride] for stride in sorted(strides)]
 
 
 def _arguments(config: ModelConfig, backbone: Backbone) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,12 @@ Convert = Callable[[Weights], Weights]
 
 
 def graft(
-    network: Any, x: Any, last: str, stem_kernel: Callable[[np.ndarray], np.ndarray] | None
-) -> Any:
-    """Rebuild `network` up to layer `last` on tensor `x`, without nesting or private operations.
+    network: Any,
+    x: Any,
+    taps: Sequence[str],
+    stem_kernel: Callable[[np.ndarray], np.ndarray] | None,
+) -> list[Any]:
+    """Rebuild `network` up to the last of `taps` on `x`, without nesting or private operations.
 
     A nested model cannot be probed at its inner layers, and the private operations that some
     networks of Keras hold need not load in another version. Layers that Keras numbered itself are
@@ -25,10 +28,10 @@ def graft(
     Args:
         network: keras.Model from a keras.Input to its last map.
         x: (N, H, W, C) symbolic tensor to build on; C may differ from the network's.
-        last: Name of the layer, as numbered anew.
+        taps: Names of layers, as numbered anew.
         stem_kernel: Kernel (h, w, 3, F) of the first convolution -> (h, w, C, F); None leaves all
             new layers with fresh random weights instead of the network's.
-    Returns: the output of `last`, symbolic.
+    Returns: the output of each of `taps`, symbolic.
     Raises:
         KeyError: There is no such layer.
     """
@@ -41,9 +44,9 @@ def graft(
             continue
         sources = tree.map_structure(lambda tensor: made[id(tensor)], operation.input)
         made[id(operation.output)] = copier.apply(operation, sources)
-        if last in copier.made:
-            return copier.made[last]
-    raise KeyError(last)
+        if all(tap in copier.made for tap in taps):
+            break
+    return [copier.made[tap] for tap in taps]
 
 
 class _Copier:

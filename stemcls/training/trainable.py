@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from stemcls.config.experiment import StageConfig
+from stemcls.models.build import POOLING
 
 FIXED = "feature_scaling"
 
@@ -40,12 +41,16 @@ def set_trainable(model: Any, stage: StageConfig, pretrained: bool) -> list[Any]
 def backbone_layers(model: Any) -> list[Any]:
     """Return the layers below the pooling, in order."""
     layers = list(model.layers)
-    return layers[: layers.index(model.get_layer("pooling"))]
+    pooled = [number for number, layer in enumerate(layers) if layer.name.startswith(POOLING)]
+    return layers[: min(pooled)]
 
 
 def last_block(model: Any) -> list[Any]:
-    """Return the layers of the backbone at the resolution of its tap: its last stage."""
-    edge = model.get_layer("pooling").input.shape[1]
+    """Return the layers of the backbone at the resolution of its deepest tap: its last stage."""
+    edge = min(
+        layer.input.shape[1] for layer in model.layers
+        if layer.name.startswith(POOLING) and isinstance(layer, keras.layers.GlobalAveragePooling2D)
+    )
     return [
         layer for layer in backbone_layers(model)
         if len(layer.output.shape) == 4 and layer.output.shape[1] <= edge

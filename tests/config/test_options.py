@@ -58,7 +58,7 @@ def test_every_setting_has_help_and_a_flag_of_its_own(cls):
         ({"seed": True}, "seed: expected int, found True"),
         ({"split": {"test": 0.9}}, "split.test: 0.9 is above the most allowed, 0.5"),
         ({"split": {"by": "fields"}}, "'fields' is not a choice; did you mean 'field'"),
-        ({"model": {"dense": 64}}, "model.dense: expected a list, found 64"),
+        ({"model": {"dense": ["a"]}}, "model.dense: expected int, found 'a'"),
         ({"test_views": 3}, "test_views must be 1, 2, 4 or 8, found 3"),
         ({"stages": {"frozen": {"views": 5}}}, "stages.frozen.views must be 1, 2, 4 or 8, found 5"),
         ({"stages": {"finetune": {"epochs": -1}}}, "stages.finetune.epochs: -1 is below the least"),

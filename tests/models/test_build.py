@@ -9,6 +9,7 @@ from stemcls.errors import InputError
 from stemcls.models.backbones import BACKBONES
 from stemcls.models.build import add_head, build_extractor, head_of, resizing_note
 from stemcls.models.inference import dihedral, predict, view_numbers
+from stemcls.training.trainable import backbone_layers, last_block
 
 RNG = np.random.default_rng(0)
 
@@ -61,7 +62,7 @@ def test_feature_scaling_makes_mean_0_and_variance_1():
         ({"weights": "nowhere.h5"}, 32, 3, "nowhere.h5 does not exist; expected imagenet, none"),
         ({"backbone": "TinyCNN"}, 32, 3, "TinyCNN has no pretrained weights; .*--weights none"),
         ({"backbone": "DenseNet121", "alpha": 0.5, "weights": "none"}, 32, 3, "takes no --alpha"),
-        ({"stride": 12, "weights": "none"}, 32, 3, "cannot be tapped at stride 12; one of 8"),
+        ({"stride": (12,), "weights": "none"}, 32, 3, "cannot be tapped at stride 12; one of 8"),
     ],
 )
 def test_what_cannot_be_built_is_explained(settings, crop_px, channels, text):
@@ -167,3 +168,25 @@ def test_crops_of_another_shape_are_refused():
     crops = np.zeros((2, 16, 16, 1), np.uint8)
     with pytest.raises(InputError, match="crops of 32x32 px with 3 channels, these are 16x16"):
         predict(model, crops.__getitem__, np.arange(2))
+
+
+def test_several_taps_give_the_features_of_each_side_by_side():
+    crops = RNG.integers(0, 256, (3, 32, 32, 3)).astype("float32")
+    both = untrained("MobileNet", alpha=0.25, stride=(16, 8))
+    inner = keras.Model(
+        both.input,
+        [both.get_layer(BACKBONES["MobileNet"].taps[stride]).output for stride in (8, 16)],
+    )
+    shallow, deep = (np.asarray(maps).mean(axis=(1, 2)) for maps in inner(crops))
+    found = np.asarray(both(crops))
+    assert np.allclose(found, np.concatenate([shallow, deep], axis=1), atol=1e-6)
+    model = add_head(both, ModelConfig(), 2, found, seed=0)
+    assert np.allclose(np.asarray(head_of(model)(found)), np.asarray(model(crops)), atol=1e-6)
+    assert not [layer for layer in backbone_layers(model) if layer.name.startswith("pooling")]
+    edges = {layer.output.shape[1] for layer in last_block(model)}
+    assert edges == {2}  # 32 px at stride 16
+
+
+def test_no_tap_at_all_is_refused():
+    with pytest.raises(InputError, match=r"model\.stride is empty"):
+        untrained("MobileNet", stride=())

@@ -89,7 +89,7 @@ def test_whatever_changes_the_features_changes_their_key(extractor, store, tmp_p
     other = build_extractor(CONFIG, (24, 24), 3, 255.0)
     different = [
         describe(other, CONFIG, store, ROWS),
-        describe(extractor, replace(CONFIG, stride=16), store, ROWS),
+        describe(extractor, replace(CONFIG, stride=(16,)), store, ROWS),
         describe(extractor, replace(CONFIG, input_px=48), store, ROWS),
         describe(extractor, CONFIG, store, ROWS[:-1]),
     ]
