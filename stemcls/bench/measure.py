@@ -8,9 +8,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from stemcls.errors import StemclsError
+from stemcls.errors import InputError, StemclsError
 
 # A process starts with the peak of the one that forked it, so a small one stands between.
 _MEASURED = """
@@ -92,6 +93,31 @@ def run_measured(*arguments: str) -> tuple[Any, int]:
         told = lines[-2] if len(lines) > 1 else ""
         raise StemclsError(f"`stemcls {arguments[0]}` failed with code {done.returncode}: {told}")
     return json.loads(done.stdout), int(lines[-1]) * 1024
+
+
+def stemcls_json(*arguments: object) -> dict[str, Any]:
+    """Run a command of stemcls with --json; return its document, and let its progress be seen.
+
+    Raises:
+        StemclsError: It failed.
+    """
+    command = [sys.executable, "-m", "stemcls", *map(str, arguments), "--json"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        raise StemclsError(f"`{' '.join(command[2:])}` ended with {done.returncode}")
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
+
+
+def need(*paths: Path) -> None:
+    """Refuse to go on without these files of the data folder.
+
+    Raises:
+        InputError: Names the first that is missing.
+    """
+    for path in paths:
+        if not path.exists():
+            raise InputError(f"this benchmark needs {path}; say where it is: --data FOLDER")
 
 
 def passed(row: dict[str, Any]) -> bool:

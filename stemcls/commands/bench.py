@@ -22,6 +22,7 @@ BENCHMARKS: dict[str, tuple[str, str]] = {
     "train-input": ("stemcls.bench.training", "train_input"),
     "train-frozen": ("stemcls.bench.frozen", "train_frozen"),
     "train-start": ("stemcls.bench.firststep", "train_start"),
+    "train-recipe": ("stemcls.bench.recipe", "train_recipe"),
     "predict-store": ("stemcls.bench.prediction", "predict_store"),
     "predict-fields": ("stemcls.bench.prediction", "predict_fields"),
     "ht1080": ("stemcls.bench.real", "ht1080"),

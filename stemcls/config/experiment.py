@@ -146,8 +146,8 @@ class StageConfig:
 
 DEFAULT_STAGES = (
     StageConfig(
-        name="frozen", start="pretrained", trainable="none", epochs=60, learning_rate=1e-3,
-        batch_size=64, patience=8,
+        name="frozen", start="pretrained", trainable="none", epochs=200, learning_rate=1e-3,
+        batch_size=64, patience=20,
     ),
     StageConfig(
         name="finetune", start="pretrained", epochs=10, learning_rate=1e-5, batch_size=32,

@@ -9,7 +9,7 @@ from stemcls.errors import InputError, nearest
 
 _FROZEN_THEN_ALL: list[dict[str, Any]] = [
     {
-        "name": "frozen", "start": "pretrained", "trainable": "none", "epochs": 60, "patience": 8,
+        "name": "frozen", "start": "pretrained", "trainable": "none", "epochs": 200, "patience": 20,
         "learning_rate": 1e-3, "batch_size": 64,
     },
     {

@@ -88,7 +88,7 @@ def test_every_backbone_is_the_published_one_flat_and_tapped_where_it_says(name)
     row, edge = BACKBONES[name], BACKBONES[name].least_px
     network = published(name, edge)
     deepest = row.taps[max(row.taps)]
-    ours = extractor_of(network, row, deepest, (edge, edge), 3, 255.0, keep_weights=True)
+    ours = extractor_of(network, row, [deepest], (edge, edge), 3, 255.0, keep_weights=True)
     crops = np.random.default_rng(1).integers(0, 256, (2, edge, edge, 3)).astype(np.uint8)
 
     theirs = as_keras_does_it(name, network, crops)
@@ -124,7 +124,7 @@ def test_equal_channels_are_seen_as_grey_is_seen_in_colour(name):
     grey = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 1)).astype(np.uint8)
 
     def features(n_channels):
-        extractor = extractor_of(network, row, row.taps[8], (32, 32), n_channels, 255.0, True)
+        extractor = extractor_of(network, row, [row.taps[8]], (32, 32), n_channels, 255.0, True)
         return np.asarray(extractor(np.repeat(grey, n_channels, axis=3), training=False))
 
     in_colour = features(3)
@@ -184,7 +184,7 @@ def saved(tmp_path_factory):
     expected = {}
     for name in ("MobileNetV3Small", "ConvNeXtTiny"):
         row = BACKBONES[name]
-        extractor = extractor_of(published(name, 32), row, row.taps[8], (32, 32), 2, 255.0, True)
+        extractor = extractor_of(published(name, 32), row, [row.taps[8]], (32, 32), 2, 255.0, True)
         model = add_head(extractor, ModelConfig(), 3, None, seed=0)
         model.save(folder / f"{name}.keras")
         expected[folder / f"{name}.keras"] = np.asarray(model(crops, training=False))
