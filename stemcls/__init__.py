@@ -16,8 +16,10 @@ _HOMES = {
     "Split": "stemcls.store.splits",
     "StemclsError": "stemcls.errors",
     "build_store": "stemcls.store.build",
+    "calibrate_run": "stemcls.evaluation.calibration.calibrate",
     "choose_backend": "stemcls.models.backend",
     "cross_validate": "stemcls.training.folds",
+    "describe_population": "stemcls.evaluation.populations",
     "detect": "stemcls.imaging.detection.detect",
     "evaluate_predictions": "stemcls.evaluation.evaluation",
     "explain_run": "stemcls.explain.examples",
@@ -31,6 +33,7 @@ _HOMES = {
     "score_run": "stemcls.training.score",
     "simulate": "stemcls.imaging.simulation.simulate",
     "train": "stemcls.training.train",
+    "write_report": "stemcls.evaluation.report.write",
 }
 
 __all__ = sorted(_HOMES)

@@ -10,6 +10,7 @@ import numpy as np
 
 from stemcls.errors import StemclsError
 from stemcls.runs import Run, list_runs
+from stemcls.store.auditfile import AuditResult, audit_path, read_audit
 from stemcls.store.cropstore import CropStore
 from tui import jobs
 from tui.tail import last_lines
@@ -20,11 +21,12 @@ _SETTLED = ("finished", "failed", "cancelled", "crashed")
 
 @dataclass(frozen=True, eq=False)
 class StoreEntry:
-    """One file of datasets/: an open store, or why it cannot be opened."""
+    """One file of datasets/: an open store and its audit, or why it cannot be opened."""
 
     path: Path
     store: CropStore | None
     error: str = ""
+    audit: AuditResult | None = None
 
     @property
     def class_counts(self) -> list[tuple[str, int]]:
@@ -55,18 +57,14 @@ class StoreShelf:
 
     def __init__(self, workspace: Path) -> None:
         self.folder = workspace / "datasets"
-        self._known: dict[Path, tuple[tuple[int, int], StoreEntry]] = {}
+        self._known: dict[Path, tuple[tuple[int, ...], StoreEntry]] = {}
 
     def read(self) -> list[StoreEntry]:
         """Return every store, by name."""
         entries = []
         found = [*self.folder.glob("*.h5"), *self.folder.glob("*.hdf5")]
         for path in sorted(path for path in found if not path.name.startswith(".")):
-            try:
-                status = path.stat()
-                version = (status.st_mtime_ns, status.st_size)
-            except OSError:
-                version = (0, 0)  # removed just now, or a link to nowhere: open() says which
+            version = (*_version(path), *_version(audit_path(path)))
             known = self._known.get(path)
             if known is None or known[0] != version:
                 known = (version, _open_store(path))
@@ -131,6 +129,8 @@ class RunView:
         evaluation: evaluation/metrics.json, or None.
         problem: Why the evaluation cannot be read, "" where it can.
         folds: Headline metrics of each finished fold.
+        externals: Metrics of each other store it was scored on, with `name`.
+        calibrated: Calibration numbers of the calibrated model on the test crops, or None.
         epochs: Epoch events in order, each with `fold` ("" in a single run).
         log: The last lines of log.txt, of the current fold too.
     """
@@ -139,6 +139,8 @@ class RunView:
     evaluation: dict[str, Any] | None
     problem: str
     folds: list[dict[str, Any]]
+    externals: list[dict[str, Any]]
+    calibrated: dict[str, Any] | None
     epochs: list[dict[str, Any]]
     log: list[str]
 
@@ -146,10 +148,16 @@ class RunView:
 def read_run(run: Run) -> RunView:
     """Read everything that the screen of one run shows."""
     evaluation, problem = None, ""
+    externals: list[dict[str, Any]] = []
+    calibrated = None
     try:
         evaluation = run.read_json("evaluation/metrics.json")
         if evaluation is not None and not {"metrics", "confusion", "labels"} <= set(evaluation):
             evaluation, problem = None, f"{run.path}/evaluation/metrics.json has an unknown form"
+        externals = _externals(run)
+        calibrated = ((run.read_json("calibrated/calibration.json") or {}).get("test") or {}).get(
+            "after"
+        )
     except (StemclsError, OSError) as error:
         problem = str(error)
     epochs: dict[tuple[Any, ...], dict[str, Any]] = {}
@@ -171,12 +179,33 @@ def read_run(run: Run) -> RunView:
             {"fold": number, **(event.get("fold_metrics") or {})}
             for number, event in folds.items()
         ],
+        externals=externals, calibrated=calibrated,
         epochs=list(epochs.values()), log=log[-LOG_LINES:],
     )
 
 
+def _externals(run: Run) -> list[dict[str, Any]]:
+    found = []
+    for path in sorted((run.path / "evaluation").glob("*/metrics.json")):
+        document = run.read_json(f"evaluation/{path.parent.name}/metrics.json") or {}
+        metrics = document.get("metrics") or {}
+        if metrics.get("evaluated_on") not in ("test", "validation", "folds", None):
+            found.append({"name": path.parent.name, **metrics})
+    return found
+
+
+def _version(path: Path) -> tuple[int, int]:
+    try:
+        status = path.stat()
+    except OSError:
+        return 0, 0  # not there, removed just now, or a link to nowhere: open() says which
+    return status.st_mtime_ns, status.st_size
+
+
 def _open_store(path: Path) -> StoreEntry:
     try:
-        return StoreEntry(path, CropStore.open(path))
+        store = CropStore.open(path)
+        audit = read_audit(audit_path(path), store.content_hash)
+        return StoreEntry(path, store, audit=audit)
     except (StemclsError, OSError, RuntimeError, ValueError) as error:
         return StoreEntry(path, None, "\n".join([str(error), *getattr(error, "__notes__", [])]))

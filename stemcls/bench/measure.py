@@ -51,7 +51,7 @@ def result(
     baseline: float,
     unit: str,
     target: float,
-    equal_outputs: bool,
+    equal_outputs: bool | None,
     higher_is_better: bool = False,
     **details: Any,
 ) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def result(
         ours, baseline: What was measured, in `unit`.
         unit: Of both.
         target: Least ratio wanted.
-        equal_outputs: Both gave the same result.
+        equal_outputs: Both gave the same result; None where there is nothing to compare.
         higher_is_better: True for rates and scores, False for times.
         details: Anything else worth keeping.
     Returns: The row; `ratio` above 1 means that ours is better.
@@ -75,7 +75,7 @@ def result(
         "ratio": better / worse if worse else float("inf"),
         "unit": unit,
         "target": target,
-        "equal_outputs": bool(equal_outputs),
+        "equal_outputs": None if equal_outputs is None else bool(equal_outputs),
         **details,
     }
 

@@ -25,6 +25,9 @@ BENCHMARKS: dict[str, tuple[str, str]] = {
     "train-recipe": ("stemcls.bench.recipe", "train_recipe"),
     "predict-store": ("stemcls.bench.prediction", "predict_store"),
     "predict-fields": ("stemcls.bench.prediction", "predict_fields"),
+    "evaluate": ("stemcls.bench.evaluation", "evaluate"),
+    "audit": ("stemcls.bench.audit", "audit"),
+    "curve": ("stemcls.bench.curve", "curve"),
     "ht1080": ("stemcls.bench.real", "ht1080"),
     "chula": ("stemcls.bench.real", "chula"),
 }

@@ -31,6 +31,11 @@ def compare(
     by: Annotated[
         str, typer.Option(help="Metric that says which run is best.")
     ] = "mean_recall",
+    shared: Annotated[
+        bool, typer.Option(
+            "--shared", help="Compare single runs of different test splits on the crops they share."
+        ),
+    ] = False,
     speed: Annotated[
         bool, typer.Option("--speed", help="Also measure crops per second of each model, here.")
     ] = False,
@@ -61,10 +66,12 @@ def compare(
             opened.append(wanted)
             paths.append(wanted.path.resolve())
         place = paths.index(wanted.path.resolve())
-    from stemcls.evaluation.finished import read_finished
+    from stemcls.evaluation.finished import on_shared_crops, read_finished
     from stemcls.evaluation.sidebyside import lay_side_by_side, write_comparison
 
     finished = [read_finished(run) for run in opened]
+    if shared:
+        finished = on_shared_crops(finished)
     document = lay_side_by_side(finished, by, place)
     if speed:
         _measure(document["runs"], finished, backend, device)

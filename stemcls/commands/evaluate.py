@@ -1,7 +1,9 @@
 """`stemcls evaluate`: score a finished run on its test split or on another store."""
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,6 +17,11 @@ from stemcls.commands.terminal import (
     progress,
     say,
 )
+from stemcls.errors import InputError
+
+if TYPE_CHECKING:
+    from stemcls.evaluation.evaluation import Evaluation
+    from stemcls.runs import Run
 
 
 def evaluate(
@@ -22,10 +29,32 @@ def evaluate(
     store: Annotated[
         Path | None, typer.Argument(help="Another labelled store (default: its test split).")
     ] = None,
+    label_map: Annotated[
+        Path | None, typer.Option(
+            help="TOML file of lines \"name in the store\" = \"class of the model\"; \"\" leaves a "
+            "label out."
+        ),
+    ] = None,
     views: Annotated[
         int | None,
         typer.Option(help="Flips and turns averaged (default: the run's)."),
     ] = None,
+    calibrated: Annotated[
+        bool, typer.Option(
+            "--calibrated", help="Take the model of `stemcls calibrate`, and say when it abstains."
+        ),
+    ] = False,
+    consistency: Annotated[
+        bool, typer.Option(
+            "--consistency", help="Labels come from sorting: call scores consistency rates."
+        ),
+    ] = False,
+    figures: Annotated[
+        bool, typer.Option(help="Draw all figures, contact sheets and doubtful labels too.")
+    ] = True,
+    report: Annotated[
+        bool, typer.Option("--report", help="Then write the run's report, as `stemcls report`.")
+    ] = False,
     out: Annotated[
         Path | None,
         typer.Option(help="Folder for numbers and figures (default: in the run's evaluation/)."),
@@ -35,20 +64,84 @@ def evaluate(
     workspace: Workspace = Path(),
     json: Json = False,
 ) -> None:
-    """Score a finished run: metrics with intervals, confusion matrix, ROC, every prediction."""
-    from stemcls.models.backend import choose_backend, load_keras
+    """Score a finished run: metrics with intervals, figures, every prediction.
+
+    Labels of another store are matched with the run's classes by name; internal and external
+    results are shown together. A cross-validation is scored by what its folds predicted.
+    """
     from stemcls.runs import Run
 
     opened = Run.open(run, workspace)
-    choose_backend(backend, device, shares_batches=True)
-    load_keras(device)
-    from stemcls.training.score import score_run
+    if store is None and opened.folds():
+        if views is not None or calibrated or label_map is not None:
+            raise InputError(
+                "a cross-validation is scored by the predictions that its folds kept; --views, "
+                "--calibrated and --label-map are for single runs"
+            )
+        from stemcls.training.score import score_folds
 
-    with progress("evaluate") as update:
-        evaluation, folder = score_run(opened, store, views=views, out=out, update=update)
-    document = evaluation.to_document()
+        evaluation, folder = score_folds(opened, out=out, consistency=consistency)
+    else:
+        from stemcls.models.backend import choose_backend, load_keras
+
+        choose_backend(backend, device, shares_batches=True)
+        load_keras(device)
+        from stemcls.training.score import score_run
+
+        with progress("evaluate") as update:
+            evaluation, folder = score_run(
+                opened, store, views=views, out=out, label_map=label_map, calibrated=calibrated,
+                consistency=consistency, update=update,
+            )
+    if figures:
+        _draw(opened, store, evaluation, folder)
+    document = {**evaluation.to_document(), "out": str(folder)}
+    if report:
+        from stemcls.evaluation.report.write import write_report
+
+        document["report"] = str(write_report(opened, consistency=consistency))
     if json:
-        print_json({**document, "out": str(folder)})
+        print_json(document)
         return
-    print_metrics(opened.name, evaluation.metrics)
+    metrics = evaluation.metrics
+    print_metrics(opened.name, metrics, beside=metrics.get("internal"))
+    _say_matching(metrics)
+    if "abstention" in metrics:
+        _say_abstention(metrics["abstention"])
     say(f"numbers and figures: {folder}")
+    if report:
+        say(f"report: {document['report']}")
+
+
+def _draw(run: Run, store: Path | None, evaluation: Evaluation, folder: Path) -> None:
+    from stemcls.evaluation.details import write_details
+    from stemcls.evaluation.runfiles import read_experiment, read_split
+    from stemcls.store.cropstore import CropStore
+
+    scored = CropStore.open(store or read_experiment(run).store)
+    by = read_split((run.folds() or [run])[0]).by if store is None else "group"
+    with progress("figures") as update:
+        write_details(folder, evaluation, scored, by, update)
+
+
+def _say_matching(metrics: dict[str, Any]) -> None:
+    for reason, n in metrics.get("left_out", {}).items():
+        say(f"left out: {n} crops, {reason}")
+    missing = metrics.get("missing_classes")
+    if missing:
+        say(
+            f"no crops of {', '.join(missing)}: averages are over the other classes, and so are "
+            "the internal results beside them"
+        )
+    if metrics["ci_note"]:
+        say(f"note: {metrics['ci_note']}")
+
+
+def _say_abstention(found: dict[str, Any]) -> None:
+    sets = found["sets"]
+    right = f" (right in {sets['right_of_one']:.1%})" if sets["one"] else ""
+    say(
+        f"sets of classes hold the truth in {sets['coverage']:.1%} of crops and name one class in "
+        f"{sets['one']:.1%}{right}; {found['novel']:.1%} of crops look unlike the training crops "
+        "(5 % are expected)"
+    )

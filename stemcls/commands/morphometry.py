@@ -65,9 +65,8 @@ def morphometry(
         say(f"table, figures and numbers: {out}")
 
 
-def _show(result: Result, test: str) -> None:
-    from stemcls.evaluation.statistics import TESTS
-
+def show_summary(result: Result) -> None:
+    """Print what one measure is in each class."""
     if result.missing:
         say(f"{result.measure.title}: unknown for {result.missing} cells, which are left out")
     units, cells = result.units, result.cells
@@ -76,6 +75,14 @@ def _show(result: Result, test: str) -> None:
         title, ("class", units.n_is, "mean +- SEM", "cells", "mean +- SEM", "median"),
         (_summary_row(name, units, cells) for name in cells.samples),
     )  # fmt: skip
+
+
+def _show(result: Result, test: str) -> None:
+    from stemcls.evaluation.statistics import TESTS
+
+    show_summary(result)
+    units, cells = result.units, result.cells
+    title = f"{result.measure.title}, {result.measure.unit}"
     if len(cells.samples) < 2:
         say(f"{title}: one class, so nothing to compare")
         return

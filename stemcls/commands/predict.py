@@ -57,6 +57,7 @@ def predict(
 
     choose_backend(backend, device, shares_batches=True)
     load_keras(device)
+    from stemcls.evaluation.runfiles import model_named
     from stemcls.models.saved import load_model
     from stemcls.prediction.inputs import KINDS, OVERLAYS, expand
     from stemcls.prediction.predict import predict_table
@@ -64,7 +65,7 @@ def predict(
     if kind not in KINDS:
         raise InputError(f"--kind {kind!r} is not a choice{nearest(kind, KINDS)}")
     files = expand(paths)
-    network, card = load_model(_model_path(model, workspace))
+    network, card = load_model(model_named(model, workspace))
     built = card.build.get("detect", {})
     detection = resolved(DetectConfig, given, built) if given else None
     with progress("predict") as update:
@@ -94,12 +95,3 @@ def predict(
         say_skipped(table.skipped)
     if strict and table.skipped:
         raise SkippedError(f"{len(table.skipped)} of {len(files)} files were skipped")
-
-
-def _model_path(model: Path, workspace: Path) -> Path:
-    if model.suffix == ".keras":
-        return model
-    from stemcls.runs import Run
-    from stemcls.training.score import finished_model
-
-    return finished_model(Run.open(model, workspace))

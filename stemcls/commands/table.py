@@ -5,18 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from stemcls.commands.audit import audit
 from stemcls.commands.bench import bench
 from stemcls.commands.build import build
+from stemcls.commands.calibrate import calibrate
 from stemcls.commands.compare import compare
+from stemcls.commands.curve import curve
 from stemcls.commands.demo import demo
 from stemcls.commands.detect import detect
 from stemcls.commands.doctor import doctor
+from stemcls.commands.embed import embed
 from stemcls.commands.ensemble import ensemble
 from stemcls.commands.evaluate import evaluate
 from stemcls.commands.explain import explain
 from stemcls.commands.info import info
 from stemcls.commands.morphometry import morphometry
+from stemcls.commands.populations import populations
 from stemcls.commands.predict import predict
+from stemcls.commands.report import report
 from stemcls.commands.runs import runs
 from stemcls.commands.simulate import simulate
 from stemcls.commands.train import train
@@ -32,10 +38,16 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "morphometry": morphometry,
     "train": train,
     "evaluate": evaluate,
+    "calibrate": calibrate,
+    "audit": audit,
+    "curve": curve,
+    "embed": embed,
     "compare": compare,
     "ensemble": ensemble,
     "explain": explain,
     "predict": predict,
+    "populations": populations,
+    "report": report,
     "runs": runs,
     "weights": weights,
     "doctor": doctor,

@@ -190,29 +190,54 @@ def progress(title: str) -> Iterator[Callable[[int, int, str], None]]:
 
 
 def print_metrics(
-    title: str, metrics: dict[str, Any], spread: dict[str, Any] | None = None
+    title: str,
+    metrics: dict[str, Any],
+    spread: dict[str, Any] | None = None,
+    beside: dict[str, Any] | None = None,
 ) -> None:
-    """Print the headline metrics with their intervals, and each class, as two tables."""
+    """Print the headline metrics with their intervals, and each class, as two tables.
+
+    Args:
+        title: Above the tables.
+        metrics: Of `compute_metrics`.
+        spread: Mean and SD over folds.
+        beside: The same metrics of the run's own test crops, where `metrics` are of other ones.
+    """
+    from stemcls.evaluation.naming import CONSISTENCY, CONSISTENCY_NOTE, class_title_of, title_of
+
     if metrics.get("evaluated_on") == "validation":
         say("no test split: these are the crops that chose the weights, so it is optimistic")
-    keys = ("mean_recall", "balanced_accuracy", "auroc", "accuracy", "f1_macro", "f1_weighted")
+    if metrics.get("naming") == CONSISTENCY:
+        say(CONSISTENCY_NOTE)
+    keys = (
+        "mean_recall", "balanced_accuracy", "auroc", "accuracy", "f1_macro", "f1_weighted",
+        "precision_macro", "ece",
+    )
     rows = []
     for key in keys:
-        interval = metrics.get(f"{key}_ci")
-        text = f"{interval[0]:.3f} to {interval[1]:.3f}" if interval else "-"
-        row = [key, _number(metrics.get(key)), text]
+        row = [title_of(key, metrics), _number(metrics.get(key)), _ends(metrics, key)]
+        if beside:
+            row += [_number(beside.get(key)), _ends(beside, key)]
         if spread:
             row.append(f"{_number(spread.get(key))} +- {_number(spread.get(f'{key}_sd'))}")
         rows.append(row)
-    columns = ["metric", "value", "95 % interval", *(["mean +- SD over folds"] if spread else [])]
+    columns = ["metric", "value", "95 % interval"]
+    if beside:
+        columns = ["metric", "external", "95 % interval", "internal", "95 % interval"]
+    columns += ["mean +- SD over folds"] if spread else []
     print_table(title, columns, rows)
-    names = ("n", "sensitivity", "specificity", "ppv", "npv", "f1", "auroc")
+    names = ("sensitivity", "specificity", "ppv", "npv", "f1", "auroc")
     print_table(
         "per class",
-        ("class", *names),
-        ([name, *(_number(row.get(key)) for key in names)]
+        ("class", "n", *(class_title_of(name, metrics) for name in names)),
+        ([name, *(_number(row.get(key)) for key in ("n", *names))]
          for name, row in metrics["per_class"].items()),
     )
+
+
+def _ends(metrics: dict[str, Any], key: str) -> str:
+    interval = metrics.get(f"{key}_ci")
+    return f"{interval[0]:.3f} to {interval[1]:.3f}" if interval else "-"
 
 
 def _number(value: Any) -> str:

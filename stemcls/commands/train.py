@@ -48,6 +48,9 @@ def train(
     resume: Annotated[
         Path | None, typer.Option(help="Go on with an interrupted run (folder or name).")
     ] = None,
+    report: Annotated[
+        bool, typer.Option("--report", help="Then write the run's report, as `stemcls report`.")
+    ] = False,
     backend: Backend = None,
     device: Device = "auto",
     workspace: Workspace = Path(),
@@ -90,11 +93,17 @@ def train(
         document["mean_sd"] = metrics.pop("mean_sd")
         if "frozen_mean_sd" in metrics:
             document["frozen_mean_sd"] = metrics.pop("frozen_mean_sd")
+    if report:
+        from stemcls.evaluation.report.write import write_report
+
+        document["report"] = str(write_report(run))
     if json:
         print_json(document)
         return
     print_metrics(run.name, metrics, document.get("mean_sd"))
     say(f"model, numbers and figures: {run.path}")
+    if report:
+        say(f"report: {document['report']}")
     if "folds" not in document:
         say(f"next: stemcls explain {run.path}   or   stemcls predict {run.path} FIELDS")
 
@@ -123,15 +132,11 @@ def _experiment(
     experiment = resolved(Experiment, given, base)
     if not experiment.store:
         raise InputError("which store? give one: stemcls train STORE, or `store` in --config FILE")
-    path = Path(experiment.store)
-    for place in (path, workspace / "datasets" / path, workspace / "datasets" / f"{path}.h5"):
-        if place.is_file():
-            from dataclasses import replace
+    from dataclasses import replace
 
-            return replace(experiment, store=str(place))
-    raise InputError(
-        f"there is no store {path}, here or in {workspace / 'datasets'}; `stemcls build` makes one"
-    )
+    from stemcls.store.find import find_store
+
+    return replace(experiment, store=str(find_store(Path(experiment.store), workspace)))
 
 
 def _prepared(experiment: Experiment, workspace: Path, folds: int) -> Any:

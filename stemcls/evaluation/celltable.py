@@ -90,6 +90,28 @@ def gather_cells(
         raise InputError("the same store is named twice; its cells would count double")
     stores = [CropStore.open(path) for path in paths]
     names, index = _classes(stores, by)
+    return _table(stores, by, names, index, classes)
+
+
+def cells_of_store(
+    store: CropStore, classes: Sequence[str], class_index: np.ndarray
+) -> CellTable:
+    """Read what was measured in all N cells of a store under classes given from elsewhere.
+
+    Args:
+        store: The crops.
+        classes: K names.
+        class_index: (N,) int index into `classes`.
+    Raises:
+        InputError: Nothing was measured, or the pixel size is known for only some cells.
+    """
+    return _table([store], "label", list(classes), class_index, classes)
+
+
+def _table(
+    stores: Sequence[CropStore], by: str, names: list[str], index: np.ndarray,
+    classes: Sequence[str],
+) -> CellTable:
     present = [names[number] for number in np.unique(index[index >= 0])]
     wanted = _wanted(classes, names) if classes else present
     unlabelled = index < 0
@@ -129,7 +151,8 @@ def gather_cells(
         )
     units, unit_index, what = _units(stores, by, kept, place_of[kept], len(wanted), warnings)
     return CellTable(
-        tuple(wanted), place_of[kept], units, unit_index, what, tuple(paths), store_index,
+        tuple(wanted), place_of[kept], units, unit_index, what,
+        tuple(store.path for store in stores), store_index,
         np.concatenate([np.arange(len(store)) for store in stores])[kept], fields, radius_px,
         sizes_um, tuple(measures), {why: n for why, n in left_out.items() if n}, tuple(warnings),
     )

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from stemcls.errors import InputError
-from stemcls.evaluation.intervals import LEAST_GROUPS, LEVEL, group_weights, percentile_interval
-from stemcls.evaluation.metrics import score_weighted
+from stemcls.evaluation.intervals import LEAST_GROUPS, LEVEL, percentile_interval
 from stemcls.evaluation.predictions import Predictions
 from stemcls.evaluation.statistics import holm
+from stemcls.evaluation.weighted import score_resampled, score_weighted
 
 METRICS = ("accuracy", "balanced_accuracy", "mean_recall", "auroc", "f1_macro")
 RESAMPLES = 2000
@@ -116,8 +116,7 @@ def compare_predictions(
     drawn = None
     note = f"{n} group(s): resampling needs {LEAST_GROUPS} or more"
     if n >= LEAST_GROUPS:
-        weights = group_weights(n, resamples, seed)
-        drawn = [score_weighted(part, weights) for part in (first, second)]
+        drawn = [score_resampled(part, resamples, seed) for part in (first, second)]
         note = f"only {n} groups: interval and p are rough" if n < FEW_GROUPS else ""
     found = {}
     for key in METRICS:
@@ -179,12 +178,7 @@ def _aligned(first: Predictions, second: Predictions) -> tuple[Predictions, Pred
 
 
 def _by_row(predictions: Predictions) -> Predictions:
-    order = np.argsort(predictions.rows, kind="stable")
-    return dataclasses.replace(
-        predictions,
-        **{key: getattr(predictions, key)[order]
-           for key in ("rows", "labels", "probabilities", "groups")},
-    )
+    return predictions.take(np.argsort(predictions.rows, kind="stable"))
 
 
 def _tail(differences: np.ndarray) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from stemcls.config.experiment import Experiment
 from stemcls.config.options import from_mapping, read_toml
 from stemcls.errors import InputError
+from stemcls.evaluation.metrics import compute_metrics
 from stemcls.evaluation.predictions import Predictions, read_predictions
 from stemcls.runs import Run
 from stemcls.store.splits import SIDES, Split
@@ -128,6 +129,46 @@ def trained_alike(runs: Sequence[Finished]) -> bool:
         for one, other in zip(runs[0].splits, run.splits, strict=True)
         for side in SIDES
     )
+
+
+def on_shared_crops(runs: Sequence[Finished]) -> list[Finished]:
+    """Score single runs again, on the test crops that all of them share.
+
+    Such a crop tests every run, so none has learned from it.
+
+    Raises:
+        InputError: A cross-validation, other stores, classes or sides, or no crop in common.
+    """
+    first = runs[0]
+    for run in runs:
+        if run.is_folds:
+            raise InputError(
+                f"{run.label} is a cross-validation, which tests every crop of its store; only "
+                "single runs are compared on shared crops"
+            )
+        alike = {
+            "stores": (first.splits[0].store_hash, run.splits[0].store_hash),
+            "classes": (first.predictions[0].classes, run.predictions[0].classes),
+            "sides": (first.evaluated_on, run.evaluated_on),
+        }
+        for what, (ours, theirs) in alike.items():
+            if ours != theirs:
+                raise InputError(
+                    f"{first.label} and {run.label} were scored on different {what} ({ours} and "
+                    f"{theirs}), so they share no crops to be compared on"
+                )
+    shared = first.predictions[0].rows
+    for run in runs[1:]:
+        shared = np.intersect1d(shared, run.predictions[0].rows)
+    if not len(shared):
+        raise InputError("the runs have no test crop in common; train them with the same --seed")
+    return [_restricted(run, shared) for run in runs]
+
+
+def _restricted(run: Finished, rows: np.ndarray) -> Finished:
+    part = run.predictions[0]
+    part = part.take(np.flatnonzero(np.isin(part.rows, rows)))
+    return replace(run, predictions=(part,), metrics=(compute_metrics(part),))
 
 
 def _metrics(run: Run) -> dict[str, Any]:

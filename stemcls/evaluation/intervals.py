@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 LEAST_GROUPS = 3
 LEVEL = 0.95
+# What one array of a block of resamples may take.
+BLOCK_BYTES = 2**25
 
 
 def group_weights(n_groups: int, resamples: int, seed: int) -> np.ndarray:
@@ -14,9 +18,26 @@ def group_weights(n_groups: int, resamples: int, seed: int) -> np.ndarray:
     Returns: (G, R) float64, how often each group was drawn in each resample; columns sum to G.
     Source: the cluster bootstrap, Davison and Hinkley 1997, section 3.8.
     """
+    return np.hstack(list(weight_blocks(n_groups, resamples, seed, n_groups)))
+
+
+def weight_blocks(
+    n_groups: int, resamples: int, seed: int, n_rows: int
+) -> Iterator[np.ndarray]:
+    """Yield the columns of `group_weights` block by block, so that memory stays flat.
+
+    Args:
+        n_groups, resamples, seed: As there; blocks of any width draw the same groups.
+        n_rows: Rows of the largest array that a caller makes per resample.
+    """
     random = np.random.default_rng(seed)
-    shares = np.full(n_groups, 1 / n_groups)
-    return random.multinomial(n_groups, shares, size=resamples).T.astype(np.float64)
+    width = max(8, BLOCK_BYTES // (8 * max(n_groups, n_rows, 1)))
+    for start in range(0, resamples, width):
+        n = min(width, resamples - start)
+        drawn = random.integers(n_groups, size=(n, n_groups), dtype=np.int64)
+        drawn += np.arange(n)[:, None] * n_groups
+        counts = np.bincount(drawn.ravel(), minlength=n * n_groups)
+        yield np.ascontiguousarray(counts.reshape(n, n_groups).T, dtype=np.float64)
 
 
 def percentile_interval(values: np.ndarray) -> list[float] | None:

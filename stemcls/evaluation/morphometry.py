@@ -198,7 +198,12 @@ def measure(
     if test not in TESTS:
         raise InputError(f"--test {test!r} is not a choice{nearest(test, TESTS)}")
     table = gather_cells(stores, by, classes)
-    return Morphometry(table, test, by, [_result(table, one, test) for one in table.measures])
+    return Morphometry(table, test, by, compare_measures(table, test))
+
+
+def compare_measures(table: CellTable, test: str = "welch") -> list[Result]:
+    """Compare the classes of a table on each of its measures, by unit and by cell."""
+    return [_result(table, one, test) for one in table.measures]
 
 
 def check_folder(folder: Path) -> None:

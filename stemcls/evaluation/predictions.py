@@ -82,6 +82,13 @@ class Predictions:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def take(self, places: np.ndarray) -> Predictions:
+        """Return those at `places`, (n,) int positions, in that order."""
+        return Predictions(
+            self.rows[places], self.labels[places], self.probabilities[places],
+            self.groups[places], self.classes,
+        )
+
     @property
     def predicted(self) -> np.ndarray:
         """(N,) int, the most probable class."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
-BLOCK = 128
+# Columns of groups that are counted at once.
+_COLUMNS = 64
 
 
 def weighted_auroc(
@@ -12,36 +15,81 @@ def weighted_auroc(
 ) -> np.ndarray:
     """Return the area under the ROC curve for each of R weightings of the groups.
 
-    The area is the weighted share of pairs (positive, negative) that the score orders rightly,
-    a tie counting one half; the order is found once for all weightings.
-
     Args:
         scores: (N,) float, larger means more likely positive.
         positive: (N,) bool.
         group: (N,) int index into the rows of `weights`.
         weights: (G, R) float64, how often each group counts.
     Returns: (R,) float64 in [0, 1]; NaN where positives or negatives have no weight.
+    """
+    n_groups, resamples = weights.shape
+    return auroc_of(scores, positive, group, n_groups, resamples)(weights)
+
+
+def auroc_of(
+    scores: np.ndarray, positive: np.ndarray, group: np.ndarray, n_groups: int, resamples: int
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Order the scores once, and return what gives the area for any weighting (G, R).
+
+    The area is the weighted share of pairs (positive, negative) that the score orders rightly,
+    a tie counting one half. Where groups are fewer than weightings, pairs are counted once for
+    every two groups, else summed along the order for every weighting; both are exact.
+
+    Args:
+        scores, positive, group: As `weighted_auroc`.
+        n_groups: G.
+        resamples: About how many weightings there will be.
     Source: Hanley and McNeil 1982 (the Wilcoxon statistic as area), with weights.
     """
-    negative = np.flatnonzero(~positive)
-    negative = negative[np.argsort(scores[negative], kind="stable")]
-    ordered = scores[negative]
+    negatives = np.flatnonzero(~positive)
+    negatives = negatives[np.argsort(scores[negatives], kind="stable")]
     positives = np.flatnonzero(positive)
-    below = np.searchsorted(ordered, scores[positives], side="left")
-    upto = np.searchsorted(ordered, scores[positives], side="right")
+    positives = positives[np.argsort(scores[positives], kind="stable")]
+    below = np.searchsorted(scores[negatives], scores[positives], side="left")
+    upto = np.searchsorted(scores[negatives], scores[positives], side="right")
+    of_positive, of_negative = group[positives], group[negatives]
+    n_positive = np.bincount(of_positive, minlength=n_groups).astype(np.float64)
+    n_negative = np.bincount(of_negative, minlength=n_groups).astype(np.float64)
+    pairs = (
+        _count_pairs(of_positive, of_negative, below, upto, n_groups)
+        if n_groups <= resamples else None
+    )
 
-    resamples = weights.shape[1]
-    areas = np.empty(resamples)
-    for start in range(0, resamples, BLOCK):
-        block = np.ascontiguousarray(weights[:, start : start + BLOCK])
-        summed = np.zeros((len(negative) + 1, block.shape[1]))
-        np.cumsum(block[group[negative]], axis=0, out=summed[1:])
-        weight = block[group[positives]]
-        ordered_pairs = np.einsum("pr,pr->r", weight, summed[below] + summed[upto]) / 2
-        pairs = weight.sum(axis=0) * summed[-1]
+    def areas(weights: np.ndarray) -> np.ndarray:
+        if pairs is not None:
+            ordered = np.einsum("gr,gr->r", pairs @ weights, weights)
+        else:
+            summed = np.zeros((len(negatives) + 1, weights.shape[1]))
+            np.cumsum(weights[of_negative], axis=0, out=summed[1:])
+            ordered = np.einsum(
+                "pr,pr->r", weights[of_positive], summed[below] + summed[upto]
+            ) / 2
         with np.errstate(invalid="ignore"):
-            areas[start : start + BLOCK] = ordered_pairs / pairs
+            return ordered / ((n_positive @ weights) * (n_negative @ weights))
+
     return areas
+
+
+def _count_pairs(
+    of_positive: np.ndarray, of_negative: np.ndarray, below: np.ndarray, upto: np.ndarray,
+    n_groups: int,
+) -> np.ndarray:
+    """Return (G, G): pairs of a positive of group g and a negative of group h in right order."""
+    pairs = np.zeros((n_groups, n_groups))
+    if not len(of_positive) or not len(of_negative):
+        return pairs
+    order = np.argsort(of_positive, kind="stable")
+    present, starts = np.unique(of_positive[order], return_index=True)
+    below, upto = below[order], upto[order]
+    for first in range(0, n_groups, _COLUMNS):
+        columns = np.arange(first, min(first + _COLUMNS, n_groups), dtype=np.int64)
+        before = np.zeros((len(of_negative) + 1, len(columns)), dtype=np.int32)
+        np.cumsum(of_negative[:, None] == columns, axis=0, dtype=np.int32, out=before[1:])
+        twice = before[below] + before[upto]
+        pairs[present, first : first + len(columns)] = (
+            np.add.reduceat(twice, starts, axis=0, dtype=np.float64) / 2
+        )
+    return pairs
 
 
 def roc_points(

@@ -14,6 +14,7 @@ import numpy as np
 from stemcls import atomic
 from stemcls.config.imaging import DetectConfig
 from stemcls.errors import InputError, explained_disk_errors
+from stemcls.evaluation.calibration.conformal import least_probabilities, sets_of
 from stemcls.imaging.overlay import draw_overlay
 from stemcls.models.inference import predict
 from stemcls.models.saved import ModelCard
@@ -27,7 +28,8 @@ class Table:
     """What was predicted.
 
     Attributes:
-        out: CSV, one row per cell: `COLUMNS`, then one probability `p_<class>` per class.
+        out: CSV, one row per cell: `COLUMNS`, then one probability `p_<class>` per class; of a
+            calibrated model also `set`, the classes that the cell may be.
         rows: Cells.
         composition: Class name to number of cells.
         skipped: Files that could not be used, with the reason.
@@ -87,7 +89,9 @@ def predict_table(
         temporary.open("w", newline="", encoding="utf-8") as file,
     ):
         writer = csv.writer(file)
-        writer.writerow([*COLUMNS, *(f"p_{name}" for name in card.classes)])
+        least = least_probabilities(card)
+        last = ["set"] if least else []
+        writer.writerow([*COLUMNS, *(f"p_{name}" for name in card.classes), *last])
         samples = load_samples(paths, card, detection, kind, pixel_size_um)
         for number, sample in enumerate(samples, start=1):
             if not isinstance(sample, Sample):
@@ -97,7 +101,7 @@ def predict_table(
             probabilities = predict(
                 model, sample.read, np.arange(sample.n), views=views, batch_size=batch_size
             )
-            writer.writerows(_rows(sample, probabilities, card.classes))
+            writer.writerows(_rows(sample, probabilities, card.classes, least))
             dropped.update(sample.dropped)
             counts += np.bincount(probabilities.argmax(axis=1), minlength=len(counts))
             if overlays is not None and sample.image is not None:
@@ -112,14 +116,18 @@ def predict_table(
 
 
 def _rows(
-    sample: Sample, probabilities: np.ndarray, classes: tuple[str, ...]
+    sample: Sample, probabilities: np.ndarray, classes: tuple[str, ...], least: list[float]
 ) -> Iterator[list[Any]]:
-    for path, (y, x), radius, row in zip(
-        sample.paths, sample.centers_px, sample.radius_px, probabilities, strict=True
+    sets = sets_of(probabilities, least) if least else np.zeros((len(probabilities), 0), bool)
+    for path, (y, x), radius, row, inside in zip(
+        sample.paths, sample.centers_px, sample.radius_px, probabilities, sets, strict=True
     ):
         best = int(row.argmax())
         place = [path, f"{y:.2f}", f"{x:.2f}", f"{radius:.2f}"]
-        yield [*place, classes[best], f"{row[best]:.6f}", *(f"{value:.6f}" for value in row)]
+        last = ["; ".join(classes[i] for i in np.flatnonzero(inside))] if least else []
+        yield [
+            *place, classes[best], f"{row[best]:.6f}", *(f"{value:.6f}" for value in row), *last
+        ]
 
 
 def _draw(

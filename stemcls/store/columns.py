@@ -121,6 +121,7 @@ def _attributes(file: h5py.File) -> dict[str, Any]:
         "config": json.loads(file.attrs.get("config", "{}")),
         "content_hash": str(file.attrs["content_hash"]),
         "created": str(file.attrs.get("created", "")),
+        "source": str(file.attrs.get("source", "")),
     }
 
 

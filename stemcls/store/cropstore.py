@@ -82,6 +82,7 @@ class CropStore:
         slices: Names of the source slices they show, in order; empty where unknown.
         pixel_size_um: Edge of a crop's pixel in micrometres, None where unknown or not uniform.
         config: The resolved settings it was built with.
+        source: Folder its fields came from; empty where unknown.
         content_hash: Digest of images, labels and groups.
         version: Version of the layout.
         layout: How the images lie in the file.
@@ -110,6 +111,7 @@ class CropStore:
         self.content_hash: str = columns["content_hash"]
         self.version: int = columns["version"]
         self.created: str = columns["created"]
+        self.source: str = columns["source"]
 
     @classmethod
     def open(cls, path: Path | str) -> CropStore:

@@ -13,6 +13,7 @@ from stemcls.errors import InputError, nearest
 from stemcls.store.assign import assign_units
 from stemcls.store.cropstore import CropStore
 from stemcls.store.layout import UNLABELLED
+from stemcls.store.words import plural
 
 SIDES = ("train", "validation", "test")
 
@@ -271,7 +272,7 @@ def _advice(pool: _Pool, store: CropStore, config: SplitConfig) -> str:
 
 def _nouns(pool: _Pool, store: CropStore) -> tuple[str, str]:
     one = store.group_what if pool.by == "group" else pool.by
-    return one, {"mouse": "mice"}.get(one, f"{one}s")
+    return one, plural(one)
 
 
 def _split(store: CropStore, pool: _Pool, sides: np.ndarray) -> Split:

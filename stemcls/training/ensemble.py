@@ -15,6 +15,7 @@ from stemcls.config.options import to_mapping, to_toml
 from stemcls.errors import InputError
 from stemcls.evaluation.evaluation import evaluate_predictions
 from stemcls.evaluation.finished import label_of
+from stemcls.evaluation.runfiles import finished_model, predictions_of, read_experiment
 from stemcls.evaluation.stacking import mean_log_loss, stacking_weights
 from stemcls.models.backend import describe_environment
 from stemcls.models.ensemble import check_alike, join_models
@@ -24,9 +25,7 @@ from stemcls.runs import Run
 from stemcls.store.cropstore import CropStore
 from stemcls.store.splits import SIDES, Split
 from stemcls.training.journal import Journal, Update, reported
-from stemcls.training.plan import predictions_of
-from stemcls.training.score import finished_model
-from stemcls.training.train import headline, read_experiment
+from stemcls.training.train import headline
 
 BY_VALIDATION = "validation"
 _HEADER = """\

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 import numpy as np
@@ -19,13 +19,22 @@ from stemcls.models.inference import dihedral, view_numbers
 from stemcls.models.parallel import predict_batches
 from stemcls.store.cropstore import CropStore
 from stemcls.training.featurecache import FeatureCache
-from stemcls.training.journal import Journal
 
 # Settings of the part above the features (one that is missing here costs an extraction, no more),
 # and the place of the weights, which count by their content.
 HEAD_SETTINGS = ("dense", "dropout", "l2", "label_smoothing", "focal_gamma", "weights")
 CHUNK = 512
 Read = Callable[[np.ndarray], np.ndarray]
+
+
+class Listener(Protocol):
+    """What is told how far an extraction is; a run's journal is one."""
+
+    def progress(self, done: int, total: int, note: str) -> None:
+        """Note that `done` of `total` crops are done."""
+
+    def warn(self, message: str) -> None:
+        """Tell the user of something that costs time and no more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +86,7 @@ def make_bank(
     rows: np.ndarray,
     views: int,
     cache: FeatureCache,
-    journal: Journal,
+    journal: Listener,
     interruption: Interruption,
 ) -> FeatureBank:
     """Return the features of `rows`, from the cache where an earlier run has left them there.
@@ -119,7 +128,7 @@ def extract(
     read: Read,
     rows: np.ndarray,
     view: int,
-    journal: Journal,
+    journal: Listener,
     interruption: Interruption,
     batch_size: int = 64,
 ) -> Iterator[np.ndarray]:

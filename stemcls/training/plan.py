@@ -12,7 +12,7 @@ import numpy as np
 from stemcls import atomic
 from stemcls.config.experiment import Experiment, StageConfig
 from stemcls.evaluation.evaluation import Evaluation, evaluate_predictions
-from stemcls.evaluation.predictions import Predictions
+from stemcls.evaluation.runfiles import predictions_of
 from stemcls.models.build import add_head, build_extractor, head_of, resizing_note
 from stemcls.models.inference import predict, view_numbers
 from stemcls.models.parallel import predict_batches
@@ -173,22 +173,3 @@ class _Banks:
         )
         self._latest = (changed, bank)
         return bank
-
-
-def predictions_of(
-    store: CropStore, split: Split, rows: np.ndarray, probabilities: np.ndarray
-) -> Predictions:
-    """Pair probabilities with the truth and the units that are resampled for intervals."""
-    return Predictions(
-        rows=rows,
-        labels=split.targets(store, rows),
-        probabilities=probabilities,
-        groups=_units(store, split.by)[rows],
-        classes=split.classes,
-    )
-
-
-def _units(store: CropStore, by: str) -> np.ndarray:
-    if by == "crop":
-        return np.arange(len(store))
-    return store.group_index if by == "group" else store.field_index

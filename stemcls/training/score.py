@@ -3,45 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from stemcls.errors import InputError
+from stemcls.evaluation.calibration.calibrate import calibrated_model, describe_abstention
 from stemcls.evaluation.evaluation import Evaluation, evaluate_predictions
-from stemcls.evaluation.predictions import Predictions
+from stemcls.evaluation.external import beside_internal, match_labels, read_label_map
+from stemcls.evaluation.finished import read_finished
+from stemcls.evaluation.naming import CONSISTENCY
+from stemcls.evaluation.predictions import Predictions, pool, read_predictions
+from stemcls.evaluation.runfiles import (
+    finished_model,
+    folder_of,
+    predictions_of,
+    read_experiment,
+    read_split,
+)
 from stemcls.models.ensemble import check_unlearned
 from stemcls.models.inference import predict
-from stemcls.models.saved import ModelCard, load_model
+from stemcls.models.saved import load_model
 from stemcls.runs import Run
 from stemcls.store.cropstore import CropStore
 from stemcls.training.journal import Update
-from stemcls.training.plan import predictions_of
-from stemcls.training.train import read_experiment, read_split
-
-
-def finished_model(run: Run) -> Path:
-    """Return the path of a run's model.
-
-    Raises:
-        InputError: The run is a cross-validation (names its folds) or is not finished.
-    """
-    if run.model_path.is_file():
-        return run.model_path
-    if (run.path / "folds").is_dir():
-        raise InputError(
-            f"{run.path} is a cross-validation and holds one model per fold; give one of them, "
-            f"for instance {run.path / 'folds' / 'fold-1'}, or train one model on all folds: "
-            f"stemcls train --config {run.path / 'config.toml'}"
-        )
-    state = run.summary()["state"]
-    raise InputError(
-        f"{run.path} has no model: it is {state}; go on with `stemcls train --resume {run.path}`"
-    )
-
-
-def folder_of(store: CropStore) -> str:
-    """Return a folder name for results on a store other than the run's own."""
-    return f"{store.path.stem}-{store.content_hash[:8]}"
 
 
 def score_run(
@@ -50,6 +33,9 @@ def score_run(
     *,
     views: int | None = None,
     out: Path | None = None,
+    label_map: Path | None = None,
+    calibrated: bool = False,
+    consistency: bool = False,
     update: Update | None = None,
 ) -> tuple[Evaluation, Path]:
     """Evaluate a finished run and write numbers and figures.
@@ -59,52 +45,82 @@ def score_run(
         store_path: Another labelled store; None takes the run's own test split.
         views: Dihedral views averaged; None: as the run's config says.
         out: Folder to write to; None chooses one below the run's evaluation/.
+        label_map: File of labels that the store calls otherwise; see `read_label_map`.
+        calibrated: Take the model that `calibrate_run` saved, and say when it abstains.
+        consistency: Call scores rates of consistency with the labels.
         update: Called as update(done, total, note).
     Returns: the evaluation, and where it was written.
     Raises:
         InputError: No model, a store that does not fit it, or no labelled crop of its classes.
     """
-    model, card = load_model(finished_model(run))
+    model, card = load_model(calibrated_model(run) if calibrated else finished_model(run))
     experiment = read_experiment(run)
     views = views or experiment.test_views
+    about: dict[str, Any] = {}
     if store_path is None:
+        if label_map is not None:
+            raise InputError("--label-map is for another store; the run's own needs none")
         check_unlearned(card, run.path)
         store, split = CropStore.open(Path(experiment.store)), read_split(run)
         split.check(store)
         rows = split.test if len(split.test) else split.validation
         probabilities = predict(model, store.read, rows, views=views, update=update)
         predictions = predictions_of(store, split, rows, probabilities)
-        part = "test" if len(split.test) else "validation"
-        out = out or run.path / "evaluation" / part
+        part = folder = "test" if len(split.test) else "validation"
     else:
         store, part = CropStore.open(store_path), str(store_path)
         check_unlearned(card, run.path, store.content_hash)
         card.check_crops(store_path, store.shape[1:], store.dtype)
-        predictions = _of_another_store(model, card, store, views, update)
-        out = out or run.path / "evaluation" / folder_of(store)
+        matched = match_labels(
+            store, card.classes, read_label_map(label_map) if label_map else None
+        )
+        predictions = Predictions(
+            rows=matched.rows, labels=matched.labels, groups=store.group_index[matched.rows],
+            probabilities=predict(model, store.read, matched.rows, views=views, update=update),
+            classes=card.classes,
+        )
+        folder = folder_of(store)
+        about = {"left_out": matched.left_out, "missing_classes": list(matched.missing)}
+        about["internal"] = _internal(run, matched.missing, experiment.seed)
+    if calibrated:
+        about["abstention"] = describe_abstention(run, model, card, predictions, store, update)
+        folder += "-calibrated"
     evaluation = evaluate_predictions(predictions, seed=experiment.seed)
-    evaluation.metrics["evaluated_on"] = part
+    evaluation.metrics.update(about, evaluated_on=part)
+    if consistency:
+        evaluation.metrics["naming"] = CONSISTENCY
+    out = out or run.path / "evaluation" / folder
     evaluation.write(out)
     return evaluation, out
 
 
-def _of_another_store(
-    model: object, card: ModelCard, store: CropStore, views: int, update: Update | None
-) -> Predictions:
-    position = {name: index for index, name in enumerate(card.classes)}
-    to_model = np.array([position.get(name, -1) for name in store.classes] + [-1])
-    labels = to_model[store.labels]
-    rows = np.flatnonzero(labels >= 0)
-    if not len(rows):
-        raise InputError(
-            f"{store.path} has no crop of the model's classes ({', '.join(card.classes)}); its "
-            f"classes: {', '.join(store.classes) or 'none, it is unlabelled'}"
-        )
-    probabilities = predict(model, store.read, rows, views=views, update=update)
-    return Predictions(
-        rows=rows,
-        labels=labels[rows],
-        probabilities=probabilities,
-        groups=store.group_index[rows],
-        classes=card.classes,
+def score_folds(
+    run: Run, *, out: Path | None = None, consistency: bool = False
+) -> tuple[Evaluation, Path]:
+    """Evaluate a finished cross-validation by the kept predictions of its folds, without Keras.
+
+    Args:
+        run: A finished cross-validation.
+        out, consistency: As `score_run`.
+    Returns: the evaluation of all folds together, and where it was written.
+    Raises:
+        InputError: It is not finished.
+    """
+    finished = read_finished(run)
+    evaluation = evaluate_predictions(
+        pool(finished.predictions), seed=finished.experiment.seed
     )
+    evaluation.metrics["evaluated_on"] = "folds"
+    if consistency:
+        evaluation.metrics["naming"] = CONSISTENCY
+    out = out or run.path / "evaluation" / "folds"
+    evaluation.write(out)
+    return evaluation, out
+
+
+def _internal(run: Run, missing: tuple[str, ...], seed: int) -> dict[str, Any] | None:
+    """Return the run's own scores over the same classes, None where it was never scored."""
+    kept = run.path / "evaluation" / "predictions.csv"
+    if not kept.is_file():
+        return None
+    return beside_internal(read_predictions(kept), missing, seed) or None

@@ -10,8 +10,9 @@ import keras
 
 from stemcls import atomic
 from stemcls.config.experiment import FINAL, Experiment
-from stemcls.config.options import from_mapping, read_toml, to_mapping, to_toml
-from stemcls.errors import InputError, explained_disk_errors
+from stemcls.config.options import to_mapping, to_toml
+from stemcls.errors import explained_disk_errors
+from stemcls.evaluation.runfiles import read_experiment, read_split
 from stemcls.interruption import Interruption, interruptible
 from stemcls.models.backend import describe_environment
 from stemcls.models.inference import predict
@@ -62,23 +63,6 @@ def with_absolute_paths(experiment: Experiment) -> Experiment:
     return dataclasses.replace(
         experiment, store=str(Path(experiment.store).resolve()), model=model
     )
-
-
-def read_experiment(run: Run) -> Experiment:
-    """Return the resolved experiment of a run."""
-    return from_mapping(Experiment, read_toml(run.path / "config.toml"))
-
-
-def read_split(run: Run) -> Split:
-    """Return the split of a run.
-
-    Raises:
-        InputError: The run has none.
-    """
-    document = run.read_json("split.json")
-    if document is None:
-        raise InputError(f"{run.path} has no split.json: it is not a single training run")
-    return Split.from_mapping(document)
 
 
 def train(

@@ -9,6 +9,7 @@ import types
 import pytest
 from typer.testing import CliRunner
 
+from stemcls.bench.evaluation import measure as measure_evaluation
 from stemcls.bench.measure import interleave, passed, result
 from stemcls.bench.store import measure_store
 from stemcls.cli import app
@@ -80,3 +81,10 @@ def test_the_store_benchmark_runs_on_a_small_scale(tmp_path):
     assert row["equal_outputs"]
     assert row["crops"] == 300
     assert 0 < row["peak_gib"] < 1
+
+
+def test_the_evaluation_benchmark_runs_on_a_small_scale():
+    row = measure_evaluation(crops=300, groups=12, resamples=40)
+    assert row["largest_difference"] < 1e-9
+    assert row["within_limit"]
+    assert row["name"] == "evaluate"

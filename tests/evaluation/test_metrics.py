@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 import time
 
 import numpy as np
@@ -13,8 +14,9 @@ from sklearn import metrics as reference
 from stemcls.atomic import dump_json
 from stemcls.errors import InputError
 from stemcls.evaluation.intervals import group_weights, percentile_interval
-from stemcls.evaluation.metrics import HEADLINE, PER_CLASS, compute_metrics, score_weighted
+from stemcls.evaluation.metrics import HEADLINE, PER_CLASS, compute_metrics
 from stemcls.evaluation.roc import roc_points, weighted_auroc
+from stemcls.evaluation.weighted import score_weighted
 
 from .conftest import certain, simulated
 
@@ -148,7 +150,15 @@ def test_all_crops_of_one_class_leave_the_area_undefined() -> None:
     assert math.isnan(found["auroc"])
     assert found["auroc_ci"] is None
     assert found["accuracy_ci"] is not None
-    assert found["ci_note"].startswith("20 of 20 resamples lacked a class")
+    assert "auroc of a" in found["undefined"]
+
+
+def test_resamples_that_lack_a_class_are_counted() -> None:
+    predictions = dataclasses.replace(
+        certain([0, 0, 1], [0, 1, 1], ("a", "b")), groups=np.array([0, 1, 2])
+    )
+    found = compute_metrics(predictions, resamples=50)
+    assert re.match(r"\d+ of 50 resamples lacked a class", found["ci_note"])
 
 
 def test_every_headline_number_lies_within_its_interval() -> None:
@@ -157,7 +167,7 @@ def test_every_headline_number_lies_within_its_interval() -> None:
         low, high = found[f"{key}_ci"]
         assert 0 <= low < found[key] < high <= 1, key
     assert found["ci_note"] is None
-    assert set(found["per_class"]["A"]) == {*PER_CLASS, "n"}
+    assert set(found["per_class"]["A"]) == {*PER_CLASS, *(f"{key}_ci" for key in PER_CLASS), "n"}
     assert found["n"] == 600
     assert found["n_groups"] == 20
 

@@ -28,6 +28,7 @@ METRICS = (
     "mean_recall", "balanced_accuracy", "auroc", "accuracy", "f1_macro", "f1_weighted",
     "precision_macro",
 )
+EXTERNAL = ("mean_recall", "auroc")
 PER_CLASS = ("n", "sensitivity", "specificity", "ppv", "npv", "f1", "auroc")
 EPOCH_KEYS = {
     "loss": "loss", "val_loss": "val_loss", "accuracy": "acc", "val_accuracy": "val_acc",
@@ -45,7 +46,7 @@ class RunScreen(Screen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = keymap.DETAIL
     CSS = """
-    #scores-table, #classes-table, #folds-table { height: auto; margin-bottom: 1; }
+    #scores-scroll DataTable { height: auto; margin-bottom: 1; }
     #run-state { padding: 0 1; height: auto; max-height: 9; overflow-y: auto; }
     """
 
@@ -65,6 +66,7 @@ class RunScreen(Screen[None]):
                 yield DataTable(cursor_type="none", id="scores-table")
                 yield DataTable(cursor_type="none", id="classes-table")
                 yield DataTable(cursor_type="none", id="folds-table")
+                yield DataTable(cursor_type="none", id="externals-table")
             with TabPane("2 Confusion", id="confusion"):
                 yield ConfusionPane()
             with TabPane("3 History", id="history"):
@@ -76,7 +78,7 @@ class RunScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Start reading."""
-        for name in ("scores-table", "classes-table", "folds-table"):
+        for name in ("scores-table", "classes-table", "folds-table", "externals-table"):
             self.query_one(f"#{name}").can_focus = False
         self.query_one("#scores-scroll").focus()
         self._watch()
@@ -99,9 +101,7 @@ class RunScreen(Screen[None]):
         if view.summary["message"]:
             state.append(f"\n{view.summary['message']}", style="none")
         self.query_one("#run-state", Static).update(state)
-        if before is None or (before.evaluation, before.folds, before.problem) != (
-            view.evaluation, view.folds, view.problem
-        ):
+        if before is None or _scored(before) != _scored(view):
             self._show_scores(view)
             self.query_one(ConfusionPane).show(view.evaluation)
         if before is None or before.epochs != view.epochs:
@@ -121,12 +121,12 @@ class RunScreen(Screen[None]):
             note = f"{metrics.get('n', '?')} crops" + (f" of {groups} groups" if groups else "")
             note += f"; intervals resample groups. {metrics.get('ci_note') or ''}"
         self.query_one("#scores-note", Static).update(Text(note + "\n"))
-        scores = []
-        for key in METRICS if metrics else ():
-            low, high = metrics.get(f"{key}_ci") or (None, None)
-            interval = f"[{number(low)} {number(high)}]" if low is not None else "-"
-            drawn = interval_bar(metrics.get(key), low, high, 24)
-            scores.append([key, number(metrics.get(key)), interval, drawn])
+        scores = [
+            _score_row(key, key, metrics)
+            for key in (*METRICS, "ece") if metrics and (key != "ece" or key in metrics)
+        ]
+        if view.calibrated:
+            scores.append(_score_row("ece, calibrated", "ece", view.calibrated))
         _fill(self, "scores-table", ("metric", "value", "95 % interval", "0 to 1"), scores)
         classes = [
             [name, *(number(row.get(key)) for key in PER_CLASS)]
@@ -139,6 +139,12 @@ class RunScreen(Screen[None]):
             for fold in view.folds
         ]
         _fill(self, "folds-table", ("fold", *METRICS[:5]), folds)
+        externals = [
+            [store["name"], number(store.get("n")),
+             *(f"{number(store.get(key))} {_interval(store, key)}" for key in EXTERNAL)]
+            for store in view.externals
+        ]
+        _fill(self, "externals-table", ("external set", "n", *EXTERNAL), externals)
 
     def _show_history(self, epochs: list[dict[str, Any]]) -> None:
         losses = [epoch.get("val_loss") for epoch in epochs]
@@ -177,6 +183,21 @@ class RunScreen(Screen[None]):
         """Go on with the run."""
         if self._view:
             resume_run(self, self._workspace, self._view.summary)
+
+
+def _scored(view: RunView) -> tuple[Any, ...]:
+    return view.evaluation, view.folds, view.problem, view.externals, view.calibrated
+
+
+def _score_row(name: str, key: str, metrics: dict[str, Any]) -> list[str]:
+    low, high = metrics.get(f"{key}_ci") or (None, None)
+    drawn = interval_bar(metrics.get(key), low, high, 24)
+    return [name, number(metrics.get(key)), _interval(metrics, key), drawn]
+
+
+def _interval(metrics: dict[str, Any], key: str) -> str:
+    low, high = metrics.get(f"{key}_ci") or (None, None)
+    return f"[{number(low)} {number(high)}]" if low is not None else "-"
 
 
 def _fill(screen: Screen[None], name: str, columns: tuple[str, ...], rows: list[list[str]]) -> None:

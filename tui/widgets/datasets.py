@@ -16,9 +16,10 @@ from stemcls.store.cropstore import CropStore
 from tui import keymap
 from tui.drawing import bar
 from tui.reading import StoreEntry
+from tui.widgets.audit import audit_mark, audit_text
 
 SHOWN_GROUPS = 200
-_COLUMNS = ("store", "crops", "classes", "groups", "fields", "size px")
+_COLUMNS = ("store", "crops", "classes", "groups", "fields", "size px", "audit")
 
 
 class DatasetsPane(Vertical):
@@ -117,11 +118,12 @@ class DatasetsPane(Vertical):
 def _cells(entry: StoreEntry) -> list[Text]:
     store = entry.store
     if store is None:
-        return [Text(entry.path.name), Text("✗ unreadable", style="red"), *[Text()] * 4]
+        return [Text(entry.path.name), Text("✗ unreadable", style="red"), *[Text()] * 5]
     groups = f"{len(store.group_names)} {store.group_what}" if store.has_groups else "-"
     size = f"{store.size_px[0]}x{store.size_px[1]}x{store.n_channels}"
     shown = (len(store), len(store.classes), groups, len(store.fields), size)
-    return [Text(entry.path.name), *(Text(str(cell), justify="right") for cell in shown)]
+    cells = (Text(str(cell), justify="right") for cell in shown)
+    return [Text(entry.path.name), *cells, audit_mark(entry.audit)]
 
 
 def _description(entry: StoreEntry) -> Text:
@@ -147,6 +149,7 @@ def _description(entry: StoreEntry) -> Text:
     )
     groups = entry.group_counts
     heading = store.group_what if store.has_groups else "field"
+    text.append_text(audit_text(entry.audit, entry.path))
     text.append(f"\n{len(store.fields)} fields, {len(groups)} groups ({heading}), "
                 "kept together in a split\n")
     for name, count, classes in groups[:SHOWN_GROUPS]:

@@ -1,0 +1,111 @@
+"""`stemcls audit`: whether a score can be believed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from stemcls.commands.terminal import (
+    Backend,
+    Device,
+    Json,
+    Workspace,
+    config_options,
+    print_json,
+    print_table,
+    progress,
+    resolved,
+    say,
+)
+from stemcls.config.probes import HEAD_FLAGS, AuditConfig
+
+_SHOWN = {"pass": "pass", "warn": "WARN", "fail": "FAIL"}
+
+
+@config_options(AuditConfig, skip=HEAD_FLAGS)
+def audit(
+    store: Annotated[Path, typer.Argument(help="Labelled crop store (.h5).")],
+    given: dict[str, Any],
+    run: Annotated[
+        Path | None, typer.Argument(help="A finished run on it: its split and channels, too.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="File for the result (default: STORE with .audit.json in place of .h5; with RUN, "
+            "evaluation/audit.json in the run); an earlier one is replaced."
+        ),
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit code 1 if a check warns or fails.")
+    ] = False,
+    backend: Backend = None,
+    device: Device = "auto",
+    workspace: Workspace = Path(),
+    json: Json = False,
+) -> None:
+    """Search a store for leaks between sides of a split and for shortcuts past the cells.
+
+    A store named without folder is looked for in the workspace's datasets/.
+    """
+    from stemcls.errors import StemclsError
+    from stemcls.interruption import interruptible
+    from stemcls.runs import Run
+    from stemcls.store.auditfile import write_audit
+    from stemcls.store.cropstore import CropStore
+    from stemcls.store.find import find_store
+
+    config = resolved(AuditConfig, given)
+    opened = CropStore.open(find_store(store, workspace))
+    found = None if run is None else Run.open(run, workspace)
+    if config.features == "backbone" or found is not None:
+        from stemcls.models.backend import choose_backend, load_keras
+
+        choose_backend(backend, device)
+        load_keras()
+    from stemcls.audit.run import audit_store, place_of
+
+    place = out or place_of(opened, found)
+    with progress("audit") as update, interruptible() as interruption:
+        document = audit_store(opened, config, found, workspace, interruption, update)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    write_audit(place, document)
+    if json:
+        print_json({**document, "out": str(place)})
+    else:
+        _show(document)
+        say(f"written to {place}")
+    alarms = [check["name"] for check in document["checks"] if check["status"] != "pass"]
+    if strict and alarms:
+        raise StemclsError(f"not passed: {', '.join(alarms)}")
+
+
+def _show(document: dict[str, Any]) -> None:
+    print_table(
+        f"audit of {document['store']}: {document['status']}",
+        ("check", "status", "value", "95 % interval", "what the value is"),
+        (
+            (check["name"], _SHOWN[check["status"]], float(check["value"]),
+             _interval(check["interval"]), check["measures"])
+            for check in document["checks"]
+        ),
+    )  # fmt: skip
+    for check in document["checks"]:
+        print(f"{_SHOWN[check['status']]}  {check['title']}\n      {check['why']}")
+        if check["status"] != "pass":
+            print(f"      It matters: {check['means']}")
+        if check["todo"]:
+            print(f"      To do: {check['todo']}")
+    for check in document["not_run"]:
+        print(f"----  {check['title']}\n      Not told: {check['why']}")
+    if document["left_out"]:
+        say(
+            f"too few {document['groups']} for classifiers, and left out of theirs: "
+            f"{', '.join(document['left_out'])}"
+        )
+
+
+def _interval(ends: tuple[float, float] | None) -> str:
+    return "-" if ends is None else f"{ends[0]:.3f} to {ends[1]:.3f}"

@@ -1,0 +1,1 @@
+"""Scores that mean what they say, and when to say nothing: temperature, sets, novelty."""

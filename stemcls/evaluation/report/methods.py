@@ -1,0 +1,168 @@
+"""Write the methods paragraph of a paper from what a run really did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from stemcls.config.experiment import AugmentConfig, StageConfig
+from stemcls.evaluation.celltable import plural
+from stemcls.evaluation.naming import CONSISTENCY, CONSISTENCY_NOTE
+from stemcls.evaluation.report.source import Source
+
+_BALANCE = {
+    "none": "Classes were not balanced.",
+    "class-weights": "Classes were weighted by the inverse of their number of training crops.",
+    "oversample": "Smaller classes were oversampled to the size of the largest.",
+    "weighted-sampling": "Training crops were drawn so that each class came equally often.",
+}
+
+
+def methods_text(source: Source) -> list[tuple[str, str]]:
+    """Return (heading, text) of each part of the paragraph."""
+    parts = {
+        "Crops": _crops(source), "Split": _split(source), "Network": _network(source),
+        "Augmentation": _augmentation(source.experiment.augment), "Training": _training(source),
+        "Evaluation": _evaluation(source), "Software": _software(source),
+    }
+    return [(name, " ".join(sentences)) for name, sentences in parts.items()]
+
+
+def _crops(source: Source) -> Iterator[str]:
+    card, store = source.card, source.store
+    height, width = card.get("size_px", (0, 0))
+    channels = ", ".join(card.get("channels", ()))
+    size = card.get("pixel_size_um")
+    scale = f" of {size:.3g} um" if size else " (pixel size unknown)"
+    where = ""
+    if store is not None:
+        where = f" from {len(store.fields):,} fields"
+        if store.has_groups:
+            what = store.group_what
+            where += f" of {len(store.group_names):,} {plural(what)}"
+    yield (
+        f"Crops were {width} x {height} pixels{scale}, channels {channels}{where}; "
+        f"{source.evaluation.n:,} of them were tested."
+    )
+    build = card.get("build", {})
+    if build.get("kind", "cells") == "cells" and build.get("detect"):
+        method = build["detect"].get("method")
+        yield f"Cells were found by the method {method} of stemcls, and cut around their centres."
+    if scaled := build.get("scale"):
+        yield f"Brightness scale: {scaled}."
+
+
+def _split(source: Source) -> Iterator[str]:
+    split, unit = source.splits[0], source.unit
+    if split.by == "crop":
+        yield (
+            "Crops were dealt singly, so crops of one field may be on several sides and scores say "
+            "nothing about new samples."
+        )
+    else:
+        yield f"No {unit} was on two sides."
+    seed = source.experiment.seed
+    if source.is_folds:
+        yield (
+            f"{len(source.parts)}-fold cross-validation, stratified by class as well as whole "
+            f"{plural(unit)} allow (seed {seed}); every crop was tested once, by the network of "
+            "the fold that had not seen it."
+        )
+        return
+    counts = ", ".join(
+        f"{len(rows):,} {side}" + (f" ({len(names)} {plural(unit)})" if names else "")
+        for side in ("train", "validation", "test")
+        for rows, names in [(getattr(split, side), split.units.get(side, ()))]
+    )
+    yield f"Crops on each side, stratified by class (seed {seed}): {counts}."
+
+
+def _network(source: Source) -> Iterator[str]:
+    model = source.experiment.model
+    ensemble = source.card.get("provenance", {}).get("ensemble")
+    if ensemble:
+        members = ", ".join(member["run"] for member in ensemble["members"])
+        yield f"The model is the weighted mean of the probabilities of {members}."
+    start = {
+        "none": "random weights", "imagenet": "weights trained on ImageNet",
+    }.get(model.weights, "weights from a file")
+    width = f" (width {model.alpha:g})" if model.alpha != 1 else ""
+    yield f"{model.backbone}{width} with {start}, global average pooling"
+    dense = ", ".join(f"{units} units" for units in model.dense)
+    hidden = f"dense layers of {dense} (ReLU), " if dense else ""
+    yield (
+        f"of the map at stride {model.stride} where the network offers it, {hidden}dropout "
+        f"{model.dropout:g} and a softmax over {len(source.evaluation.labels)} classes."
+    )
+    loss = f"Loss: cross-entropy, L2 penalty {model.l2:g}"
+    if model.focal_gamma:
+        loss = loss.replace("cross-entropy", f"focal (gamma {model.focal_gamma:g})")
+    if model.label_smoothing:
+        loss += f", label smoothing {model.label_smoothing:g}"
+    yield f"{loss}."
+
+
+def _augmentation(augment: AugmentConfig) -> Iterator[str]:
+    said = ["flips"] if augment.flip else []
+    for value, text in (
+        (augment.rotate_deg, f"rotations to {augment.rotate_deg:g} degrees"),
+        (augment.shift, f"shifts to {augment.shift:.0%} of the edge"),
+        (augment.zoom, f"zoom to {augment.zoom:.0%}"),
+        (augment.brightness, f"gain to {augment.brightness:.0%}"),
+        (augment.contrast, f"contrast to {augment.contrast:.0%}"),
+        (augment.noise, f"noise to {augment.noise:.1%} of white"),
+        (augment.blur_px, f"blur to {augment.blur_px:g} px"),
+    ):
+        if value:
+            said.append(text)
+    yield f"Training crops were changed at random: {', '.join(said)}." if said else "None."
+
+
+def _training(source: Source) -> Iterator[str]:
+    for stage in source.experiment.plan:
+        yield _stage(stage)
+    yield _BALANCE[source.experiment.balance]
+
+
+def _stage(stage: StageConfig) -> str:
+    what = {
+        "none": "the head alone, on features of the fixed backbone",
+        "last-block": "the head and the last block of the backbone",
+        "all": "the whole network",
+    }[stage.trainable]
+    return (
+        f"Stage {stage.name}: {what}; at most {stage.epochs} epochs in batches of "
+        f"{stage.batch_size}, learning rate {stage.learning_rate:g} ({stage.schedule}), stopped "
+        f"after {stage.patience} epochs without a better validation loss."
+    )
+
+
+def _evaluation(source: Source) -> Iterator[str]:
+    metrics, views = source.metrics, source.experiment.test_views
+    if views > 1:
+        yield f"Probabilities are means over {views} flips and quarter turns."
+    yield (
+        "Balanced accuracy is the mean over classes of (sensitivity + specificity) / 2, mean "
+        "recall the mean of the sensitivities; AUROC is one against all, averaged over classes."
+    )
+    if metrics.get("accuracy_ci"):
+        yield (
+            f"Intervals are 95 % percentile intervals from resampling {metrics['n_groups']} whole "
+            f"{plural(source.unit)}."
+        )
+    else:
+        yield f"There are {metrics.get('ci_note') or 'no intervals'}."
+    if metrics.get("evaluated_on") == "validation":
+        yield "There was no test split: scores are of the crops that chose the weights."
+    if metrics.get("naming") == CONSISTENCY:
+        yield CONSISTENCY_NOTE[0].upper() + CONSISTENCY_NOTE[1:] + "."
+
+
+def _software(source: Source) -> Iterator[str]:
+    found: dict[str, Any] = source.environment
+    versions = {name: value for name, value in found.get("versions", {}).items() if value}
+    backend = found.get("backend", "")
+    wanted = [name for name in ("stemcls", "keras", backend, "numpy") if name in versions]
+    named = ", ".join(f"{name} {versions[name]}" for name in wanted)
+    python = f", Python {found['python']}" if "python" in found else ""
+    yield f"{named or 'versions unknown'}{python}; backend {backend or 'unknown'}."

@@ -1,0 +1,145 @@
+"""Gather what a finished run and its store say, for the report."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from stemcls.config.experiment import Experiment
+from stemcls.errors import InputError
+from stemcls.evaluation.evaluation import Evaluation
+from stemcls.evaluation.metrics import confusion_matrix
+from stemcls.evaluation.predictions import read_predictions
+from stemcls.evaluation.runfiles import read_experiment, units_of
+from stemcls.runs import Run
+from stemcls.store.cropstore import CropStore
+from stemcls.store.splits import SIDES, Split
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """What a report is made of.
+
+    Attributes:
+        run: Its folder.
+        parts: Itself, or the folds of a cross-validation.
+        experiment: Settings.
+        evaluation: Scores of its test crops; of a cross-validation those of all folds together.
+        splits: Of each part.
+        store: Where its crops are; None where they are gone or have changed.
+        why_no_store: Why it is None.
+        card: What its model card says, {} where there is none.
+        environment: Versions and devices, {} where unknown.
+        history: Epochs of each part.
+    """
+
+    run: Run
+    parts: tuple[Run, ...]
+    experiment: Experiment
+    evaluation: Evaluation
+    splits: tuple[Split, ...]
+    store: CropStore | None
+    why_no_store: str
+    card: dict[str, Any]
+    environment: dict[str, Any]
+    history: tuple[list[dict[str, str]], ...]
+
+    @property
+    def is_folds(self) -> bool:
+        """Whether it is a cross-validation."""
+        return self.parts[0] is not self.run
+
+    @property
+    def unit(self) -> str:
+        """What the split kept together, in words."""
+        by = self.splits[0].by
+        return self.store.group_what if by == "group" and self.store is not None else by
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """Of `compute_metrics`."""
+        return self.evaluation.metrics
+
+
+def read_source(run: Run) -> Source:
+    """Read a run.
+
+    Raises:
+        InputError: It is not finished, or was never scored.
+    """
+    state = run.summary()["state"]
+    if state != "finished":
+        raise InputError(
+            f"{run.path} is {state}, and a report is of a finished run; wait for it, or go on with "
+            f"`stemcls train --resume {run.path}`"
+        )
+    document = run.read_json("evaluation/metrics.json")
+    if document is None:
+        raise InputError(
+            f"{run.path} was never scored (no evaluation/metrics.json): an ensemble of folds has "
+            "no crops of its own; report on its members"
+        )
+    predictions = read_predictions(run.path / "evaluation" / "predictions.csv")
+    parts = tuple(run.folds()) or (run,)
+    experiment = read_experiment(run)
+    splits = tuple(_split(part) for part in parts)
+    store, why = _store(experiment, splits[0])
+    return Source(
+        run=run, parts=parts, experiment=experiment,
+        evaluation=Evaluation(
+            metrics=document["metrics"], confusion=confusion_matrix(predictions),
+            labels=predictions.classes, n=len(predictions), predictions=predictions,
+        ),
+        splits=splits, store=store, why_no_store=why,
+        card=parts[0].read_json("model.json") or {},
+        environment=parts[0].read_json("environment.json") or {},
+        history=tuple(_history(part) for part in parts),
+    )
+
+
+def side_table(source: Source) -> list[dict[str, Any]]:
+    """Return, for each class, crops and units on each side; of a cross-validation, over all folds.
+
+    Returns: rows of `name` and, for each side, `crops` and `units` (None without a store).
+    """
+    store, split = source.store, source.splits[0]
+    if store is None:
+        counts = {side: {"crops": len(getattr(split, side)), "units": None} for side in SIDES}
+        return [{"name": "all classes", **counts}]
+    units = units_of(store, split.by)
+    rows = []
+    for number, name in enumerate(split.classes):
+        row: dict[str, Any] = {"name": name}
+        for side in SIDES:
+            there = getattr(split, side)
+            own = there[split.targets(store, there) == number]
+            row[side] = {"crops": len(own), "units": len(np.unique(units[own]))}
+        rows.append(row)
+    return rows
+
+
+def _split(run: Run) -> Split:
+    document = run.read_json("split.json")
+    if document is None:
+        raise InputError(f"{run.path} has no split.json, so nobody can say what it was trained on")
+    return Split.from_mapping(document)
+
+
+def _store(experiment: Experiment, split: Split) -> tuple[CropStore | None, str]:
+    try:
+        store = CropStore.open(experiment.store)
+        split.check(store)
+    except InputError as error:
+        return None, str(error)
+    return store, ""
+
+
+def _history(run: Run) -> list[dict[str, str]]:
+    try:
+        with (run.path / "history.csv").open(newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+    except FileNotFoundError:
+        return []

@@ -1,0 +1,92 @@
+"""Read what a run was made of, without Keras: its settings, its split, and where its model is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from stemcls.config.experiment import Experiment
+from stemcls.config.options import from_mapping, read_toml
+from stemcls.errors import InputError
+from stemcls.evaluation.predictions import Predictions
+from stemcls.runs import Run
+from stemcls.store.cropstore import CropStore
+from stemcls.store.splits import Split
+
+
+def read_experiment(run: Run) -> Experiment:
+    """Return the resolved experiment of a run."""
+    return from_mapping(Experiment, read_toml(run.path / "config.toml"))
+
+
+def read_split(run: Run) -> Split:
+    """Return the split of a run.
+
+    Raises:
+        InputError: The run has none.
+    """
+    document = run.read_json("split.json")
+    if document is None:
+        raise InputError(f"{run.path} has no split.json: it is not a single training run")
+    return Split.from_mapping(document)
+
+
+def finished_model(run: Run) -> Path:
+    """Return the path of a run's model.
+
+    Raises:
+        InputError: The run is a cross-validation (names its folds) or is not finished.
+    """
+    if run.model_path.is_file():
+        return run.model_path
+    if (run.path / "folds").is_dir():
+        raise InputError(
+            f"{run.path} is a cross-validation and holds one model per fold; give one of them, "
+            f"for instance {run.path / 'folds' / 'fold-1'}, or train one model on all folds: "
+            f"stemcls train --config {run.path / 'config.toml'}"
+        )
+    state = run.summary()["state"]
+    raise InputError(
+        f"{run.path} has no model: it is {state}; go on with `stemcls train --resume {run.path}`"
+    )
+
+
+def model_named(path: Path, workspace: Path) -> Path:
+    """Return the .keras file that a user means: the file itself, or that of a finished run.
+
+    Raises:
+        InputError: There is no such run, or it has no model.
+    """
+    return path if path.suffix == ".keras" else finished_model(Run.open(path, workspace))
+
+
+def folder_of(store: CropStore) -> str:
+    """Return a folder name for results on a store other than the run's own."""
+    return f"{store.path.stem}-{store.content_hash[:8]}"
+
+
+def predictions_of(
+    store: CropStore, split: Split, rows: np.ndarray, probabilities: np.ndarray
+) -> Predictions:
+    """Pair probabilities with the truth and the units that are resampled for intervals."""
+    return Predictions(
+        rows=rows,
+        labels=split.targets(store, rows),
+        probabilities=probabilities,
+        groups=units_of(store, split.by)[rows],
+        classes=split.classes,
+    )
+
+
+def units_of(store: CropStore, by: str) -> np.ndarray:
+    """Return (N,) int, what a split by `by` keeps together, of every crop."""
+    if by == "crop":
+        return np.arange(len(store))
+    return store.group_index if by == "group" else store.field_index
+
+
+def unit_names(store: CropStore, by: str) -> dict[int, str]:
+    """Return number to name of the units of `units_of`; crops have none."""
+    names = {"group": store.group_names, "field": store.fields.path}.get(by, ())
+    return dict(enumerate(names))

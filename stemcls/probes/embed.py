@@ -1,0 +1,167 @@
+"""Embed the crops of a run at every level, measure their separation, write pages and figures."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stemcls import atomic
+from stemcls.config.options import to_mapping
+from stemcls.config.probes import EmbedConfig
+from stemcls.errors import InputError
+from stemcls.evaluation.runfiles import folder_of, read_experiment, read_split
+from stemcls.interruption import Interruption
+from stemcls.probes.embedding import LAYOUTS, reduced, separation
+from stemcls.probes.spaces import Space, spaces_of
+from stemcls.runs import Run
+from stemcls.store.cropstore import CropStore
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """The crops that are embedded.
+
+    Attributes:
+        store: Their store.
+        rows, labels, groups: (n,) int.
+        group_names: What the numbers in `groups` stand for.
+        classes: K names.
+        part: Which crops they are, in words.
+    """
+
+    store: CropStore
+    rows: np.ndarray
+    labels: np.ndarray
+    groups: np.ndarray
+    group_names: tuple[str, ...]
+    classes: tuple[str, ...]
+    part: str
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """One space in one layout: (n, 2) `points`."""
+
+    space: Space
+    method: str
+    points: np.ndarray
+
+
+def embed_run(
+    run: Run, store_path: Path | None, config: EmbedConfig, out: Path | None,
+    interruption: Interruption, update: Callable[[int, int, str], None] | None = None,
+) -> dict[str, Any]:
+    """Embed crops of a run's test split, or of another store, and write what was found.
+
+    Args:
+        run: A finished run.
+        store_path: Another labelled store; None: the run's own.
+        config: Settings.
+        out: New folder; None: evaluation/embedding in the run.
+        interruption: May stop it.
+        update: Called as update(done, total, note).
+    Returns: `spaces` (stage, layer, silhouette, purity, ... each with an interval), `missing`,
+        `n`, `classes`, `part`, `out` and `files`.
+    Raises:
+        InputError: No model, no labelled crop of its classes, or `out` exists.
+        CancelledError: It was asked to stop.
+    """
+    shown = crops_to_show(run, store_path, config)
+    name = "embedding" if store_path is None else f"embedding-{folder_of(shown.store)}"
+    place = out or run.path / "evaluation" / name
+    if place.exists():
+        raise InputError(f"{place} exists and is not overwritten; choose another folder with --out")
+    for method in config.methods:
+        if method == "umap":
+            LAYOUTS[method](np.random.default_rng(0).normal(size=(20, 4)), 5, 0)
+    spaces, missing = spaces_of(run, shown.store, shown.rows, interruption)
+    panels: list[Panel] = []
+    rows: list[dict[str, Any]] = []
+    total = len(spaces) * len(config.methods)
+    for space in spaces:
+        components = reduced(space.features, config.seed)
+        scores = separation(components, shown.labels, shown.groups, config.neighbours, config.seed)
+        rows.append({"stage": space.stage, "layer": space.layer, "title": space.title, **scores})
+        for method in config.methods:
+            interruption.check()
+            if update is not None:
+                update(len(panels), total, f"{method} of {space.title}")
+            points = LAYOUTS[method](components, config.perplexity, config.seed)
+            panels.append(Panel(space, method, points))
+    document = {
+        "run": str(run.path), "store": str(shown.store.path), "part": shown.part,
+        "n": len(shown.rows), "classes": shown.classes, "spaces": rows, "missing": missing,
+        "settings": to_mapping(config),
+    }
+    files = _write(place, document, shown, panels)
+    return {**document, "out": str(place), "files": [path.name for path in files]}
+
+
+def crops_to_show(run: Run, store_path: Path | None, config: EmbedConfig) -> Shown:
+    """Return the crops of the run's test split, or all of another store with its classes.
+
+    Raises:
+        InputError: There is none.
+    """
+    split = read_split(run)
+    own = Path(read_experiment(run).store)
+    store = CropStore.open(store_path or own)
+    if store_path is None:
+        split.check(store)
+        part = "test split" if len(split.test) else "validation split"
+        rows = split.test if len(split.test) else split.validation
+    else:
+        part = "another store"
+        known = np.array([name in split.classes for name in store.classes] + [False])
+        rows = np.flatnonzero(known[store.labels])
+        if not len(rows):
+            raise InputError(
+                f"{store.path} has no crop of the run's classes ({', '.join(split.classes)})"
+            )
+    if len(rows) > config.crops:
+        rows = np.sort(np.random.default_rng(config.seed).choice(rows, config.crops, False))
+    place = np.array([
+        split.classes.index(name) if name in split.classes else -1 for name in store.classes
+    ])
+    groups, names = (
+        (store.field_index, store.fields.path) if split.by == "field"
+        else (store.group_index, store.group_names)
+    )
+    labels = place[store.labels[rows]]
+    return Shown(store, rows, labels, groups[rows], names, split.classes, part)
+
+
+def _write(
+    out: Path, document: dict[str, Any], shown: Shown, panels: list[Panel]
+) -> list[Path]:
+    from stemcls.evaluation.figures import write_figure
+    from stemcls.probes.embedfigure import draw_panels
+    from stemcls.probes.scatterpage import scatter_page
+
+    out.mkdir(parents=True)
+    files = write_figure(draw_panels(document, shown, panels), out / "embedding")
+    page, table = out / "embedding.html", out / "coordinates.csv"
+    atomic.write_text(page, scatter_page(document, shown, panels))
+    _write_table(table, shown, panels)
+    atomic.write_json(out / "embedding.json", document)
+    return [*files, page, table, out / "embedding.json"]
+
+
+def _write_table(path: Path, shown: Shown, panels: list[Panel]) -> None:
+    names = [f"{panel.space.stage} {panel.space.layer} {panel.method}" for panel in panels]
+    header = ["row", "label", "group", *(f"{name} {axis}" for name in names for axis in "xy")]
+    with atomic.replacing(path) as temporary, temporary.open(
+        "w", newline="", encoding="utf-8"
+    ) as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        for place, row in enumerate(shown.rows):
+            points = [f"{value:.5g}" for panel in panels for value in panel.points[place]]
+            label = shown.classes[shown.labels[place]]
+            group = shown.group_names[shown.groups[place]]
+            writer.writerow([row, label, group, *points])
