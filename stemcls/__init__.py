@@ -20,7 +20,7 @@ _HOMES = {
     "cross_validate": "stemcls.training.folds",
     "detect": "stemcls.imaging.detection.detect",
     "evaluate_predictions": "stemcls.evaluation.evaluation",
-    "explain_run": "stemcls.explain.examples",
+    "explain_run": "stemcls.explain.report",
     "load_model": "stemcls.models.saved",
     "make_folds": "stemcls.store.splits",
     "make_split": "stemcls.store.splits",
