@@ -24,6 +24,10 @@ BENCHMARKS: dict[str, tuple[str, str]] = {
     "train-start": ("stemcls.bench.firststep", "train_start"),
     "predict-store": ("stemcls.bench.prediction", "predict_store"),
     "predict-fields": ("stemcls.bench.prediction", "predict_fields"),
+    "explain-scorecam": ("stemcls.bench.explaining", "explain_scorecam"),
+    "explain-gradcam": ("stemcls.bench.explaining", "explain_gradcam"),
+    "explain-memory": ("stemcls.bench.explaining", "explain_memory"),
+    "explain-rates": ("stemcls.bench.explaining", "explain_rates"),
     "ht1080": ("stemcls.bench.real", "ht1080"),
     "chula": ("stemcls.bench.real", "chula"),
 }
