@@ -22,7 +22,7 @@ _HOMES = {
     "describe_population": "stemcls.evaluation.populations",
     "detect": "stemcls.imaging.detection.detect",
     "evaluate_predictions": "stemcls.evaluation.evaluation",
-    "explain_run": "stemcls.explain.examples",
+    "explain_run": "stemcls.explain.report",
     "load_model": "stemcls.models.saved",
     "make_folds": "stemcls.store.splits",
     "make_split": "stemcls.store.splits",

@@ -27,6 +27,7 @@ DETAIL: list[BindingType] = [
     Binding("2", "show_tab('confusion')", "Confusion", show=False),
     Binding("3", "show_tab('history')", "History", show=False),
     Binding("4", "show_tab('log')", "Log", show=False),
+    Binding("5", "show_tab('explained')", "Explained", show=False),
     Binding("s", "stop", "Stop"),
     Binding("r", "resume", "Resume"),
 ]

@@ -133,6 +133,7 @@ class RunView:
         calibrated: Calibration numbers of the calibrated model on the test crops, or None.
         epochs: Epoch events in order, each with `fold` ("" in a single run).
         log: The last lines of log.txt, of the current fold too.
+        explained: What `stemcls explain` said, newest first; see `read_explanations`.
     """
 
     summary: dict[str, Any]
@@ -143,6 +144,7 @@ class RunView:
     calibrated: dict[str, Any] | None
     epochs: list[dict[str, Any]]
     log: list[str]
+    explained: list[dict[str, Any]]
 
 
 def read_run(run: Run) -> RunView:
@@ -180,7 +182,7 @@ def read_run(run: Run) -> RunView:
             for number, event in folds.items()
         ],
         externals=externals, calibrated=calibrated,
-        epochs=list(epochs.values()), log=log[-LOG_LINES:],
+        epochs=list(epochs.values()), log=log[-LOG_LINES:], explained=read_explanations(run),
     )
 
 
@@ -192,6 +194,27 @@ def _externals(run: Run) -> list[dict[str, Any]]:
         if metrics.get("evaluated_on") not in ("test", "validation", "folds", None):
             found.append({"name": path.parent.name, **metrics})
     return found
+
+
+def read_explanations(run: Run) -> list[dict[str, Any]]:
+    """Return one row per method of every explanation of a run, newest first.
+
+    Returns: `folder` below the run's explanations/, `gallery` and what `methods` of the document
+        hold; a damaged document gives a row with `folder` and `problem`.
+    """
+    rows = []
+    home = run.path / "explanations"
+    for path in sorted(home.rglob("explanation.json"), reverse=True):
+        folder = str(path.parent.relative_to(home))
+        try:
+            document = run.read_json(str(path.relative_to(run.path)))
+            rows += [
+                {"folder": folder, "gallery": document["gallery"], "n": document["n_cells"], **row}
+                for row in document["methods"]
+            ]
+        except (StemclsError, OSError, KeyError, TypeError) as error:
+            rows.append({"folder": folder, "problem": f"cannot be read: {error}"})
+    return rows
 
 
 def _version(path: Path) -> tuple[int, int]:

@@ -72,7 +72,7 @@ def measure_store(
     from stemcls.models.inference import predict
 
     opened = CropStore.open(store)
-    model = _network(backbone, alpha, EDGE_PX, 2)
+    model = random_network(backbone, alpha, EDGE_PX, 2)
     rows, crops = np.arange(len(opened)), opened.read(slice(None))
     outputs: dict[str, np.ndarray] = {}
 
@@ -146,7 +146,7 @@ def measure_fields(
     build_store(root / "fields", root / "fields.h5", BuildConfig(crop_px=crop_px), workers=1)
     card = _card(CropStore.open(root / "fields.h5"))
     paths = sorted((root / "fields").rglob("*.tif"))
-    model = _network(backbone, 1.0, crop_px, len(card.classes))
+    model = random_network(backbone, 1.0, crop_px, len(card.classes))
     totals: list[float] = []
     spent: list[dict[str, float]] = []
     for number in range(_REPEATS + 1):
@@ -201,7 +201,8 @@ def _clocked(
     return run
 
 
-def _network(backbone: str, alpha: float, edge_px: int, n_classes: int) -> Any:
+def random_network(backbone: str, alpha: float, edge_px: int, n_classes: int) -> Any:
+    """Build a classifier of square crops of 3 channels, its weights random but always the same."""
     import keras
 
     from stemcls.config.experiment import ModelConfig

@@ -28,6 +28,10 @@ BENCHMARKS: dict[str, tuple[str, str]] = {
     "evaluate": ("stemcls.bench.evaluation", "evaluate"),
     "audit": ("stemcls.bench.audit", "audit"),
     "curve": ("stemcls.bench.curve", "curve"),
+    "explain-scorecam": ("stemcls.bench.explaining", "explain_scorecam"),
+    "explain-gradcam": ("stemcls.bench.explaining", "explain_gradcam"),
+    "explain-memory": ("stemcls.bench.explaining", "explain_memory"),
+    "explain-rates": ("stemcls.bench.explaining", "explain_rates"),
     "ht1080": ("stemcls.bench.real", "ht1080"),
     "chula": ("stemcls.bench.real", "chula"),
 }

@@ -72,7 +72,7 @@ def demo(
         ("model (plain Keras)", run.model_path),
         ("numbers", run.path / "evaluation" / "metrics.json"),
         ("confusion matrix", run.path / "evaluation" / "confusion.png"),
-        ("what it looks at", run.path / "explanations" / "gradcam"),
+        ("what it looks at", explained["gallery"]),
         ("new cells, classed", table.out),
         ("drawn on their fields", table.overlays[0]),
     ):
@@ -133,9 +133,10 @@ def _train(store: Path, workspace: Path, epochs: int, seed: int, backend: str) -
 
 
 def _explain(run: Any) -> dict[str, Any]:
-    from stemcls.explain.examples import explain_run
+    from stemcls.config.explain import ExplainConfig
+    from stemcls.explain.report import explain_run
 
-    return explain_run(run, per_class=2)
+    return explain_run(run, config=ExplainConfig(per_class=1))
 
 
 def _predict(run: Any, fields: Path, seed: int) -> Any:

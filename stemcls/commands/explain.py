@@ -1,57 +1,133 @@
-"""`stemcls explain`: which pixels of a crop a finished run looks at."""
+"""`stemcls explain`: which pixels of a crop a model looks at."""
+
+from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stemcls.commands.terminal import Backend, Device, Json, Workspace, print_json, say
+from stemcls.commands.terminal import (
+    Backend,
+    Device,
+    Json,
+    Workspace,
+    config_options,
+    print_json,
+    print_table,
+    progress,
+    resolved,
+    say,
+)
+from stemcls.config.explain import ExplainConfig
+
+if TYPE_CHECKING:
+    from stemcls.explain.subject import Subject
 
 
+@config_options(ExplainConfig)
 def explain(
-    run: Annotated[Path, typer.Argument(help="A finished run, by folder or name.")],
+    given: dict[str, Any],
+    run: Annotated[
+        Path | None, typer.Argument(help="A finished run, by folder or name, or a .keras file.")
+    ] = None,
     store: Annotated[
         Path | None, typer.Argument(help="Another store (default: the run's test split).")
     ] = None,
-    method: Annotated[str, typer.Option(help="Saliency method.")] = "gradcam",
-    layer: Annotated[
-        str | None, typer.Option(help="Layer to look at (default: the deepest that says where).")
-    ] = None,
-    rows: Annotated[
-        str | None, typer.Option(help="Store rows, such as 3,17,20 (default: telling ones).")
-    ] = None,
-    per_class: Annotated[int, typer.Option(min=1, help="Sure hits per class without --rows.")] = 3,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Say whether each method passes sanity checks on this model."),
+    ] = False,
     out: Annotated[
-        Path | None, typer.Option(help="Folder (default: explanations/ in the run).")
+        Path | None, typer.Option(help="New folder (default: explanations/ in the run).")
     ] = None,
     backend: Backend = None,
     device: Device = "auto",
     workspace: Workspace = Path(),
     json: Json = False,
 ) -> None:
-    """Draw heat maps of what the model looks at, with each crop's normalised pixel score."""
+    """Show what a model looks at: heat maps by several methods, pixel scores, a gallery.
+
+    Without --rows: the surest and least sure cells of each entry of the confusion matrix.
+    """
     from stemcls.errors import InputError
     from stemcls.models.backend import choose_backend, load_keras
-    from stemcls.runs import Run
 
-    try:
-        chosen = [int(row) for row in rows.split(",")] if rows else None
-    except ValueError:
-        raise InputError(f"--rows takes numbers with commas between, found {rows!r}") from None
-    opened = Run.open(run, workspace)
+    config = resolved(ExplainConfig, given)
     choose_backend(backend, device)
-    load_keras()
-    from stemcls.explain.examples import explain_run
+    if config.methods == ("list",):
+        load_keras()
+        _list_methods(json)
+        return
+    if run is None:
+        raise InputError("name a finished run, or a .keras file and a store; `stemcls runs` lists")
+    subject = _subject(run, store, workspace)
+    from stemcls.explain.report import explain_subject
 
-    document = explain_run(
-        opened, store, method=method, layer=layer, rows=chosen, per_class=per_class, out=out
-    )
+    with progress("explain") as update:
+        document = explain_subject(subject, config, out=out, check=check, update=update)
     if json:
         print_json(document)
         return
     for file in document["files"]:
         print(file)
-    say(
-        f"{len(document['rows'])} crops by {method} at layer {document['layer']}; "
-        f"mean pixel score {document['pixel_score']:.3f}"
+    _tell(document)
+
+
+def _subject(run: Path, store: Path | None, workspace: Path) -> Subject:
+    from stemcls.models.backend import load_keras
+    from stemcls.runs import Run
+
+    if run.suffix == ".keras":
+        load_keras()
+        from stemcls.explain.subject import open_model
+
+        return open_model(run, store)
+    opened = Run.open(run, workspace)
+    load_keras()
+    from stemcls.explain.subject import open_run
+
+    return open_run(opened, store)
+
+
+def _list_methods(json: bool) -> None:
+    from stemcls.explain.methods import METHODS
+
+    if json:
+        print_json([
+            {"method": row.name, "summary": row.summary, "source": row.source,
+             "class_aware": row.class_aware}
+            for row in METHODS.values()
+        ])
+        return
+    print_table(
+        "methods", ("method", "what it shows", "source"),
+        ((row.name, row.summary, row.source) for row in METHODS.values()),
     )
+
+
+def _tell(document: dict[str, Any]) -> None:
+    for row in document["methods"]:
+        inside = row["inside"]
+        share = (
+            f"; {inside['mass']:.0%} of it inside the cell ({inside['area']:.0%} of the area)"
+            if inside else ""
+        )
+        at = f" at layer {row['layer']}" if row["layer"] else ""
+        say(f"{row['method']}{at}: mean pixel score {row['pixel_score']:.3f}{share}")
+        for hit in row["hits"]:
+            if hit["p"] is not None:
+                say(
+                    f"  {hit['class']}: median {hit['median_tp']:.3f} of {hit['n_tp']} true "
+                    f"positives, {hit['median_tn']:.3f} of {hit['n_tn']} true negatives, "
+                    f"p = {hit['p']:.2g} (cells)"
+                )
+        for key, value in row["report"].items():
+            say(f"  {key.replace('_', ' ')}: {_short(value)}")
+        if row["check"]:
+            say(f"  {row['check']['verdict']}")
+    say(f"gallery: {document['gallery']}; arrays: {document['arrays']}")
+
+
+def _short(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

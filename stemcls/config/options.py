@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import keyword
 import tomllib
 import types
 import typing
@@ -53,7 +54,8 @@ class Option:
     @property
     def parameter(self) -> str:
         """The command-line flag as a Python identifier."""
-        return self.flag.replace("-", "_")
+        name = self.flag.replace("-", "_")
+        return f"{name}_" if keyword.iskeyword(name) else name
 
 
 def options_of(cls: type, keys: tuple[str, ...] = ()) -> Iterator[Option]:

@@ -1,18 +1,21 @@
-"""Heat maps of what in a crop speaks for a class, and how much of the crop that is."""
+"""Heat maps of what in a crop speaks for a class."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from stemcls.errors import InputError, nearest
-from stemcls.explain.gradients import layer_gradients
-from stemcls.explain.graph import saliency_layer
-from stemcls.explain.methods import METHODS, activation_map
+from stemcls.config.explain import MethodSettings
+from stemcls.errors import InputError
+from stemcls.explain.maps import normalised
+from stemcls.explain.methods import method_named
+from stemcls.explain.pixelscore import pixel_score
+from stemcls.explain.probe import BATCH_SIZE, Probe, open_probe
 
-SALIENT = 0.5
+Update = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,11 +23,14 @@ class Explanation:
     """Heat maps of N crops.
 
     Attributes:
-        heatmaps: (N, H, W) float32 in [0, 1]; the largest value of each is 1, or all are 0.
+        heatmaps: (N, H, W) float32 in [0, 1], or in [-1, 1] where a method also tells what speaks
+            against the class; the largest absolute value of each is 1, or all are 0.
         targets: (N,) int64, the class that each map speaks for.
         probabilities: (N, K) float32, what the model says of each crop.
-        layer: Where the map was taken.
+        layer: Where the map was taken; several are joined by ", ". Empty for methods that look at
+            no layer of their own.
         method: Its name in `METHODS`.
+        report: What the method says of itself, such as an error it made.
     """
 
     heatmaps: np.ndarray
@@ -32,6 +38,7 @@ class Explanation:
     probabilities: np.ndarray
     layer: str
     method: str
+    report: dict[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.heatmaps)
@@ -45,76 +52,55 @@ class Explanation:
 def explain(
     model: Any,
     images: np.ndarray,
-    targets: np.ndarray | None = None,
+    targets: Any = None,
     method: str = "gradcam",
-    layer: str | None = None,
-    batch_size: int = 32,
+    layer: str | Sequence[str] | None = None,
+    batch_size: int = BATCH_SIZE,
+    settings: MethodSettings | None = None,
+    update: Update | None = None,
 ) -> Explanation:
     """Say where in each crop the model sees a class.
 
     Args:
-        model: Flat functional keras.Model of (N, H, W, C) raw pixels with a layer `logits`.
+        model: Plain keras.Model of (N, H, W, C) raw pixels to classes, or a `Probe` of one.
         images: (N, H, W, C) as stored.
-        targets: (N,) class indices; None means each crop's predicted class.
+        targets: (N,) class indices, or one for all; None means each crop's predicted class.
         method: A name in `METHODS`.
-        layer: Where to look; None takes `saliency_layer(model)`.
-        batch_size: Crops per step.
+        layer: Where class activation maps look, one layer or several to be fused; None takes
+            `saliency_layer`. A probe has chosen already.
+        batch_size: Crops per step; a probe has its own.
+        settings: Of single methods.
+        update: Called as update(done, total, note).
     Raises:
         InputError: Unknown method or layer, a layer that a shortcut passes by, or crops and
             targets that do not fit the model.
     """
-    if method not in METHODS:
-        raise InputError(f"there is no method {method!r} of explaining{nearest(method, METHODS)}")
+    row = method_named(method)
     if not len(images):
         raise InputError("there are no crops to explain; choose some rows")
-    layer = layer or saliency_layer(model)
-    heatmaps, followed, logits = [], [], []
-    for batch in layer_gradients(model, layer, images, targets, batch_size):
-        small = activation_map(METHODS[method], batch.activations, batch.gradients)
-        heatmaps.append(normalised(upsampled(small, images.shape[1], images.shape[2])))
-        followed.append(batch.targets)
-        logits.append(batch.logits)
+    probe = model if isinstance(model, Probe) else open_probe(model, layer, batch_size)
+    settings = settings or MethodSettings()
+    followed = probe.checked_targets(images, targets)
+    heatmaps = []
+    for start in range(0, len(images), probe.batch_size):
+        batch = slice(start, start + probe.batch_size)
+        raw = row.compute(probe, images[batch], followed[batch], settings)
+        heatmaps.append(normalised(raw.astype(np.float32)))
+        if update is not None:
+            update(min(batch.stop, len(images)), len(images), method)
+    first = slice(0, probe.batch_size)
+    report = row.report(probe, images[first], followed[first], settings) if row.report else {}
     return Explanation(
         heatmaps=np.concatenate(heatmaps),
-        targets=np.concatenate(followed),
-        probabilities=_softmax(np.concatenate(logits)),
-        layer=layer,
+        targets=followed,
+        probabilities=softmax(probe.logits(images)),
+        layer=", ".join(probe.layers) if row.looks_at_layers else "",
         method=method,
+        report=report,
     )
 
 
-def upsampled(maps: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Enlarge (N, h, w) maps to (N, height, width) bilinearly, edges aligned, borders repeated."""
-    rows = _interpolation(height, maps.shape[1])
-    columns = _interpolation(width, maps.shape[2])
-    return np.asarray(rows @ maps @ columns.T, dtype=np.float32)
-
-
-def normalised(maps: np.ndarray) -> np.ndarray:
-    """Divide each of (N, H, W) non-negative maps by its own maximum; a map of zeros stays so."""
-    largest = maps.max(axis=(1, 2), keepdims=True)
-    return np.divide(maps, largest, out=np.zeros_like(maps), where=largest > 0)
-
-
-def pixel_score(heatmaps: np.ndarray) -> np.ndarray:
-    """Return how much of each crop is salient: saliency below 0.5 set to 0, mean of ALL pixels.
-
-    Args:
-        heatmaps: (N, H, W) in [0, 1].
-    Returns: (N,) float32 in [0, 1].
-    Source: the normalised pixel score of Kim et al. 2022.
-    """
-    kept = np.where(heatmaps >= SALIENT, heatmaps, 0)
-    return kept.mean(axis=(1, 2), dtype=np.float64).astype(np.float32)
-
-
-def _interpolation(size: int, source: int) -> np.ndarray:
-    """Return (size, source) weights of linear interpolation between pixel centres."""
-    centres = np.clip((np.arange(size) + 0.5) * source / size - 0.5, 0, source - 1)
-    distance = np.abs(centres[:, None] - np.arange(source)[None, :])
-    return np.maximum(1 - distance, 0).astype(np.float32)
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Return (N, K) probabilities of (N, K) logits."""
     raised = np.exp(logits - logits.max(axis=1, keepdims=True))
     return raised / raised.sum(axis=1, keepdims=True)

@@ -1,174 +1,214 @@
-"""Activations of one layer and the gradients of a logit there, on whichever backend Keras runs."""
+"""Outputs of a model and the gradients of a logit inside it, on whichever backend Keras runs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from stemcls.errors import InputError, nearest
-from stemcls.explain.graph import LOGITS, check_layer
 
-PREDICTED = -1
-
-Step = Callable[[np.ndarray, np.ndarray], tuple[Any, Any, Any]]
+# crops (n, H, W, C) float32 -> outputs
+Forward = Callable[[np.ndarray], list[Any]]
+# (crops (n, H, W, C) float32, targets (n,) int32) -> outputs, gradients (a list each), logits
+Step = Callable[[np.ndarray, np.ndarray], tuple[list[Any], list[Any], Any]]
 
 
 @dataclass(frozen=True, eq=False)
-class LayerGradients:
-    """What a class activation map is made of, for N crops.
+class Gradients:
+    """What a logit depends on, for a batch of n crops.
 
     Attributes:
-        activations: (N, H, W, C) float32, output of the layer.
-        gradients: (N, H, W, C) float32, d logit[target] / d activation.
-        targets: (N,) int64, the class whose logit was followed.
-        logits: (N, K) float32.
+        activations: One (n, H, W, C) float32 for each layer asked for: its output.
+        gradients: Likewise: d logit[target] / d output.
+        logits: (n, K) float32.
     """
 
-    activations: np.ndarray
-    gradients: np.ndarray
-    targets: np.ndarray
+    activations: list[np.ndarray]
+    gradients: list[np.ndarray]
     logits: np.ndarray
 
 
-def layer_gradients(
-    model: Any,
-    layer: str,
-    images: np.ndarray,
-    targets: np.ndarray | None = None,
-    batch_size: int = 32,
-) -> Iterator[LayerGradients]:
-    """Yield the activations and gradients of `layer`, batch by batch, in order.
+def make_step(head: Any | None, segments: Sequence[Any]) -> Step:
+    """Return a function that follows logits back to where the segments of a model meet.
 
-    The model runs as it predicts: dropout is off and BatchNorm keeps its statistics.
+    The model runs as it predicts: dropout is off, BatchNorm keeps its statistics. Weights are read
+    at each call.
 
     Args:
-        model: Flat functional keras.Model of (N, H, W, C) raw pixels with a layer `logits`.
-        layer: A layer that every path crosses; see `stemcls.explain.graph.cut_layers`.
-        images: (N, H, W, C) as stored.
-        targets: (N,) class indices; None, or -1 for one crop, means the predicted class.
-        batch_size: Crops per step.
+        head: keras.Model from the crops to the first point; None: the first point is the crops.
+        segments: keras.Models, from each point to the next and from the last to the logits.
     Raises:
-        InputError: The layer, the crops' shape or a target does not fit the model.
+        InputError: Keras runs on a backend without gradients.
     """
-    import keras
-
-    check_layer(model, layer)
-    wanted = _checked_targets(model, images, targets)
-    cut, logits = model.get_layer(layer).output, model.get_layer(LOGITS).output
-    front, tail = keras.Model(model.input, cut), keras.Model(cut, logits)
-    backend = keras.backend.backend()
-    if backend not in STEPS:
-        raise InputError(
-            f"gradients are not available on Keras backend {backend!r}{nearest(backend, STEPS)}"
-        )
-    step = STEPS[backend](tail)
-    for start in range(0, len(images), batch_size):
-        batch, chosen = images[start : start + batch_size], wanted[start : start + batch_size]
-        n = len(batch)
-        if n < batch_size < len(images):  # one shape for all batches, so one compilation
-            repeated = np.arange(batch_size) % n
-            batch, chosen = batch[repeated], chosen[repeated]
-        activations = np.asarray(front.predict_on_batch(batch))
-        gradients, targeted, values = step(activations, chosen)
-        yield LayerGradients(
-            activations=_floats(activations)[:n],
-            gradients=_floats(gradients)[:n],
-            targets=np.asarray(keras.ops.convert_to_numpy(targeted), dtype=np.int64)[:n],
-            logits=_floats(values)[:n],
-        )
+    return _in_force()[1](head, segments)
 
 
-def _checked_targets(model: Any, images: np.ndarray, targets: np.ndarray | None) -> np.ndarray:
-    shape, classes = tuple(model.input_shape[1:]), model.get_layer(LOGITS).output.shape[-1]
-    if images.ndim != 4 or images.shape[1:] != shape:
-        raise InputError(f"the model takes crops (N, *{shape}), found {images.shape}")
-    if targets is None:
-        return np.full(len(images), PREDICTED, dtype=np.int32)
-    wanted = np.asarray(targets)
-    if wanted.shape != (len(images),) or wanted.dtype.kind not in "iu":
-        raise InputError(
-            f"expected one class index for each of {len(images)} crops, found {wanted.dtype} "
-            f"of shape {wanted.shape}"
-        )
-    if len(wanted) and not PREDICTED <= wanted.min() <= wanted.max() < classes:
-        raise InputError(
-            f"targets are class indices 0 to {classes - 1}, or {PREDICTED} for the predicted one; "
-            f"found {wanted.min()} to {wanted.max()}"
-        )
-    return wanted.astype(np.int32)
+def make_forward(model: Any) -> Forward:
+    """Return a function that runs a model as it predicts.
+
+    Args:
+        model: keras.Model of crops to one output or a list of them.
+    Raises:
+        InputError: Keras runs on a backend that is not known here.
+    """
+    return _in_force()[0](model)
 
 
-def _followed(logits: Any, wanted: Any) -> tuple[Any, Any]:
-    """Return the sum of the target logits of a batch, and the targets; Keras ops only."""
-    from keras import ops
-
-    logits = ops.cast(logits, "float32")
-    largest = ops.cast(ops.argmax(logits, axis=-1), "int32")
-    targets = ops.where(wanted < 0, largest, wanted)
-    return ops.sum(logits * ops.one_hot(targets, logits.shape[-1], dtype="float32")), targets
-
-
-def _tensorflow_step(tail: Any) -> Step:
-    import tensorflow as tf
-
-    def step(activations: np.ndarray, wanted: np.ndarray) -> tuple[Any, Any, Any]:
-        point = tf.convert_to_tensor(activations)
-        with tf.GradientTape() as tape:
-            tape.watch(point)
-            logits = tail(point, training=False)
-            total, targets = _followed(logits, tf.convert_to_tensor(wanted))
-        return tape.gradient(total, point), targets, logits
-
-    return step
-
-
-def _jax_step(tail: Any) -> Step:
-    import jax
-
-    learned = [variable.value for variable in tail.trainable_variables]
-    fixed = [variable.value for variable in tail.non_trainable_variables]
-
-    @jax.jit
-    def compiled(
-        learned: list[Any], fixed: list[Any], activations: Any, wanted: Any
-    ) -> tuple[Any, Any, Any]:
-        def total(point: Any) -> tuple[Any, Any]:
-            logits, _ = tail.stateless_call(learned, fixed, point, training=False)
-            summed, targets = _followed(logits, wanted)
-            return summed, (targets, logits)
-
-        gradients, (targets, logits) = jax.grad(total, has_aux=True)(activations)
-        return gradients, targets, logits
-
-    return lambda activations, wanted: compiled(learned, fixed, activations, wanted)
-
-
-def _torch_step(tail: Any) -> Step:
-    import torch
-    from keras import ops
-
-    def step(activations: np.ndarray, wanted: np.ndarray) -> tuple[Any, Any, Any]:
-        with torch.enable_grad():
-            point = ops.convert_to_tensor(activations).detach().requires_grad_(True)
-            logits = tail(point, training=False)
-            total, targets = _followed(logits, ops.convert_to_tensor(wanted))
-            (gradients,) = torch.autograd.grad(total, point)
-        return gradients, targets, logits.detach()
-
-    return step
-
-
-def _floats(values: Any) -> np.ndarray:
+def floats(values: Any) -> np.ndarray:
+    """Return a tensor of any backend as a float32 array."""
     from keras import ops
 
     return np.asarray(ops.convert_to_numpy(values), dtype=np.float32)
 
 
-STEPS: dict[str, Callable[[Any], Step]] = {
-    "tensorflow": _tensorflow_step,
-    "jax": _jax_step,
-    "torch": _torch_step,
+def _in_force() -> tuple[Callable[[Any], Forward], Callable[[Any, Sequence[Any]], Step]]:
+    import keras
+
+    backend = keras.backend.backend()
+    if backend not in BACKENDS:
+        raise InputError(
+            f"gradients are not available on Keras backend {backend!r}{nearest(backend, BACKENDS)}"
+        )
+    return BACKENDS[backend]
+
+
+def _listed(outputs: Any) -> list[Any]:
+    return list(outputs) if isinstance(outputs, list | tuple) else [outputs]
+
+
+def _followed(logits: Any, wanted: Any) -> Any:
+    """Return the sum of the target logits of a batch; Keras ops only."""
+    from keras import ops
+
+    logits = ops.cast(logits, "float32")
+    return ops.sum(logits * ops.one_hot(wanted, logits.shape[-1], dtype="float32"))
+
+
+def _tensorflow_forward(model: Any) -> Forward:
+    import tensorflow as tf
+
+    def run(crops: Any) -> list[Any]:
+        return _listed(model(crops, training=False))
+
+    # A concrete function takes any number of crops, so nothing is traced again.
+    compiled = tf.function(run).get_concrete_function(_crops_spec(model))
+    return lambda crops: compiled(tf.convert_to_tensor(crops))
+
+
+def _tensorflow_step(head: Any, segments: Sequence[Any]) -> Step:
+    import tensorflow as tf
+
+    def follow(crops: Any, wanted: Any) -> tuple[list[Any], list[Any], Any]:
+        x = crops if head is None else head(crops, training=False)
+        points = []
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            for segment in segments:
+                tape.watch(x)
+                points.append(x)
+                x = segment(x, training=False)
+            total = _followed(x, wanted)
+        return points, tape.gradient(total, points), x
+
+    compiled = tf.function(follow).get_concrete_function(
+        _crops_spec(segments[0] if head is None else head), tf.TensorSpec([None], tf.int32)
+    )
+    return lambda crops, wanted: compiled(tf.convert_to_tensor(crops), tf.convert_to_tensor(wanted))
+
+
+def _crops_spec(model: Any) -> Any:
+    import tensorflow as tf
+
+    return tf.TensorSpec([None, *model.input_shape[1:]], tf.float32)
+
+
+def _jax_forward(model: Any) -> Forward:
+    import jax
+
+    @jax.jit
+    def compiled(weights: Any, crops: Any) -> list[Any]:
+        return _listed(model.stateless_call(*weights, crops, training=False)[0])
+
+    return lambda crops: compiled(_jax_weights(model), crops)
+
+
+def _jax_weights(model: Any) -> tuple[list[Any], list[Any]]:
+    learned, fixed = model.trainable_variables, model.non_trainable_variables
+    return [variable.value for variable in learned], [variable.value for variable in fixed]
+
+
+def _jax_step(head: Any, segments: Sequence[Any]) -> Step:
+    import jax
+    import jax.numpy as jnp
+
+    parts = [*([] if head is None else [head]), *segments]
+
+    def run(part: Any, weights: Any, x: Any) -> Any:
+        return part.stateless_call(*weights, x, training=False)[0]
+
+    @jax.jit
+    def compiled(weights: list[Any], crops: Any, wanted: Any) -> tuple[Any, Any, Any]:
+        first = crops if head is None else run(head, weights[0], crops)
+        later = weights[len(parts) - len(segments) :]
+
+        def total(added: list[Any]) -> tuple[Any, Any]:
+            x, points = first, []
+            for segment, given, extra in zip(segments, later, added, strict=True):
+                x = x + extra  # of zeros: the gradient at them is the one of the output itself
+                points.append(x)
+                x = run(segment, given, x)
+            return _followed(x, wanted), (points, x)
+
+        shapes, x = [], first
+        for segment, given in zip(segments, later, strict=True):
+            shapes.append(jax.eval_shape(lambda value: value, x))
+            x = jax.eval_shape(lambda value, s=segment, g=given: run(s, g, value), x)
+        zeros = [jnp.zeros(shape.shape, shape.dtype) for shape in shapes]
+        gradients, (points, logits) = jax.grad(total, has_aux=True)(zeros)
+        return points, gradients, logits
+
+    return lambda crops, wanted: compiled([_jax_weights(part) for part in parts], crops, wanted)
+
+
+def _torch_forward(model: Any) -> Forward:
+    import torch
+    from keras import ops
+
+    def run(crops: np.ndarray) -> list[Any]:
+        with torch.no_grad():
+            return _listed(model(ops.convert_to_tensor(crops), training=False))
+
+    return run
+
+
+def _torch_step(head: Any, segments: Sequence[Any]) -> Step:
+    import torch
+    from keras import ops
+
+    def step(crops: np.ndarray, wanted: np.ndarray) -> tuple[list[Any], list[Any], Any]:
+        x = ops.convert_to_tensor(crops)
+        if head is not None:
+            with torch.no_grad():
+                x = head(x, training=False)
+        with torch.enable_grad():
+            x = x.detach().requires_grad_(True)
+            points = []
+            for segment in segments:
+                points.append(x)
+                x = segment(x, training=False)
+            total = _followed(x, ops.convert_to_tensor(wanted))
+            gradients = torch.autograd.grad(total, points)
+        return [point.detach() for point in points], list(gradients), x.detach()
+
+    return step
+
+
+BACKENDS: dict[
+    str, tuple[Callable[[Any], Forward], Callable[[Any, Sequence[Any]], Step]]
+] = {
+    "tensorflow": (_tensorflow_forward, _tensorflow_step),
+    "jax": (_jax_forward, _jax_step),
+    "torch": (_torch_forward, _torch_step),
 }

@@ -7,8 +7,10 @@ from typing import Any
 from stemcls.errors import InputError, nearest
 
 LOGITS = "logits"
+INPUT = "<crops>"  # stands for the crops themselves where a layer is named
 LEAST_EDGE = 4
 LARGEST_STRIDE = 8
+UNPADDED = 0.8  # what convolutions without padding may leave of an edge
 
 
 def cut_layers(model: Any) -> list[str]:
@@ -22,7 +24,7 @@ def cut_layers(model: Any) -> list[str]:
     Raises:
         InputError: No such layer, more than one input, or a graph that cannot be followed.
     """
-    order, feeds = _ordered(model)
+    order, feeds = ordered(model)
     position = {id(operation): index for index, operation in enumerate(order)}
     reaches = list(range(len(order)))  # the furthest operation that each one feeds
     for operation in order:
@@ -40,11 +42,16 @@ def cut_layers(model: Any) -> list[str]:
     return [name for name in names if name in layers]
 
 
+def has_map(model: Any) -> bool:
+    """Tell whether `saliency_layer` finds one."""
+    return any(min(model.get_layer(name).output.shape[1:3]) >= LEAST_EDGE for name in _maps(model))
+
+
 def saliency_layer(model: Any) -> str:
     """Return the layer whose map says where: the deepest cut that is still fine enough.
 
-    That is the deepest with at most 8 px of the crop per map pixel and at least 4x4 map pixels,
-    else the deepest with at least 4x4. At 64x64 the last map of most backbones is 2x2, which
+    That is the deepest at a stride of 8 px of the crop or less and of at least 4x4 map pixels, else
+    the deepest with at least 4x4. At 64x64 the last map of most backbones is 2x2, which
     says nothing.
 
     Args:
@@ -54,7 +61,7 @@ def saliency_layer(model: Any) -> str:
     """
     crop = min(model.input_shape[1:3])
     edges = {name: min(model.get_layer(name).output.shape[1:3]) for name in _maps(model)}
-    for least in (max(LEAST_EDGE, crop / LARGEST_STRIDE), LEAST_EDGE):
+    for least in (max(LEAST_EDGE, UNPADDED * crop / LARGEST_STRIDE), LEAST_EDGE):
         fine = [name for name, edge in edges.items() if edge >= least]
         if fine:
             return fine[-1]
@@ -63,6 +70,23 @@ def saliency_layer(model: Any) -> str:
         f"path crosses (crops of {crop} px; maps: {_sizes(edges)}); "
         "enlarge the crops in the model (--input-px) and train again"
     )
+
+
+def backbone_layer(model: Any, backbone: str) -> str:
+    """Return the stride-8 layer of a backbone of the table, where a head may tap it.
+
+    Args:
+        model: As for `cut_layers`, made with that backbone.
+        backbone: Its name in `BACKBONES`.
+    Returns: `saliency_layer` where a shortcut passes that layer by, or it is too coarse.
+    """
+    from stemcls.models.backbones import BACKBONES
+
+    row = BACKBONES.get(backbone)
+    tap = row.taps.get(LARGEST_STRIDE) if row else None
+    if tap in _maps(model) and min(model.get_layer(tap).output.shape[1:3]) >= LEAST_EDGE:
+        return tap
+    return saliency_layer(model)
 
 
 def check_layer(model: Any, name: str) -> None:
@@ -79,6 +103,13 @@ def check_layer(model: Any, name: str) -> None:
             f"layer {name!r} gives {model.get_layer(name).output.shape}, but heat maps need "
             f"(N, H, W, C): choose a convolution, such as {_advice(model)}"
         )
+    edge = min(model.get_layer(name).output.shape[1:3])
+    if edge < LEAST_EDGE:
+        raise InputError(
+            f"the map of layer {name!r} has {edge} pixels an edge, which says next to nothing of "
+            f"where; choose one of {LEAST_EDGE} or more, such as {_advice(model)}, or enlarge the "
+            "crops in the model (--input-px) and train again"
+        )
     if name not in cut_layers(model):
         raise InputError(
             f"layer {name!r} is passed by a shortcut, so its gradient is only part of the story; "
@@ -86,8 +117,12 @@ def check_layer(model: Any, name: str) -> None:
         )
 
 
-def _ordered(model: Any) -> tuple[list[Any], dict[int, list[Any]]]:
-    """Return what lies between input and logits, sources first, and the sources of each by id."""
+def ordered(model: Any) -> tuple[list[Any], dict[int, list[Any]]]:
+    """Return what lies between input and logits, sources first, and the sources of each by id.
+
+    Raises:
+        InputError: More than one input, no layer `logits`, or a graph that leads elsewhere.
+    """
     from keras import tree
 
     if len(model.inputs) != 1:
@@ -149,7 +184,9 @@ def _is_map(layer: Any) -> bool:
 
 
 def _advice(model: Any) -> str:
-    maps = _maps(model)
+    maps = [
+        name for name in _maps(model) if min(model.get_layer(name).output.shape[1:3]) >= LEAST_EDGE
+    ]
     return ", ".join(dict.fromkeys([f"{saliency_layer(model)} (the default)", *maps[-3:]]))
 
 

@@ -14,6 +14,7 @@ from stemcls.evaluation.figures import new_figure, write_figure
 from stemcls.explain.explain import Explanation
 
 HEAT = "inferno"
+FOR_AND_AGAINST = "RdBu_r"
 COVER = 0.6
 LONGEST_SLUG = 40
 
@@ -57,14 +58,23 @@ def write_overlays(
     with explained_disk_errors(folder, "the pictures so far are complete; the rest can be redrawn"):
         folder.mkdir(parents=True, exist_ok=True)
         for index in range(n):
-            true = truth[index] or "unlabelled"
-            stem = f"row-{int(rows[index]):06d}_{slug(true)}_as_{slug(predicted[index])}"
-            said = f"predicted {predicted[index]} ({scores[index]:.2f})"
+            stem = folder / picture_name(rows[index], truth[index], predicted[index])
             paths += _write_overlay(
-                folder / stem, shown[index], explanation.heatmaps[index],
-                f"row {rows[index]}: {true}, {said}", f"{explanation.method}: {spoken[index]}",
+                stem, shown[index], explanation.heatmaps[index],
+                caption(rows[index], truth[index], predicted[index], scores[index]),
+                f"{explanation.method}: {spoken[index]}",
             )
     return [str(path) for path in paths]
+
+
+def picture_name(row: int, truth: str | None, predicted: str) -> str:
+    """Return the name, without suffix, of the picture of a store's row."""
+    return f"row-{int(row):06d}_{slug(truth or 'unlabelled')}_as_{slug(predicted)}"
+
+
+def caption(row: int, truth: str | None, predicted: str, score: float) -> str:
+    """Return what one says of a cell above its pictures."""
+    return f"row {row}: {truth or 'unlabelled'}, predicted {predicted} ({score:.2f})"
 
 
 def displayed(images: np.ndarray) -> np.ndarray:
@@ -83,34 +93,53 @@ def displayed(images: np.ndarray) -> np.ndarray:
     return values[..., [0, 1, 1] if channels == 2 else [0, 1, 2]]
 
 
+def colours_of(heat: np.ndarray) -> tuple[str, float]:
+    """Return the colour map of a map and the value at its lower end: -1 where any is negative."""
+    return (FOR_AND_AGAINST, -1.0) if heat.min() < 0 else (HEAT, 0.0)
+
+
+def blended(crop: np.ndarray, heat: np.ndarray) -> np.ndarray:
+    """Lay a map over a grey crop, the more opaque the stronger it is.
+
+    Args:
+        crop: (H, W, 3) in [0, 1], from `displayed`.
+        heat: (H, W) in [-1, 1].
+    Returns: (H, W, 3) in [0, 1].
+    """
+    import matplotlib
+
+    name, low = colours_of(heat)
+    coloured = matplotlib.colormaps[name]((heat - low) / (1 - low))[..., :3]
+    cover = COVER * np.abs(heat)[..., None]
+    return (1 - cover) * crop.mean(axis=-1, keepdims=True) + cover * coloured
+
+
 def slug(name: str) -> str:
     """Return a class name as a safe part of a file name: ASCII letters, digits, + and -."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     return re.sub(r"[^A-Za-z0-9+]+", "-", plain).strip("-")[:LONGEST_SLUG] or "class"
 
 
-def _write_overlay(
-    stem: Path, crop: np.ndarray, heat: np.ndarray, caption: str, map_caption: str
-) -> list[Path]:
-    import matplotlib
+def cut(text: str, longest: int) -> str:
+    """Return a text of at most `longest` characters, the end of a longer one as an ellipsis."""
+    return text if len(text) <= longest else text[: longest - 1] + "…"
 
+
+def _write_overlay(
+    stem: Path, crop: np.ndarray, heat: np.ndarray, title: str, map_title: str
+) -> list[Path]:
     figure = new_figure(7.5, 2.8, layout=None)  # laying out by itself takes most of the time
-    coloured = matplotlib.colormaps[HEAT](heat)[..., :3]
-    cover = COVER * heat[..., None]
-    blend = (1 - cover) * crop + cover * coloured
-    for left, picture, title in (
-        (0.01, crop, "crop"), (0.325, heat, map_caption), (0.695, blend, "overlay"),
+    colours, low = colours_of(heat)
+    for left, picture, name in (
+        (0.01, crop, "crop"), (0.325, heat, map_title), (0.695, blended(crop, heat), "overlay"),
     ):
         axes = figure.add_axes((left, 0.02, 0.3, 0.8))
-        drawn = axes.imshow(picture, cmap=HEAT, vmin=0, vmax=1, interpolation="nearest")
-        axes.set_title(_cut(title, 30), size=9)
+        drawn = axes.imshow(picture, cmap=colours, vmin=low, vmax=1, interpolation="nearest")
+        axes.set_title(cut(name, 30), size=9)
         axes.set_axis_off()
         if picture is heat:
-            bar = figure.colorbar(drawn, cax=figure.add_axes((0.635, 0.06, 0.012, 0.72)))
+            place = figure.add_axes((0.632, 0.06, 0.012, 0.72))
+            bar = figure.colorbar(drawn, cax=place, ticks=(low, (low + 1) / 2, 1))
             bar.ax.tick_params(labelsize=7)
-    figure.suptitle(_cut(caption, 95), size=10)
+    figure.suptitle(cut(title, 95), size=10)
     return write_figure(figure, stem, suffixes=(".png",), dpi=110, crop=False)
-
-
-def _cut(text: str, longest: int) -> str:
-    return text if len(text) <= longest else text[: longest - 1] + "…"

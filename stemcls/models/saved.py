@@ -85,6 +85,21 @@ def read_card(path: Path) -> ModelCard:
     Raises:
         InputError: No such file, not a .keras file, or no card in or beside it.
     """
+    card = find_card(path)
+    if card is None:
+        raise InputError(
+            f"{path} says nothing of its classes and crops: it was not saved by stemcls, or was "
+            f"saved again elsewhere; put the model.json of its run beside it"
+        )
+    return card
+
+
+def find_card(path: Path) -> ModelCard | None:
+    """Return the card of a .keras file as `read_card` does, None where there is none.
+
+    Raises:
+        InputError: No such file, not a .keras file, or a damaged card.
+    """
     if not path.is_file():
         raise InputError(f"there is no model {path}")
     try:
@@ -96,10 +111,7 @@ def read_card(path: Path) -> ModelCard:
     if text is None and beside.is_file():
         text = beside.read_text(encoding="utf-8")
     if text is None:
-        raise InputError(
-            f"{path} says nothing of its classes and crops: it was not saved by stemcls, or was "
-            f"saved again elsewhere; put the model.json of its run beside it"
-        )
+        return None
     try:
         document = json.loads(text)
         document["classes"] = tuple(document["classes"])
@@ -118,9 +130,18 @@ def load_model(path: Path) -> tuple[Any, ModelCard]:
         InputError: As `read_card`, or Keras refuses the file.
     """
     card = read_card(path)
+    return load_bare(path), card
+
+
+def load_bare(path: Path) -> Any:
+    """Load the model of any .keras file, with a card or without, in Keras' safe mode.
+
+    Raises:
+        InputError: Keras refuses the file.
+    """
     import keras
 
     try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True), card
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
     except (ValueError, TypeError, KeyError) as error:
         raise InputError(f"Keras cannot load {path}: {str(error).splitlines()[0]}") from error

@@ -110,3 +110,39 @@ def test_a_model_without_logits_says_what_it_has() -> None:
     model = keras.Model(inputs, keras.layers.Dense(2, name="scores")(x))
     with pytest.raises(InputError, match=r"no layer 'logits'.* last layers are .*flat, scores"):
         cut_layers(model)
+
+
+@pytest.mark.parametrize(("backbone", "layer"), [
+    ("TinyCNN", "block4b_relu"), ("MobileNet", "conv_pw_5_relu"), ("ResNet18", "conv3_block2_out"),
+])
+def test_backbones_are_explained_at_stride_8(backbone: str, layer: str) -> None:
+    from stemcls.config.experiment import ModelConfig
+    from stemcls.explain.graph import backbone_layer
+    from stemcls.explain.probe import open_probe
+    from stemcls.models.build import add_head, build_extractor
+
+    config = ModelConfig(backbone=backbone, weights="none")
+    extractor = build_extractor(config, (64, 64), 1, 255.0)
+    probe = open_probe(add_head(extractor, config, 2, None, 0))
+    assert backbone_layer(probe.model, backbone) == layer
+    assert probe.model.get_layer(layer).output.shape[1:3] == (8, 8)
+    if backbone == "ResNet18":
+        message = r"has 2 pixels an edge.* 4 or more, such as conv3_block2_out .*\(--input-px\)"
+        with pytest.raises(InputError, match=message) as caught:
+            check_layer(probe.model, "conv5_block1_out")
+        assert "conv5" not in str(caught.value).partition("such as")[2]
+
+
+def test_the_tap_of_the_table_comes_before_a_deeper_layer_of_the_same_stride() -> None:
+    import keras
+
+    from stemcls.explain.graph import backbone_layer
+
+    inputs = keras.Input((64, 64, 1), name="crops")
+    x = keras.layers.Conv2D(2, 8, strides=8, name="block4b_relu")(inputs)
+    x = keras.layers.Conv2D(2, 1, name="deeper")(x)
+    x = keras.layers.GlobalAveragePooling2D(name="pooling")(x)
+    model = keras.Model(inputs, keras.layers.Dense(2, name="logits")(x))
+    assert saliency_layer(model) == "deeper"
+    assert backbone_layer(model, "TinyCNN") == "block4b_relu"
+    assert backbone_layer(model, "VGG19") == "deeper"

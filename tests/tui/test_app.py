@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 
+from stemcls import atomic
 from stemcls.runs import Run
 from tui import keymap
 from tui.app import StemclsApp
@@ -131,6 +132,32 @@ async def test_a_cross_validation_shows_its_folds(tmp_path) -> None:
         await until(pilot, lambda text: ["2", "frozen", "1/5"] in [
             line.split()[:3] for line in text.splitlines()
         ])
+
+
+async def test_a_run_shows_which_methods_explained_it(workspace) -> None:
+    run = workspace / "saved_models" / "done"
+    folder = run / "explanations" / "20260101-000000"
+    folder.mkdir(parents=True)
+    check = {"passed": False, "verdict": "gradcam FAILED on this model."}
+    rows = [
+        {"method": "gradcam", "layer": "relu_3", "pixel_score": 0.3125,
+         "inside": {"mass": 0.75, "area": 0.25, "n": 4}, "check": check},
+        {"method": "lrp", "layer": "", "pixel_score": 0.0625, "inside": None, "check": None},
+    ]
+    document = {"gallery": "here/gallery.html", "n_cells": 64, "methods": rows}
+    atomic.write_json(folder / "explanation.json", document)
+    app = StemclsApp(workspace)
+    async with app.run_test(size=(110, 30), notifications=True) as pilot:
+        app.push_screen(RunScreen(workspace, Run(run)))
+        await until(pilot, "Explained")
+        await pilot.press("5")
+        text = await until(pilot, "gradcam FAILED on this model.")
+        lines = {line.split()[0]: line.split() for line in text.splitlines() if " 64 " in line}
+        assert lines["gradcam"][1:7] == ["0.312", "0.750", "0.250", "failed", "64", "relu_3"]
+        assert lines["lrp"][1:6] == ["0.062", "-", "-", "-", "64"]
+        assert "here/gallery.html" in text
+        (folder / "explanation.json").write_text("{half")
+        await until(pilot, "cannot be read")
 
 
 async def test_damaged_numbers_are_named_and_do_not_end_the_app(workspace) -> None:

@@ -20,6 +20,7 @@ from tui import keymap
 from tui.drawing import curve, duration, interval_bar, number, state_text
 from tui.reading import RunView, read_run
 from tui.widgets.confusion import ConfusionPane
+from tui.widgets.explained import ExplainedPane
 from tui.widgets.runs import place, resume_run, stop_run
 
 REFRESH_SECONDS = 1.0
@@ -74,6 +75,8 @@ class RunScreen(Screen[None]):
                 yield DataTable(cursor_type="row", id="history-table")
             with TabPane("4 Log", id="log"):
                 yield Log(id="log-lines", auto_scroll=True)
+            with TabPane("5 Explained", id="explained"):
+                yield ExplainedPane()
         yield Footer()
 
     def on_mount(self) -> None:
@@ -110,6 +113,8 @@ class RunScreen(Screen[None]):
             log = self.query_one(Log)
             log.clear()
             log.write_lines(view.log or ["The log is empty."])
+        if before is None or before.explained != view.explained:
+            self.query_one(ExplainedPane).show(self._shown_run.path, view.explained)
 
     def _show_scores(self, view: RunView) -> None:
         metrics = view.evaluation["metrics"] if view.evaluation else {}
@@ -170,7 +175,7 @@ class RunScreen(Screen[None]):
         self.query_one(TabbedContent).active = tab
         inside = {
             "scores": "#scores-scroll", "confusion": "#confusion-table",
-            "history": "#history-table", "log": "#log-lines",
+            "history": "#history-table", "log": "#log-lines", "explained": "#explained-table",
         }
         self.query_one(inside[tab]).focus()
 

@@ -1,0 +1,289 @@
+"""Explain cells by several methods: pictures, figures, a gallery, arrays and numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stemcls import atomic
+from stemcls.config.explain import ExplainConfig
+from stemcls.errors import InputError, explained_disk_errors, nearest
+from stemcls.evaluation.figures import write_figure
+from stemcls.evaluation.morphometry import check_folder
+from stemcls.explain.arrays import write_maps
+from stemcls.explain.explain import Explanation, explain
+from stemcls.explain.gallery import write_gallery
+from stemcls.explain.graph import backbone_layer, has_map
+from stemcls.explain.methods import METHODS, method_named
+from stemcls.explain.overlays import caption, displayed, picture_name, slug, write_overlays
+from stemcls.explain.panels import draw_mean_maps, draw_pixel_scores, mean_maps, write_panel
+from stemcls.explain.pixelscore import compare_hits, inside_share
+from stemcls.explain.probe import Probe, open_probe
+from stemcls.explain.selection import Cells, choose_cells, named_cells, parse_rows
+from stemcls.explain.subject import Subject, open_run
+from stemcls.models.inference import predict
+from stemcls.runs import Run
+
+CHECKED_CELLS = 16
+MOST_LEARNED = 1000
+DOCUMENT = "explanation.json"
+
+Update = Callable[[int, int, str], None]
+
+
+def explain_run(run: Run, store_path: Path | None = None, **options: Any) -> dict[str, Any]:
+    """Explain cells of a finished run; see `explain_subject`.
+
+    Args:
+        run: A finished run.
+        store_path: Another store; None takes the run's own, and its test split.
+        options: Of `explain_subject`.
+    """
+    return explain_subject(open_run(run, store_path), **options)
+
+
+def explain_subject(
+    subject: Subject,
+    config: ExplainConfig | None = None,
+    *,
+    out: Path | None = None,
+    check: bool = False,
+    update: Update | None = None,
+) -> dict[str, Any]:
+    """Explain cells and write everything to a new folder.
+
+    Args:
+        subject: Model and cells.
+        config: Methods, layers and choice of cells.
+        out: A new folder; None: one named by the time, below the subject's own.
+        check: Also say whether each method passes the sanity checks on this model.
+        update: Called as update(done, total, note).
+    Returns: What explanation.json holds: `files` (one overlay for each method and pictured cell),
+        `pixel_score` (mean over the cells that count, first method), `rows`, `pixel_scores` (of
+        the pictured cells), `methods` (one row each), `gallery`, `arrays`, `figures`, `out`.
+    Raises:
+        InputError: Unknown method, layer or class, rows outside the store, a folder in use, or a
+            model that cannot be explained.
+    """
+    config = config or ExplainConfig()
+    names = _method_names(config.methods)
+    wanted = _class_index(config.target, subject.classes)
+    if out is not None:
+        check_folder(out)
+    probe = _opened(subject, config)
+    cells = _chosen(subject, config)
+    images = subject.store.read(cells.rows)
+    targets = cells.predicted if wanted is None else np.full(len(cells), wanted)
+    found = [
+        explain(
+            probe, images, targets, name, settings=config.settings,
+            update=_counted(update, position, len(names)),
+        )
+        for position, name in enumerate(names)
+    ]
+    radius_px = subject.radius_px[cells.rows]
+    rows = [_row(one, cells, radius_px, subject.classes) for one in found]
+    if check:
+        _add_checks(rows, probe, images, targets, cells, subject, config, update)
+    out = out or _new_folder(subject.folder)
+    with explained_disk_errors(out, "choose another place with --out"):
+        out.mkdir(parents=True, exist_ok=True)
+    written = _write(out, found, images, cells, subject, radius_px)
+    document = {
+        "files": written["files"],
+        "pixel_score": rows[0]["pixel_score"],
+        "rows": cells.rows[cells.pictured].tolist(),
+        "pixel_scores": rows[0]["pixel_scores"],
+        "method": rows[0]["method"],
+        "layer": rows[0]["layer"],
+        "class": config.target or None,
+        "store": str(subject.store.path),
+        "n_cells": int(cells.sampled.sum()),
+        "methods": rows,
+        "figures": [str(path) for path in written["figures"].values()],
+        "arrays": str(written["arrays"]),
+        "gallery": str(out / "gallery.html"),
+        "out": str(out),
+    }
+    write_gallery(
+        out / "gallery.html", f"What {subject.folder.parent.name} looks at", document,
+        written["pictures"], written["figures"],
+    )
+    atomic.write_json(out / DOCUMENT, document)
+    return document
+
+
+def _method_names(given: Sequence[str]) -> list[str]:
+    names = [name.strip() for text in given for name in text.split(",")]
+    return [method_named(name).name for name in dict.fromkeys(names)]
+
+
+def _class_index(name: str, classes: Sequence[str]) -> int | None:
+    if not name:
+        return None
+    if name not in classes:
+        raise InputError(f"the model knows no class {name!r}{nearest(name, classes)}")
+    return list(classes).index(name)
+
+
+def _opened(subject: Subject, config: ExplainConfig) -> Probe:
+    layers = [name.strip() for text in config.layers for name in text.split(",")]
+    probe = open_probe(subject.model, layers or None)
+    if layers or not subject.backbone or not has_map(probe.model):
+        return probe
+    return open_probe(subject.model, backbone_layer(probe.model, subject.backbone))
+
+
+def _chosen(subject: Subject, config: ExplainConfig) -> Cells:
+    store, truth = subject.store, subject.truth
+    rows = parse_rows(config.rows, len(store)) if config.rows else subject.candidates
+    probabilities = predict(subject.model, store.read, rows, views=subject.views)
+    if probabilities.shape[1] == 1:
+        probabilities = np.concatenate([1 - probabilities, probabilities], axis=1)
+    if config.rows:
+        return named_cells(rows, truth[rows], probabilities, store.group_index[rows])
+    return choose_cells(
+        rows, truth[rows], probabilities, store.group_index[rows], subject.classes,
+        config.per_class, config.cells, config.settings.seed,
+    )
+
+
+def _row(
+    one: Explanation, cells: Cells, radius_px: np.ndarray, classes: Sequence[str]
+) -> dict[str, Any]:
+    """Return what is said of one method; statistics are of the cells drawn at random, if any."""
+    counted = cells.sampled if cells.sampled.any() else np.ones(len(cells), dtype=bool)
+    share = inside_share(one.heatmaps[counted], radius_px[counted])
+    known = np.isfinite(share["mass"])
+    inside = None
+    if known.any():
+        inside = {name: float(values[known].mean()) for name, values in share.items()}
+        inside["n"] = int(known.sum())
+    scores = one.pixel_score
+    return {
+        "method": one.method,
+        "layer": one.layer,
+        "class_aware": METHODS[one.method].class_aware,
+        "pixel_score": float(scores[counted].mean()),
+        "pixel_scores": scores[cells.pictured].tolist(),
+        "hits": compare_hits(
+            scores[counted], cells.truth[counted], cells.predicted[counted],
+            cells.groups[counted], classes,
+        ),
+        "inside": inside,
+        "report": one.report,
+        "check": None,
+    }
+
+
+def _add_checks(
+    rows: list[dict[str, Any]], probe: Probe, images: np.ndarray, targets: np.ndarray,
+    cells: Cells, subject: Subject, config: ExplainConfig, update: Update | None,
+) -> None:
+    from stemcls.explain.randomise import train_on_random_labels
+    from stemcls.explain.sanity import check
+
+    some = np.flatnonzero(cells.sampled)[:CHECKED_CELLS]
+    some = some if len(some) else np.arange(min(len(cells), CHECKED_CELLS))
+    forgetful, learned = None, None
+    if config.label_epochs:
+        learning = _labelled(subject, config.settings.seed)
+        forgetful, learned = train_on_random_labels(
+            probe, subject.store.read(learning), subject.truth[learning], config.label_epochs,
+            config.settings.seed,
+        )
+    for position, row in enumerate(rows):
+        found = check(
+            probe, METHODS[row["method"]], images[some], targets[some], config.settings,
+            _counted(update, position, len(rows), "check "), forgetful,
+        )
+        row["check"] = found.document()
+        if learned is not None:
+            row["check"]["labels"]["learned"] = learned
+
+
+def _labelled(subject: Subject, seed: int) -> np.ndarray:
+    """Return rows to train on: of those that are not explained where there are any."""
+    known = np.flatnonzero(subject.truth >= 0)
+    others = np.setdiff1d(known, subject.candidates)
+    rows = others if len(others) else known
+    if not len(rows):
+        raise InputError(
+            f"--check-labels needs labels to shuffle, but {subject.store.path} has none of the "
+            "model's classes; leave it out"
+        )
+    return np.sort(np.random.default_rng(seed).permutation(rows)[:MOST_LEARNED])
+
+
+def _counted(
+    update: Update | None, position: int, n_methods: int, what: str = ""
+) -> Update | None:
+    """Count the steps of one of several methods as a part of all."""
+    if update is None:
+        return None
+    tell = update
+    return lambda done, total, note: tell(position * total + done, n_methods * total, what + note)
+
+
+def _new_folder(home: Path) -> Path:
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    names = [stamp, *(f"{stamp}-{number}" for number in range(1, 1000))]
+    return next(home / name for name in names if not (home / name).exists())
+
+
+def _write(
+    out: Path, found: list[Explanation], images: np.ndarray, cells: Cells, subject: Subject,
+    radius_px: np.ndarray,
+) -> dict[str, Any]:
+    """Write pictures, figures and arrays; return their paths."""
+    pictured, classes = cells.pictured, subject.classes
+    called = [classes[index] for index in cells.predicted]
+    truth = [classes[index] if index >= 0 else None for index in cells.truth]
+    spoken = [classes[index] for index in found[0].targets]
+    files: list[str] = []
+    for one in found:
+        files += write_overlays(
+            _part(one, pictured), images[pictured], out / slug(one.method),
+            cells.rows[pictured].tolist(), _of(truth, pictured), _of(called, pictured),
+            cells.scores[pictured].tolist(), _of(spoken, pictured),
+        )
+    shown = displayed(images)
+    panels: dict[int, Path] = dict(zip(pictured.tolist(), map(Path, files), strict=False))
+    if len(found) > 1:
+        (out / "panels").mkdir()
+        for at in pictured.tolist():
+            stem = out / "panels" / picture_name(cells.rows[at], truth[at], called[at])
+            title = caption(cells.rows[at], truth[at], called[at], float(cells.scores[at]))
+            heats = {one.method: one.heatmaps[at] for one in found}
+            (panels[at],) = write_panel(stem, shown[at], heats, title)
+    figures = {}
+    means = mean_maps(found, images, cells, classes)
+    if means:
+        (figures["Mean crop and mean maps by class"],) = write_figure(
+            draw_mean_maps(means), out / "mean-maps", suffixes=(".png",), dpi=110, crop=False
+        )
+    if (cells.truth[cells.sampled] >= 0).any():
+        (figures["Pixel scores of true positives and true negatives"],) = write_figure(
+            draw_pixel_scores(found, cells, classes), out / "pixel-scores", suffixes=(".png",)
+        )
+    arrays = out / "maps.h5"
+    write_maps(arrays, found, images, cells, classes, radius_px)
+    pictures = {
+        title: [panels[int(at)] for at in part] for title, part in cells.pictures.items()
+    }
+    return {"files": files, "pictures": pictures, "figures": figures, "arrays": arrays}
+
+
+def _part(one: Explanation, positions: np.ndarray) -> Explanation:
+    return Explanation(
+        one.heatmaps[positions], one.targets[positions], one.probabilities[positions], one.layer,
+        one.method,
+    )
+
+
+def _of(names: list[Any], positions: np.ndarray) -> list[Any]:
+    return [names[position] for position in positions]

@@ -1,0 +1,119 @@
+"""What is to be explained: a model, its classes, and the store its cells come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stemcls.errors import InputError
+from stemcls.models.ensemble import check_explainable
+from stemcls.models.saved import ModelCard, find_card, load_bare, load_model
+from stemcls.runs import Run
+from stemcls.store.cropstore import CropStore
+from stemcls.training.score import finished_model, folder_of
+from stemcls.training.train import read_experiment, read_split
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A model and crops that it takes.
+
+    Attributes:
+        model: keras.Model.
+        classes: K names, in the order of its outputs.
+        store: Where the crops are.
+        candidates: Rows of the store that cells may be chosen from.
+        backbone: Its name in `BACKBONES`, "" where unknown.
+        views: Dihedral views that are averaged for what the model says of a cell.
+        folder: Where explanations go by default.
+    """
+
+    model: Any
+    classes: tuple[str, ...]
+    store: CropStore
+    candidates: np.ndarray
+    backbone: str
+    views: int
+    folder: Path
+
+    @property
+    def truth(self) -> np.ndarray:
+        """(len(store),) int64 index of the true class in `classes`, -1 where unknown."""
+        place = {name: index for index, name in enumerate(self.classes)}
+        known = np.array([place.get(name, -1) for name in self.store.classes] + [-1])
+        return known[self.store.labels]
+
+    @property
+    def radius_px(self) -> np.ndarray:
+        """(len(store),) radius of each cell in pixels of its crop, NaN where unknown."""
+        store = self.store
+        radius = store.radius_px.astype(np.float64)
+        if not store.config.get("crop_um") or store.pixel_size_um is None:
+            return radius
+        return radius * store.fields.pixel_size_um[store.field_index] / store.pixel_size_um
+
+
+def open_run(run: Run, store_path: Path | None = None) -> Subject:
+    """Open a finished run; its cells are those of its test split, or of another store.
+
+    Raises:
+        InputError: No model, an ensemble, or a store that does not fit it.
+    """
+    model, card = load_model(finished_model(run))
+    check_explainable(card, run.path)
+    experiment = read_experiment(run)
+    store = CropStore.open(store_path or Path(experiment.store))
+    card.check_crops(store.path, store.shape[1:], store.dtype)
+    candidates, name = np.arange(len(store)), folder_of(store)
+    if store_path is None:
+        split = read_split(run)
+        split.check(store)
+        candidates, name = split.test if len(split.test) else split.validation, ""
+    folder = run.path / "explanations" / name
+    backbone = experiment.model.backbone
+    return Subject(
+        model, card.classes, store, candidates, backbone, experiment.test_views, folder
+    )
+
+
+def open_model(path: Path, store_path: Path | None) -> Subject:
+    """Open a .keras file, saved by stemcls or any other plain classifier, and a store for it.
+
+    Raises:
+        InputError: No store, a file that Keras cannot load, or a store that does not fit it.
+    """
+    if store_path is None:
+        raise InputError(f"{path} is a model without a run: name the store whose cells to explain")
+    store = CropStore.open(store_path)
+    card = find_card(path)
+    model = load_bare(path)
+    if card is not None:
+        check_explainable(card, path)
+        card.check_crops(store.path, store.shape[1:], store.dtype)
+    experiment = card.provenance.get("experiment", {}) if card else {}
+    return Subject(
+        model=model,
+        classes=_classes(model, card, store, path),
+        store=store,
+        candidates=np.arange(len(store)),
+        backbone=experiment.get("model", {}).get("backbone", ""),
+        views=card.views if card else 1,
+        folder=path.parent / f"{path.stem}-explanations",
+    )
+
+
+def _classes(model: Any, card: ModelCard | None, store: CropStore, path: Path) -> tuple[str, ...]:
+    if card is not None:
+        return card.classes
+    shape = model.input_shape
+    if isinstance(shape, tuple) and tuple(shape[1:]) != tuple(store.shape[1:]):
+        raise InputError(
+            f"{path} takes crops {shape[1:]}, those of {store.path} are {store.shape[1:]}"
+        )
+    n_classes = max(2, int(model.output_shape[-1])) if isinstance(model.output_shape, tuple) else 0
+    if len(store.classes) == n_classes:
+        return store.classes  # in the order of the labels, as Keras' own training takes them
+    return tuple(f"class {index}" for index in range(n_classes))

@@ -1,0 +1,77 @@
+"""What a run's model looks at: a line for every method that explained it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.widgets import DataTable, Static
+
+from tui.drawing import number
+
+COLUMNS = ("method", "pixel score", "inside", "area", "check", "cells", "layer", "folder")
+
+
+class ExplainedPane(Vertical):
+    """Methods with their pixel scores, and where the pictures are."""
+
+    DEFAULT_CSS = """
+    #explained-note { height: auto; padding-bottom: 1; }
+    #explained-table { height: auto; max-height: 1fr; }
+    #explained-detail { height: auto; padding-top: 1; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rows: list[dict[str, Any]] = []
+
+    def compose(self) -> ComposeResult:
+        """Note, table, and the line that the cursor is on in words."""
+        yield Static("", id="explained-note", markup=False)
+        yield DataTable(cursor_type="row", id="explained-table")
+        yield Static("", id="explained-detail", markup=False)
+
+    def show(self, run: Path, rows: list[dict[str, Any]]) -> None:
+        """Fill the table with what `tui.reading.read_explanations` found of a run."""
+        self._rows = rows
+        note = f"Nothing yet: stemcls explain {run}"
+        if rows:
+            note = (
+                "Pixel score: saliency from 0.5 on, mean of all pixels. Inside, area: share of the "
+                "saliency on the cell, and of the pixels."
+            )
+        self.query_one("#explained-note", Static).update(note)
+        table = self.query_one("#explained-table", DataTable)
+        table.clear(columns=True)
+        table.display = bool(rows)
+        for place, name in enumerate(COLUMNS):
+            table.add_column(Text(name, justify="right" if 0 < place < 4 else "left"), key=name)
+        for row in rows:
+            table.add_row(*_cells(row))
+        self._tell(0)
+
+    def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
+        """Say more of the method under the cursor."""
+        self._tell(event.cursor_row)
+
+    def _tell(self, place: int) -> None:
+        text = ""
+        if place < len(self._rows):
+            row = self._rows[place]
+            verdict = (row.get("check") or {}).get("verdict", "")
+            text = row.get("problem") or f"{verdict}\npictures: {row['gallery']}".strip()
+        self.query_one("#explained-detail", Static).update(text)
+
+
+def _cells(row: dict[str, Any]) -> list[Text]:
+    inside, check = row.get("inside") or {}, row.get("check")
+    passed = "-" if not check else "passed" if check.get("passed") else "failed"
+    texts = [
+        row.get("method", "✗"), number(row.get("pixel_score")), number(inside.get("mass")),
+        number(inside.get("area")), passed, str(row.get("n", "-")), row.get("layer") or "-",
+        row["folder"],
+    ]
+    return [Text(text, justify="right" if 0 < i < 4 else "left") for i, text in enumerate(texts)]
