@@ -11,7 +11,7 @@ LIGHT = (
     "stemcls.imaging.detection.detect", "stemcls.imaging.readers",
     "stemcls.imaging.simulation.simulate",
     "stemcls.store.build", "stemcls.store.splits", "stemcls.models.backend",
-    "stemcls.evaluation.evaluation", "tui",
+    "stemcls.evaluation.evaluation", "stemcls.tuning.session", "tui",
 )
 
 

@@ -34,10 +34,10 @@ CHULA_SETTINGS = (
 def ht1080(data: Path) -> list[dict[str, Any]]:
     """Cross-validate on single-cell crops: ready-made crops, 2 classes, 5 folds by field."""
     crops, weights = data / "ht1080", data / "weights"
-    _need(crops, weights / MOBILENET_V2, weights / MOBILENET_025)
+    need(crops, weights / MOBILENET_V2, weights / MOBILENET_025)
     with tempfile.TemporaryDirectory() as folder:
         store = Path(folder) / "datasets" / "ht1080.h5"
-        _stemcls(
+        stemcls(
             "build", crops, "--out", store, "--kind", "crops",
             "--group", r"[^/]+/([^-]+-[^-]+)-", "--group-what", "field of view",
         )
@@ -56,10 +56,10 @@ def chula(data: Path) -> list[dict[str, Any]]:
     """
     fields, weights = data / "chula" / "fields", data / "weights"
     truth = data / "chula" / "cells.csv"
-    _need(fields, truth, weights / MOBILENET_V2, weights / MOBILENET_025)
+    need(fields, truth, weights / MOBILENET_V2, weights / MOBILENET_025)
     with tempfile.TemporaryDirectory() as folder:
         store = Path(folder) / "datasets" / "chula.h5"
-        built = _stemcls(
+        built = stemcls(
             "build", fields, "--cells", truth, "--cells-match", "20", "--crop-px", "48",
             "--edge", "reflect", "--out", store,
         )
@@ -76,13 +76,15 @@ def chula(data: Path) -> list[dict[str, Any]]:
     return [row]
 
 
-def _need(*paths: Path) -> None:
+def need(*paths: Path) -> None:
+    """Raise InputError where a file that a benchmark reads is not there."""
     for path in paths:
         if not path.exists():
             raise InputError(f"this benchmark needs {path}; say where it is: --data FOLDER")
 
 
-def _stemcls(*arguments: object) -> dict[str, Any]:
+def stemcls(*arguments: object) -> dict[str, Any]:
+    """Run the command line; return its JSON document."""
     command = [sys.executable, "-m", "stemcls", *map(str, arguments), "--json"]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
@@ -94,7 +96,7 @@ def _cross_validate(
     store: Path, workspace: str, settings: tuple[str, ...], weights: Path
 ) -> dict[str, Any]:
     begun = time.monotonic()
-    found = _stemcls(
+    found = stemcls(
         "train", store, "--workspace", workspace, "--folds", "5", "--weights", weights, *settings
     )
     return {**found, "seconds": time.monotonic() - begun}

@@ -21,6 +21,7 @@ from stemcls.commands.runs import runs
 from stemcls.commands.simulate import simulate
 from stemcls.commands.train import train
 from stemcls.commands.tui import tui
+from stemcls.commands.tune import tune
 from stemcls.commands.weights import weights
 
 COMMANDS: dict[str, Callable[..., Any]] = {
@@ -31,6 +32,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "info": info,
     "morphometry": morphometry,
     "train": train,
+    "tune": tune,
     "evaluate": evaluate,
     "compare": compare,
     "ensemble": ensemble,
