@@ -21,6 +21,11 @@ class Interruption:
         """Return whether somebody asked the job to stop."""
         return self._asked is not None
 
+    @property
+    def asked_by(self) -> str | None:
+        """Who asked: the name of a signal, or what `ask` was told."""
+        return self._asked
+
     def ask(self, who: str) -> None:
         """Ask the job to stop; `who` is named in its message."""
         self._asked = who

@@ -74,6 +74,11 @@ class Run:
         """The finished model."""
         return self.path / "model.keras"
 
+    @property
+    def is_study(self) -> bool:
+        """Whether it is a search of `stemcls tune`, which holds runs and is none itself."""
+        return (self.path / "study.toml").is_file()
+
     def append(self, event: str, **values: Any) -> None:
         """Add one line to events.jsonl; a single write, so that lines never interleave."""
         line = atomic.dump_json({"time": round(time.time(), 3), "event": event, **values}) + "\n"

@@ -11,7 +11,8 @@ LIGHT = (
     "stemcls.imaging.detection.detect", "stemcls.imaging.readers",
     "stemcls.imaging.simulation.simulate",
     "stemcls.store.build", "stemcls.store.splits", "stemcls.models.backend",
-    "stemcls.evaluation.evaluation", "stemcls.audit.run", "stemcls.probes.learning", "tui",
+    "stemcls.evaluation.evaluation", "stemcls.audit.run", "stemcls.probes.learning",
+    "stemcls.tuning.session", "tui",
 )
 
 

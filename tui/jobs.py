@@ -73,7 +73,8 @@ def train_argv(
 
 def resume_argv(run: Run, workspace: Path) -> list[str]:
     """Return the command line that goes on with `run`, on the backend it began with."""
-    argv = [sys.executable, "-m", "stemcls", "train", "--resume", str(run.path)]
+    command = "tune" if run.is_study else "train"
+    argv = [sys.executable, "-m", "stemcls", command, "--resume", str(run.path)]
     argv += ["--workspace", str(workspace)]
     for name in ("environment.json", "folds/fold-1/environment.json"):
         backend = (run.read_json(name) or {}).get("backend")

@@ -32,6 +32,11 @@ BENCHMARKS: dict[str, tuple[str, str]] = {
     "explain-gradcam": ("stemcls.bench.explaining", "explain_gradcam"),
     "explain-memory": ("stemcls.bench.explaining", "explain_memory"),
     "explain-rates": ("stemcls.bench.explaining", "explain_rates"),
+    "tune-suggestion": ("stemcls.bench.tuning", "suggestion_seconds"),
+    "tune-random": ("stemcls.bench.tuning", "random_trials"),
+    "tune-stock": ("stemcls.bench.tuning", "stock_trials"),
+    "tune-head": ("stemcls.bench.study", "head_study"),
+    "tune-real": ("stemcls.bench.study", "real_study"),
     "ht1080": ("stemcls.bench.real", "ht1080"),
     "chula": ("stemcls.bench.real", "chula"),
 }
@@ -48,10 +53,14 @@ def bench(
     data: Annotated[
         Path, typer.Option(help="Folder of real images, for the benchmarks that need them.")
     ] = Path("../shared/data"),
+    seeds: Annotated[
+        int, typer.Option(min=1, help="Seeds of each search in tune-random and tune-stock.")
+    ] = 10,
     json: Json = False,
 ) -> None:
     """Measure stemcls beside a baseline; exit code 1 if one falls short of its target."""
     from importlib import import_module
+    from inspect import signature
 
     from stemcls.bench.backends import advice
     from stemcls.bench.measure import passed
@@ -61,8 +70,10 @@ def bench(
     for name in wanted:
         say(f"bench {name} ...")
         module, function = BENCHMARKS[name]
+        measure = getattr(import_module(module), function)
+        options = {"seeds": seeds} if "seeds" in signature(measure).parameters else {}
         try:
-            found = getattr(import_module(module), function)(data)
+            found = measure(data, **options)
         except InputError as error:
             if names and name in names:
                 raise

@@ -27,6 +27,7 @@ from stemcls.commands.runs import runs
 from stemcls.commands.simulate import simulate
 from stemcls.commands.train import train
 from stemcls.commands.tui import tui
+from stemcls.commands.tune import tune
 from stemcls.commands.weights import weights
 
 COMMANDS: dict[str, Callable[..., Any]] = {
@@ -37,6 +38,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "info": info,
     "morphometry": morphometry,
     "train": train,
+    "tune": tune,
     "evaluate": evaluate,
     "calibrate": calibrate,
     "audit": audit,

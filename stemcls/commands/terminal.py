@@ -136,7 +136,7 @@ def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]
 
     table = Table(header_style="bold")
     for column in columns:
-        table.add_column(column)
+        table.add_column(column, overflow="fold")
     for row in rows:
         cells = (f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in row)
         table.add_row(*(escape(cell) for cell in cells))

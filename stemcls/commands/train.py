@@ -5,6 +5,14 @@ from typing import Annotated, Any
 
 import typer
 
+from stemcls.commands.experiments import (
+    Changes,
+    ConfigFile,
+    Recipe,
+    base_of,
+    experiment_of,
+    with_changes,
+)
 from stemcls.commands.terminal import (
     Backend,
     Device,
@@ -14,7 +22,6 @@ from stemcls.commands.terminal import (
     print_json,
     print_metrics,
     progress,
-    resolved,
     say,
 )
 from stemcls.config.experiment import Experiment
@@ -27,21 +34,9 @@ def train(
     store: Annotated[
         Path | None, typer.Argument(help="Crop store; not needed with --config or --resume.")
     ] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="TOML of an experiment; options given beside it win.")
-    ] = None,
-    recipe: Annotated[
-        str | None, typer.Option(
-            help="Start from a published way to train: wang, khalkhali, kim or parthasarathy; "
-            "--config and options win."
-        ),
-    ] = None,
-    changes: Annotated[
-        list[str] | None, typer.Option(
-            "--set", metavar="KEY=VALUE",
-            help="Change any setting, as in stages.finetune.schedule=cosine or stages.1.epochs=5.",
-        ),
-    ] = None,
+    config: ConfigFile = None,
+    recipe: Recipe = None,
+    changes: Changes = None,
     folds: Annotated[
         int, typer.Option(min=0, help="Cross-validate in this many grouped folds.")
     ] = 0,
@@ -73,7 +68,9 @@ def train(
         load_keras(device)
     else:
         name = choose_backend(backend, device, shares_batches=True)
-        experiment = _experiment(store, _base(recipe, config), _given(given, changes), workspace)
+        experiment = experiment_of(
+            store, base_of(recipe, config), with_changes(given, changes), workspace
+        )
         load_keras(device)
         run = _prepared(experiment, workspace, folds)
     say(f"run {run.path} on {name}")
@@ -108,37 +105,6 @@ def train(
         say(f"next: stemcls explain {run.path}   or   stemcls predict {run.path} FIELDS")
 
 
-def _base(recipe_name: str | None, config: Path | None) -> dict[str, Any]:
-    from stemcls.config.options import merged, read_toml
-    from stemcls.config.recipes import recipe
-
-    base = recipe(recipe_name) if recipe_name else {}
-    return merged(base, read_toml(config)) if config else base
-
-
-def _given(given: dict[str, Any], changes: list[str] | None) -> dict[str, Any]:
-    from stemcls.config.options import merged, parse_assignment
-
-    for change in changes or ():
-        given = merged(given, parse_assignment(change))
-    return given
-
-
-def _experiment(
-    store: Path | None, base: dict[str, Any], given: dict[str, Any], workspace: Path
-) -> Experiment:
-    if store is not None:
-        given = {**given, "store": str(store)}
-    experiment = resolved(Experiment, given, base)
-    if not experiment.store:
-        raise InputError("which store? give one: stemcls train STORE, or `store` in --config FILE")
-    from dataclasses import replace
-
-    from stemcls.store.find import find_store
-
-    return replace(experiment, store=str(find_store(Path(experiment.store), workspace)))
-
-
 def _prepared(experiment: Experiment, workspace: Path, folds: int) -> Any:
     if folds == 1:
         raise InputError("--folds needs 2 or more; leave it out for a single run")
@@ -155,6 +121,8 @@ def _resumed(resume: Path, workspace: Path) -> Any:
     from stemcls.runs import Run
 
     run = Run.open(resume, workspace)
+    if run.is_study:
+        raise InputError(f"{run.path} is a study: stemcls tune --resume {run.path}")
     if run.summary()["state"] in ("running", "stalled"):
         raise InputError(
             f"{run.path} is still running, or sleeps; two processes cannot train one run: stop "

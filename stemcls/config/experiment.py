@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from stemcls.config.options import option
 from stemcls.errors import InputError
@@ -211,3 +212,13 @@ class Experiment:
         """The stages that will run, in order."""
         starts = ("any", "pretrained" if self.pretrained else "random")
         return tuple(s for s in self.stages if s.start in starts and s.epochs)
+
+
+def with_absolute_paths(experiment: Experiment) -> Experiment:
+    """Return the experiment as any folder can repeat it: store and weights file made absolute."""
+    model = experiment.model
+    if model.weights not in ("imagenet", "none"):
+        model = replace(model, weights=str(Path(model.weights).resolve()))
+    return replace(
+        experiment, store=str(Path(experiment.store).resolve()), model=model
+    )

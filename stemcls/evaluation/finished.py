@@ -71,6 +71,10 @@ def read_finished(run: Run) -> Finished:
     Raises:
         InputError: It is not finished, or was never scored.
     """
+    if run.is_study:
+        raise InputError(
+            f"{run.path} is a study, and runs are compared; give some of {run.path / 'final'}"
+        )
     state = run.summary()["state"]
     if state != "finished":
         raise InputError(

@@ -36,7 +36,8 @@ def finished_model(run: Run) -> Path:
     """Return the path of a run's model.
 
     Raises:
-        InputError: The run is a cross-validation (names its folds) or is not finished.
+        InputError: The run is a cross-validation (names its folds), a study (names its best run) or
+            is not finished.
     """
     if run.model_path.is_file():
         return run.model_path
@@ -45,6 +46,14 @@ def finished_model(run: Run) -> Path:
             f"{run.path} is a cross-validation and holds one model per fold; give one of them, "
             f"for instance {run.path / 'folds' / 'fold-1'}, or train one model on all folds: "
             f"stemcls train --config {run.path / 'config.toml'}"
+        )
+    if run.is_study:
+        found = run.read_json("report/study.json")
+        raise InputError(
+            f"{run.path} is a study; " + (
+                f"its best model is the run {found['best']['run']}" if found
+                else f"it has none yet: stemcls tune --resume {run.path}"
+            )
         )
     state = run.summary()["state"]
     raise InputError(

@@ -40,6 +40,11 @@ class Split:
     store_hash: str
     units: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
+    @property
+    def rows(self) -> np.ndarray:
+        """The rows of all sides."""
+        return np.concatenate([getattr(self, side) for side in SIDES])
+
     def targets(self, store: CropStore, rows: np.ndarray) -> np.ndarray:
         """Return (n,) int64 index into `classes` of each row.
 

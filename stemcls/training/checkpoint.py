@@ -121,6 +121,29 @@ class Checkpoint:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+class NoCheckpoint(Checkpoint):
+    """Keeps nothing: for what is done again sooner than it is written down."""
+
+    def __init__(self) -> None:
+        super().__init__(Path())
+
+    def save_base(self, stage: str, model: Any) -> None:
+        """Keep nothing."""
+
+    def restore_base(self, stage: str, model: Any) -> None:
+        """Restore nothing."""
+
+    def save(self, progress: Progress, network: Any, history: list[dict[str, Any]]) -> None:
+        """Keep nothing."""
+
+    def read(self) -> dict[str, Any] | None:
+        """Return None."""
+        return None
+
+    def clear(self) -> None:
+        """Remove nothing."""
+
+
 def _base_name(stage: str) -> str:
     return f"{stage}.base.npz"
 

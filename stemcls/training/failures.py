@@ -5,11 +5,13 @@ from __future__ import annotations
 import gc
 import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stemcls.config.experiment import StageConfig
 from stemcls.errors import StemclsError
-from stemcls.training.batches import Batch
+
+if TYPE_CHECKING:
+    from stemcls.training.batches import Batch
 
 _TYPES = ("MemoryError", "ResourceExhaustedError", "OutOfMemoryError", "ArrayMemoryError")
 _WORDS = ("resource_exhausted", "out of memory", "can't allocate memory", "failed to allocate")

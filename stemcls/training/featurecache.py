@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import io
-import time
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from stemcls import atomic
-from stemcls.training.lock import try_lock
+from stemcls.training.lock import alone
 
 CHECKSUM_BYTES = 4
 BLOCK_BYTES = 16 * 2**20
-POLL_SECONDS = 0.2
 
 
 class _DamagedError(Exception):
@@ -63,7 +60,7 @@ class FeatureCache:
         except OSError as error:
             warn(f"features are not kept for later runs: {path.parent}: {error.strerror}")
             return _filled(shape, blocks)
-        with _alone(path.with_suffix(".lock"), wait):
+        with alone(path.with_suffix(".lock"), wait):
             try:
                 return _read(path, shape)
             except FileNotFoundError:
@@ -130,14 +127,3 @@ def _checksum(path: Path, size: int) -> int:
         while left > 0 and (block := file.read(min(BLOCK_BYTES, left))):
             value, left = zlib.crc32(block, value), left - len(block)
     return value
-
-
-@contextmanager
-def _alone(path: Path, wait: Callable[[], None]) -> Iterator[None]:
-    while True:
-        with try_lock(path) as mine:
-            if mine:
-                yield
-                return
-        wait()
-        time.sleep(POLL_SECONDS)

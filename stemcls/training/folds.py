@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from stemcls import atomic
-from stemcls.config.experiment import Experiment
+from stemcls.config.experiment import Experiment, with_absolute_paths
 from stemcls.config.options import to_toml
 from stemcls.errors import InputError
 from stemcls.evaluation.evaluation import evaluate_predictions
@@ -21,7 +21,7 @@ from stemcls.store.splits import make_folds
 from stemcls.training.checks import check_plan
 from stemcls.training.journal import Update, reported
 from stemcls.training.lock import locked
-from stemcls.training.train import headline, prepare_run, train, with_absolute_paths
+from stemcls.training.train import headline, prepare_run, train
 
 
 def prepare_folds(experiment: Experiment, workspace: Path, folds: int) -> Run:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from stemcls.errors import InputError
 from stemcls.runs import Run, process_identity
+
+POLL_SECONDS = 0.2
 
 
 @contextmanager
@@ -30,6 +33,18 @@ def try_lock(path: Path, note: str = "") -> Iterator[bool]:
             file.write(note)
             file.flush()
         yield True
+
+
+@contextmanager
+def alone(path: Path, wait: Callable[[], None]) -> Iterator[None]:
+    """Hold the lock `path` in the block; `wait` is called until it can be had, and may raise."""
+    while True:
+        with try_lock(path) as mine:
+            if mine:
+                yield
+                return
+        wait()
+        time.sleep(POLL_SECONDS)
 
 
 @contextmanager

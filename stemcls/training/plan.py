@@ -30,13 +30,23 @@ HEAD_BATCH = 1024
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """What the steps of one run share."""
+    """What the steps of one run share.
+
+    Attributes:
+        experiment, store, split, context: Of the run.
+        read: Reads rows of the store to crops.
+        score_last: Score the last stage as those before it, for a run whose model is not kept.
+        feature_rows: Rows whose features are kept together, so that other runs find them; None: all
+            rows of the split.
+    """
 
     experiment: Experiment
     store: CropStore
     split: Split
     context: Context
     read: Callable[[np.ndarray], np.ndarray]
+    score_last: bool = False
+    feature_rows: np.ndarray | None = None
 
     @property
     def test_rows(self) -> np.ndarray:
@@ -69,8 +79,23 @@ class Job:
         )
 
 
-def run_stages(job: Job) -> tuple[Any, dict[str, Any]]:
-    """Run the stages; return the model and the test metrics after each stage but the last."""
+def extractor_for(job: Job) -> Any:
+    """Return the part below the head, as `build_extractor` does, for the crops of the job."""
+    white = float(np.iinfo(job.store.dtype).max)
+    return build_extractor(
+        job.experiment.model, job.store.size_px, job.store.n_channels, white
+    )
+
+
+def run_stages(job: Job, extractor: Any = None) -> tuple[Any, dict[str, Any]]:
+    """Run the stages.
+
+    Args:
+        job: What they share.
+        extractor: From `extractor_for`; None builds one.
+    Returns: the model, and the test metrics after each stage; of the last one where
+        `job.score_last`.
+    """
     experiment, context = job.experiment, job.context
     plan = experiment.plan
     kept = context.checkpoint.read()
@@ -78,13 +103,10 @@ def run_stages(job: Job) -> tuple[Any, dict[str, Any]]:
     if kept:
         context.journal.restore(kept["history"])
         begun = [stage.name for stage in plan].index(kept["stage"])
-    white = float(np.iinfo(job.store.dtype).max)
     note = resizing_note(experiment.model, job.store.size_px)
     if note:
         context.journal.log(note)
-    extractor = build_extractor(
-        experiment.model, job.store.size_px, job.store.n_channels, white
-    )
+    extractor = extractor or extractor_for(job)
     banks = _Banks(job, extractor)
     model = add_head(
         extractor, experiment.model, len(job.split.classes),
@@ -96,7 +118,7 @@ def run_stages(job: Job) -> tuple[Any, dict[str, Any]]:
     for number, stage in enumerate(plan[begun:], start=begun):
         changed = any(before.trainable != "none" for before in plan[:number])
         best = _fit(job, model, stage, number, banks, changed, best)
-        if stage is not plan[-1]:
+        if job.score_last or stage is not plan[-1]:
             stages[stage.name] = _score(job, model, stage, banks, changed).metrics
             folder.mkdir(exist_ok=True)
             atomic.write_json(folder / "stages.json", stages)
@@ -119,10 +141,10 @@ def _fit(
             context.checkpoint.restore_base(stage.name, model)
         else:
             context.checkpoint.save_base(stage.name, model)
-    last = stage is job.experiment.plan[-1]
+    unscored = stage is job.experiment.plan[-1] and not job.score_last
     views = job.n_views(stage.views)
     bank = banks.get(
-        views if last else max(views, job.n_views(job.experiment.test_views)), changed
+        views if unscored else max(views, job.n_views(job.experiment.test_views)), changed
     )
     data = feature_data(bank, train, validation, views, spare_memory_bytes())
     return fit_stage(model, stage, number, data, context, best)
@@ -166,7 +188,9 @@ class _Banks:
             return self._latest[1]
         job, context = self._job, self._job.context
         folder = None if changed else cache_folder(context.journal.run.path)
-        rows = np.concatenate([job.split.train, job.split.validation, job.split.test])
+        rows = job.feature_rows
+        if rows is None:
+            rows = job.split.rows
         bank = make_bank(
             self._extractor, job.experiment.model, job.store, job.read, rows, views,
             FeatureCache(folder), context.journal, context.interruption,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
 import keras
 
 from stemcls import atomic
-from stemcls.config.experiment import FINAL, Experiment
+from stemcls.config.experiment import FINAL, Experiment, with_absolute_paths
 from stemcls.config.options import to_mapping, to_toml
 from stemcls.errors import explained_disk_errors
 from stemcls.evaluation.runfiles import read_experiment, read_split
@@ -55,14 +54,6 @@ def prepare_run(
     return run
 
 
-def with_absolute_paths(experiment: Experiment) -> Experiment:
-    """Return the experiment as any folder can repeat it: store and weights file made absolute."""
-    model = experiment.model
-    if model.weights not in ("imagenet", "none"):
-        model = dataclasses.replace(model, weights=str(Path(model.weights).resolve()))
-    return dataclasses.replace(
-        experiment, store=str(Path(experiment.store).resolve()), model=model
-    )
 
 
 def train(
@@ -106,13 +97,7 @@ def _train(
     split.check(store)
     check_plan(experiment, store, split)
     checkpoint = Checkpoint(run.path / "checkpoint")
-    context = Context(
-        journal, interruption, checkpoint, experiment.seed,
-        loss=make_loss(experiment.model, len(split.classes)),
-        balance=experiment.balance, pretrained=experiment.pretrained,
-        jit_compile=jit_compile(experiment.xla),
-    )
-    job = Job(experiment, store, split, context, crop_reader(store))
+    job = make_job(experiment, store, split, journal, interruption, checkpoint)
     keras.utils.set_random_seed(experiment.seed)
     part = "test" if len(split.test) else "validation"
 
@@ -133,6 +118,20 @@ def _train(
     run.append("finished", metrics=headline(evaluation.metrics), evaluated_on=part)
     journal.log(f"finished: mean recall {evaluation.metrics['mean_recall']:.3f} on {part}")
     return evaluation.metrics
+
+
+def make_job(
+    experiment: Experiment, store: CropStore, split: Split, journal: Journal,
+    interruption: Interruption, checkpoint: Checkpoint, **options: Any,
+) -> Job:
+    """Return what the stages of `experiment` need to run on `split`; `options` are the Job's."""
+    context = Context(
+        journal, interruption, checkpoint, experiment.seed,
+        loss=make_loss(experiment.model, len(split.classes)),
+        balance=experiment.balance, pretrained=experiment.pretrained,
+        jit_compile=jit_compile(experiment.xla),
+    )
+    return Job(experiment, store, split, context, crop_reader(store), **options)
 
 
 def _note_environment(run: Run, experiment: Experiment, journal: Journal) -> None:

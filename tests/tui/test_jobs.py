@@ -57,6 +57,13 @@ def test_a_run_is_resumed_on_the_backend_it_began_with(tmp_path) -> None:
     ]
 
 
+def test_a_study_is_resumed_as_one(tmp_path) -> None:
+    run = make_run(tmp_path, "one", NO_SUCH_PID)
+    (run.path / "study.toml").touch()
+    argv = jobs.resume_argv(run, tmp_path)
+    assert argv[3:] == ["tune", "--resume", str(run.path), "--workspace", str(tmp_path)]
+
+
 def test_stop_sends_sigterm_to_the_process_of_the_run(tmp_path, sleeper) -> None:
     jobs.stop(make_run(tmp_path, "one", sleeper.pid))
     assert sleeper.wait(10) == -signal.SIGTERM

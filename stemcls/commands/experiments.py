@@ -1,0 +1,61 @@
+"""What `train` and `tune` share: the experiment that a file, a recipe and the options describe."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from stemcls.commands.terminal import resolved
+from stemcls.config.experiment import Experiment
+from stemcls.config.options import merged, parse_assignment, read_toml
+from stemcls.config.recipes import recipe
+from stemcls.errors import InputError
+from stemcls.store.find import find_store
+
+ConfigFile = Annotated[
+    Path | None, typer.Option(help="TOML of an experiment; options given beside it win.")
+]
+Recipe = Annotated[
+    str | None, typer.Option(
+        help="Start from a published way to train: wang, khalkhali, kim or parthasarathy; "
+        "--config and options win."
+    ),
+]
+Changes = Annotated[
+    list[str] | None, typer.Option(
+        "--set", metavar="KEY=VALUE",
+        help="Change any setting, as in stages.finetune.schedule=cosine or stages.1.epochs=5.",
+    ),
+]
+
+
+def base_of(recipe_name: str | None, config: Path | None) -> dict[str, Any]:
+    """Return what a recipe and a file say, the file first, as nested plain values."""
+    base = recipe(recipe_name) if recipe_name else {}
+    return merged(base, read_toml(config)) if config else base
+
+
+def with_changes(given: dict[str, Any], changes: list[str] | None) -> dict[str, Any]:
+    """Return the options given with those of `--set` laid on top."""
+    for change in changes or ():
+        given = merged(given, parse_assignment(change))
+    return given
+
+
+def experiment_of(
+    store: Path | None, base: dict[str, Any], given: dict[str, Any], workspace: Path
+) -> Experiment:
+    """Return the experiment that a base and the options describe, its store found.
+
+    Raises:
+        InputError: A setting that does not exist or fit, or no such store.
+    """
+    if store is not None:
+        given = {**given, "store": str(store)}
+    experiment = resolved(Experiment, given, base)
+    if not experiment.store:
+        raise InputError("which store? give one as STORE, or as `store` in --config FILE")
+    return replace(experiment, store=str(find_store(Path(experiment.store), workspace)))

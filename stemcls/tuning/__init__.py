@@ -1,0 +1,1 @@
+"""Search for good settings: spaces, suggestions, and studies that outlive their processes."""
