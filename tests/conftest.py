@@ -15,12 +15,14 @@ import h5py
 import numpy as np
 import pytest
 
+from stemcls.models.backend import keep_freed_memory
 from stemcls.store.cropstore import CropStore
 
 # Kept away from GPUs and quiet, for this process and for those that tests start.
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+keep_freed_memory()  # as `load_keras` does; tests import Keras by themselves
 
 SHARED_DATA = Path(__file__).parents[1].parent / "shared" / "data"
 EDGE_PX = 24
