@@ -21,7 +21,7 @@ CHULA_CLASSES = 7
 
 HT1080_SETTINGS = (
     "--backbone", "MobileNetV2", "--input-px", "160", "--stride", "8", "--stride", "16",
-    "--test-views", "8", "--validation", "0.1", "--l2", "0.01",
+    "--test-views", "8", "--validation", "0.1", "--l2", "0.01", "--finetune-epochs", "0",
 )
 CHULA_SETTINGS = (
     "--backbone", "MobileNetV2", "--input-px", "96", "--stride", "16",
@@ -132,7 +132,7 @@ def _row(
         "sd": mean_sd[f"{key}_sd"],
         "pooled": found["metrics"][key],
         "pooled_ci": found["metrics"][f"{key}_ci"],
-        "frozen_stage_only": found["frozen_mean_sd"][key],
+        "frozen_stage_only": found.get("frozen_mean_sd", mean_sd)[key],
         "n": found["metrics"]["n"],
         "seconds": round(found["seconds"], 1),
     }

@@ -108,4 +108,4 @@ def _show(document: dict[str, Any]) -> None:
 
 
 def _interval(ends: tuple[float, float] | None) -> str:
-    return "-" if ends is None else f"{ends[0]:.3f} to {ends[1]:.3f}"
+    return "-" if ends is None else f"{ends[0]:z.3f} to {ends[1]:z.3f}"

@@ -58,17 +58,14 @@ def calibrate(
 
 
 def _print(document: dict[str, Any]) -> None:
+    from stemcls.evaluation.calibration.caveats import caveats
+
     found = document["temperature"]
     ends = f" ({found['ci'][0]:.2f} to {found['ci'][1]:.2f})" if found["ci"] else ""
     say(
         f"temperature {found['value']:.3f}{ends}, from {found['n']} validation crops of "
         f"{found['n_groups']} groups"
     )
-    if found["at_limit"]:
-        say(
-            "warning: the temperature ran to its limit: the scores say next to nothing of the "
-            "truth, or every validation crop is right, and no temperature can help"
-        )
     test = document["test"]
     if test is None:
         say("no test split: nothing says how well the calibration holds")
@@ -83,6 +80,8 @@ def _print(document: dict[str, Any]) -> None:
             ("", "before", "95 % interval", "after", "95 % interval"), rows,
         )
     _print_sets(document)
+    for caveat in caveats(document):
+        say(f"warning: {caveat}")
     if test is not None:
         say(f"{test['novel']:.1%} of test crops look unlike the training crops (5 % expected)")
 
@@ -102,13 +101,6 @@ def _print_sets(document: dict[str, Any]) -> None:
         ("class", "groups", "new groups", "new cells of known groups", "truth in set, test"),
         rows,
     )
-    few = [row["name"] for row in document["sets"] if row["n_groups"] < document["least_groups"]]
-    if few:
-        say(
-            f"{', '.join(few)}: fewer than {document['least_groups']} validation groups cannot "
-            f"promise {1 - document['alpha']:.0%} for a new one, so the class is in every set; a "
-            "larger --alpha or more groups (--validation) helps"
-        )
 
 
 def _ends(row: dict[str, Any], key: str) -> str:

@@ -76,4 +76,4 @@ def embed(
 
 
 def _interval(ends: list[float] | None) -> str:
-    return "-" if ends is None else f"{ends[0]:.3f} to {ends[1]:.3f}"
+    return "-" if ends is None else f"{ends[0]:z.3f} to {ends[1]:z.3f}"

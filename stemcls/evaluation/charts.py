@@ -100,7 +100,7 @@ def draw_reliability(metrics: Mapping[str, Any], after: Mapping[str, Any] | None
         bins = found["reliability"]
         label = f"{name}{title_of('ece')} {found['ece']:.3f}"
         upper.plot([b["score"] for b in bins], [b["right"] for b in bins], color=colour,
-                   marker=marker, ls=line, lw=1.4, ms=5, label=label)
+                   marker=marker, ls=line, lw=1.4, ms=5, label=label, clip_on=False, zorder=3)
         lower.step([b["low"] for b in bins] + [bins[-1]["high"]],
                    [b["n"] for b in bins] + [bins[-1]["n"]], where="post", color=colour, ls=line)
     upper.set(xlim=(0, 1), ylim=(0, 1), ylabel="share that is right")

@@ -1,9 +1,10 @@
-"""Outputs of a model and the gradients of a logit inside it, on whichever backend Keras runs."""
+"""What differs from backend to backend, in one table: to compile, and to take gradients."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,10 @@ from stemcls.errors import InputError, nearest
 Forward = Callable[[np.ndarray], list[Any]]
 # (crops (n, H, W, C) float32, targets (n,) int32) -> outputs, gradients (a list each), logits
 Step = Callable[[np.ndarray, np.ndarray], tuple[list[Any], list[Any], Any]]
+# d total / d value -> d total / d point, one for each point
+Pull = Callable[[Any], list[Any]]
+# (model, tensor) -> what the model predicts
+Run = Callable[[Any, Any], Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,11 +36,28 @@ class Gradients:
     logits: np.ndarray
 
 
+def make_forward(model: Any) -> Forward:
+    """Return a function that runs a model as it predicts: dropout off, BatchNorm at rest.
+
+    Weights are read at each call.
+
+    Args:
+        model: keras.Model of crops to one output or a list of them.
+    Raises:
+        InputError: Keras runs on a backend that is not known here.
+    """
+
+    def forward(run: Run, crops: Any) -> list[Any]:
+        outputs = run(model, crops)
+        return list(outputs) if isinstance(outputs, list | tuple) else [outputs]
+
+    return _backend().compiled(forward, [model], [_crops_of(model)])
+
+
 def make_step(head: Any | None, segments: Sequence[Any]) -> Step:
     """Return a function that follows logits back to where the segments of a model meet.
 
-    The model runs as it predicts: dropout is off, BatchNorm keeps its statistics. Weights are read
-    at each call.
+    The model runs as by `make_forward`.
 
     Args:
         head: keras.Model from the crops to the first point; None: the first point is the crops.
@@ -43,18 +65,37 @@ def make_step(head: Any | None, segments: Sequence[Any]) -> Step:
     Raises:
         InputError: Keras runs on a backend without gradients.
     """
-    return _in_force()[1](head, segments)
+    from keras import ops
+
+    def follow(run: Run, crops: Any, wanted: Any) -> tuple[list[Any], list[Any], Any]:
+        x = crops if head is None else run(head, crops)
+        points, pulls, gradients = [], [], []
+        for segment in segments:
+            points.append(x)
+            x, pull = pullback(partial(run, segment), [x])
+            pulls.append(pull)
+        arrived = ops.one_hot(wanted, x.shape[-1], dtype=x.dtype)
+        for pull in reversed(pulls):
+            (arrived,) = pull(arrived)
+            gradients.append(arrived)
+        return points, gradients[::-1], x
+
+    models = [*([] if head is None else [head]), *segments]
+    return _backend().compiled(follow, models, [_crops_of(models[0]), ((None,), "int32")])
 
 
-def make_forward(model: Any) -> Forward:
-    """Return a function that runs a model as it predicts.
+def pullback(function: Callable[..., Any], points: list[Any]) -> tuple[Any, Pull]:
+    """Evaluate `function(*points)` and return how a weight on its value travels back.
 
     Args:
-        model: keras.Model of crops to one output or a list of them.
+        function: Made of Keras ops and layers; takes tensors, returns one tensor.
+        points: Tensors of the backend, floats. They are held fixed: nothing further back learns.
+    Returns: The value, and a function from d total / d value to the list of d total / d point,
+        zeros where a point has no say. It may be called once.
     Raises:
-        InputError: Keras runs on a backend that is not known here.
+        InputError: The backend that Keras runs on has no gradients here.
     """
-    return _in_force()[0](model)
+    return _backend().pullback(function, points)
 
 
 def floats(values: Any) -> np.ndarray:
@@ -64,151 +105,138 @@ def floats(values: Any) -> np.ndarray:
     return np.asarray(ops.convert_to_numpy(values), dtype=np.float32)
 
 
-def _in_force() -> tuple[Callable[[Any], Forward], Callable[[Any, Sequence[Any]], Step]]:
-    import keras
-
-    backend = keras.backend.backend()
-    if backend not in BACKENDS:
-        raise InputError(
-            f"gradients are not available on Keras backend {backend!r}{nearest(backend, BACKENDS)}"
-        )
-    return BACKENDS[backend]
+# Shape, None where any size will do, and dtype of an argument.
+Argument = tuple[tuple[int | None, ...], str]
 
 
-def _listed(outputs: Any) -> list[Any]:
-    return list(outputs) if isinstance(outputs, list | tuple) else [outputs]
+def _crops_of(model: Any) -> Argument:
+    return (None, *model.input_shape[1:]), "float32"
 
 
-def _followed(logits: Any, wanted: Any) -> Any:
-    """Return the sum of the target logits of a batch; Keras ops only."""
-    from keras import ops
-
-    logits = ops.cast(logits, "float32")
-    return ops.sum(logits * ops.one_hot(wanted, logits.shape[-1], dtype="float32"))
-
-
-def _tensorflow_forward(model: Any) -> Forward:
+def _tensorflow_compiled(
+    function: Callable[..., Any], models: Sequence[Any], arguments: Sequence[Argument]
+) -> Callable[..., Any]:
     import tensorflow as tf
 
-    def run(crops: Any) -> list[Any]:
-        return _listed(model(crops, training=False))
+    del models
+
+    def run(model: Any, x: Any) -> Any:
+        return model(x, training=False)
 
     # A concrete function takes any number of crops, so nothing is traced again.
-    compiled = tf.function(run).get_concrete_function(_crops_spec(model))
-    return lambda crops: compiled(tf.convert_to_tensor(crops))
+    specs = [tf.TensorSpec(shape, dtype) for shape, dtype in arguments]
+    compiled = tf.function(partial(function, run)).get_concrete_function(*specs)
+    return lambda *arrays: compiled(*map(tf.convert_to_tensor, arrays))
 
 
-def _tensorflow_step(head: Any, segments: Sequence[Any]) -> Step:
+def _tensorflow_pullback(function: Callable[..., Any], points: list[Any]) -> tuple[Any, Pull]:
     import tensorflow as tf
 
-    def follow(crops: Any, wanted: Any) -> tuple[list[Any], list[Any], Any]:
-        x = crops if head is None else head(crops, training=False)
-        points = []
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            for segment in segments:
-                tape.watch(x)
-                points.append(x)
-                x = segment(x, training=False)
-            total = _followed(x, wanted)
-        return points, tape.gradient(total, points), x
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        for point in points:
+            tape.watch(point)
+        value = function(*points)
 
-    compiled = tf.function(follow).get_concrete_function(
-        _crops_spec(segments[0] if head is None else head), tf.TensorSpec([None], tf.int32)
-    )
-    return lambda crops, wanted: compiled(tf.convert_to_tensor(crops), tf.convert_to_tensor(wanted))
+    def pull(weight: Any) -> list[Any]:
+        zero = tf.UnconnectedGradients.ZERO
+        found: list[Any] = tape.gradient(value, points, weight, unconnected_gradients=zero)
+        return found
+
+    return value, pull
 
 
-def _crops_spec(model: Any) -> Any:
-    import tensorflow as tf
-
-    return tf.TensorSpec([None, *model.input_shape[1:]], tf.float32)
-
-
-def _jax_forward(model: Any) -> Forward:
+def _jax_compiled(
+    function: Callable[..., Any], models: Sequence[Any], arguments: Sequence[Argument]
+) -> Callable[..., Any]:
     import jax
 
+    del arguments
+
     @jax.jit
-    def compiled(weights: Any, crops: Any) -> list[Any]:
-        return _listed(model.stateless_call(*weights, crops, training=False)[0])
+    def compiled(weights: list[Any], *arrays: Any) -> Any:
+        given = {id(model): values for model, values in zip(models, weights, strict=True)}
 
-    return lambda crops: compiled(_jax_weights(model), crops)
+        def run(model: Any, x: Any) -> Any:
+            return model.stateless_call(*given[id(model)], x, training=False)[0]
+
+        return function(run, *arrays)
+
+    def weights_of(model: Any) -> tuple[list[Any], list[Any]]:
+        learned, fixed = model.trainable_variables, model.non_trainable_variables
+        return [variable.value for variable in learned], [variable.value for variable in fixed]
+
+    return lambda *arrays: compiled([weights_of(model) for model in models], *arrays)
 
 
-def _jax_weights(model: Any) -> tuple[list[Any], list[Any]]:
-    learned, fixed = model.trainable_variables, model.non_trainable_variables
-    return [variable.value for variable in learned], [variable.value for variable in fixed]
-
-
-def _jax_step(head: Any, segments: Sequence[Any]) -> Step:
+def _jax_pullback(function: Callable[..., Any], points: list[Any]) -> tuple[Any, Pull]:
     import jax
-    import jax.numpy as jnp
 
-    parts = [*([] if head is None else [head]), *segments]
-
-    def run(part: Any, weights: Any, x: Any) -> Any:
-        return part.stateless_call(*weights, x, training=False)[0]
-
-    @jax.jit
-    def compiled(weights: list[Any], crops: Any, wanted: Any) -> tuple[Any, Any, Any]:
-        first = crops if head is None else run(head, weights[0], crops)
-        later = weights[len(parts) - len(segments) :]
-
-        def total(added: list[Any]) -> tuple[Any, Any]:
-            x, points = first, []
-            for segment, given, extra in zip(segments, later, added, strict=True):
-                x = x + extra  # of zeros: the gradient at them is the one of the output itself
-                points.append(x)
-                x = run(segment, given, x)
-            return _followed(x, wanted), (points, x)
-
-        shapes, x = [], first
-        for segment, given in zip(segments, later, strict=True):
-            shapes.append(jax.eval_shape(lambda value: value, x))
-            x = jax.eval_shape(lambda value, s=segment, g=given: run(s, g, value), x)
-        zeros = [jnp.zeros(shape.shape, shape.dtype) for shape in shapes]
-        gradients, (points, logits) = jax.grad(total, has_aux=True)(zeros)
-        return points, gradients, logits
-
-    return lambda crops, wanted: compiled([_jax_weights(part) for part in parts], crops, wanted)
+    value, pull = jax.vjp(function, *points)
+    return value, lambda weight: list(pull(weight))
 
 
-def _torch_forward(model: Any) -> Forward:
+def _torch_compiled(
+    function: Callable[..., Any], models: Sequence[Any], arguments: Sequence[Argument]
+) -> Callable[..., Any]:
     import torch
     from keras import ops
 
-    def run(crops: np.ndarray) -> list[Any]:
+    del models, arguments
+
+    def run(model: Any, x: Any) -> Any:
+        return model(x, training=False)
+
+    def step(*arrays: np.ndarray) -> Any:
         with torch.no_grad():
-            return _listed(model(ops.convert_to_tensor(crops), training=False))
-
-    return run
-
-
-def _torch_step(head: Any, segments: Sequence[Any]) -> Step:
-    import torch
-    from keras import ops
-
-    def step(crops: np.ndarray, wanted: np.ndarray) -> tuple[list[Any], list[Any], Any]:
-        x = ops.convert_to_tensor(crops)
-        if head is not None:
-            with torch.no_grad():
-                x = head(x, training=False)
-        with torch.enable_grad():
-            x = x.detach().requires_grad_(True)
-            points = []
-            for segment in segments:
-                points.append(x)
-                x = segment(x, training=False)
-            total = _followed(x, ops.convert_to_tensor(wanted))
-            gradients = torch.autograd.grad(total, points)
-        return [point.detach() for point in points], list(gradients), x.detach()
+            return function(run, *map(ops.convert_to_tensor, arrays))
 
     return step
 
 
-BACKENDS: dict[
-    str, tuple[Callable[[Any], Forward], Callable[[Any, Sequence[Any]], Step]]
-] = {
-    "tensorflow": (_tensorflow_forward, _tensorflow_step),
-    "jax": (_jax_forward, _jax_step),
-    "torch": (_torch_forward, _torch_step),
+def _torch_pullback(function: Callable[..., Any], points: list[Any]) -> tuple[Any, Pull]:
+    import torch
+
+    watched = [point.detach().requires_grad_() for point in points]
+    with torch.enable_grad():
+        value = function(*watched)
+
+    def pull(weight: Any) -> list[Any]:
+        return list(
+            torch.autograd.grad(value, watched, weight, allow_unused=True, materialize_grads=True)
+        )
+
+    return value.detach(), pull
+
+
+@dataclass(frozen=True)
+class Backend:
+    """What a backend of Keras has to do here.
+
+    Attributes:
+        compiled: (function(run, *tensors), the models it runs, its arguments) -> the same as a
+            function of arrays, fast when called again. `run(model, x)` predicts.
+        pullback: See `pullback`.
+    """
+
+    compiled: Callable[
+        [Callable[..., Any], Sequence[Any], Sequence[Argument]], Callable[..., Any]
+    ]
+    pullback: Callable[[Callable[..., Any], list[Any]], tuple[Any, Pull]]
+
+
+BACKENDS = {
+    "tensorflow": Backend(_tensorflow_compiled, _tensorflow_pullback),
+    "jax": Backend(_jax_compiled, _jax_pullback),
+    "torch": Backend(_torch_compiled, _torch_pullback),
 }
+
+
+def _backend() -> Backend:
+    import keras
+
+    name = keras.backend.backend()
+    if name not in BACKENDS:
+        raise InputError(
+            f"gradients are not available on Keras backend {name!r}{nearest(name, BACKENDS)}"
+        )
+    return BACKENDS[name]

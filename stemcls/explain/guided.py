@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from stemcls.config.explain import MethodSettings
+from stemcls.explain.gradients import pullback
 from stemcls.explain.lrp.layers import call
 from stemcls.explain.lrp.relevance import forward, walk
 from stemcls.explain.probe import Probe
-from stemcls.explain.pullback import pullback
 
 ACTIVATIONS = ("ReLU", "LeakyReLU", "PReLU", "ELU", "Relu", "Relu6", "Silu", "Gelu", "Elu")
 

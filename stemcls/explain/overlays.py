@@ -11,6 +11,7 @@ import numpy as np
 
 from stemcls.errors import InputError, explained_disk_errors
 from stemcls.evaluation.figures import new_figure, write_figure
+from stemcls.evaluation.pictures import colours_of
 from stemcls.explain.explain import Explanation
 
 HEAT = "inferno"
@@ -53,7 +54,7 @@ def write_overlays(
             f"expected an image, a row of its own, truth, prediction and score for each of {n} "
             f"heat maps, found {sorted(lengths)} of them and {len(set(rows))} different rows"
         )
-    shown = displayed(images)
+    shown = colours_of(images)
     paths = []
     with explained_disk_errors(folder, "the pictures so far are complete; the rest can be redrawn"):
         folder.mkdir(parents=True, exist_ok=True)
@@ -77,23 +78,7 @@ def caption(row: int, truth: str | None, predicted: str, score: float) -> str:
     return f"row {row}: {truth or 'unlabelled'}, predicted {predicted} ({score:.2f})"
 
 
-def displayed(images: np.ndarray) -> np.ndarray:
-    """Return crops as colours: (N, H, W, 3) float32 in [0, 1].
-
-    8-bit crops are shown as they are; deeper ones are stretched alike, from the 0.1 to the
-    99.9 percentile of all crops given. One channel is grey; of two, the second is green and
-    blue together; of more than three, the first three are shown.
-    """
-    values = images.astype(np.float32)
-    low, high = (0.0, 255.0) if images.dtype == np.uint8 else np.percentile(values, [0.1, 99.9])
-    values = np.clip((values - low) / max(high - low, 1e-6), 0, 1)
-    channels = images.shape[-1]
-    if channels == 1:
-        return np.repeat(values, 3, axis=-1)
-    return values[..., [0, 1, 1] if channels == 2 else [0, 1, 2]]
-
-
-def colours_of(heat: np.ndarray) -> tuple[str, float]:
+def shades_of(heat: np.ndarray) -> tuple[str, float]:
     """Return the colour map of a map and the value at its lower end: -1 where any is negative."""
     return (FOR_AND_AGAINST, -1.0) if heat.min() < 0 else (HEAT, 0.0)
 
@@ -102,13 +87,13 @@ def blended(crop: np.ndarray, heat: np.ndarray) -> np.ndarray:
     """Lay a map over a grey crop, the more opaque the stronger it is.
 
     Args:
-        crop: (H, W, 3) in [0, 1], from `displayed`.
+        crop: (H, W, 3) in [0, 1], from `pictures.colours_of`.
         heat: (H, W) in [-1, 1].
     Returns: (H, W, 3) in [0, 1].
     """
     import matplotlib
 
-    name, low = colours_of(heat)
+    name, low = shades_of(heat)
     coloured = matplotlib.colormaps[name]((heat - low) / (1 - low))[..., :3]
     cover = COVER * np.abs(heat)[..., None]
     return (1 - cover) * crop.mean(axis=-1, keepdims=True) + cover * coloured
@@ -129,7 +114,7 @@ def _write_overlay(
     stem: Path, crop: np.ndarray, heat: np.ndarray, title: str, map_title: str
 ) -> list[Path]:
     figure = new_figure(7.5, 2.8, layout=None)  # laying out by itself takes most of the time
-    colours, low = colours_of(heat)
+    colours, low = shades_of(heat)
     for left, picture, name in (
         (0.01, crop, "crop"), (0.325, heat, map_title), (0.695, blended(crop, heat), "overlay"),
     ):

@@ -9,15 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stemcls.evaluation.figures import COLOURS, fitted, new_figure, write_figure
+from stemcls.evaluation.pictures import colours_of
 from stemcls.explain.explain import Explanation
-from stemcls.explain.overlays import (
-    FOR_AND_AGAINST,
-    HEAT,
-    blended,
-    colours_of,
-    cut,
-    displayed,
-)
+from stemcls.explain.overlays import FOR_AND_AGAINST, HEAT, blended, cut, shades_of
 from stemcls.explain.pixelscore import SALIENT
 from stemcls.explain.selection import Cells
 
@@ -52,7 +46,7 @@ def mean_maps(
 
     Returns: Class -> `crop` (H, W, 3) and each method (H, W); classes without a cell are left out.
     """
-    shown = displayed(images)
+    shown = colours_of(images)
     found: dict[str, dict[str, np.ndarray]] = {}
     for index, name in enumerate(classes):
         kept = cells.sampled & (explanations[0].targets == index)
@@ -123,7 +117,7 @@ def _signs(heats: Any) -> set[bool]:
 def _coloured(heat: np.ndarray) -> np.ndarray:
     import matplotlib
 
-    name, low = colours_of(heat)
+    name, low = shades_of(heat)
     return matplotlib.colormaps[name]((heat - low) / (1 - low))[..., :3]
 
 

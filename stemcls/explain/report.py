@@ -14,12 +14,13 @@ from stemcls.config.explain import ExplainConfig
 from stemcls.errors import InputError, explained_disk_errors, nearest
 from stemcls.evaluation.figures import write_figure
 from stemcls.evaluation.morphometry import check_folder
+from stemcls.evaluation.pictures import colours_of
 from stemcls.explain.arrays import write_maps
 from stemcls.explain.explain import Explanation, explain
 from stemcls.explain.gallery import write_gallery
 from stemcls.explain.graph import backbone_layer, has_map
 from stemcls.explain.methods import METHODS, method_named
-from stemcls.explain.overlays import caption, displayed, picture_name, slug, write_overlays
+from stemcls.explain.overlays import caption, picture_name, slug, write_overlays
 from stemcls.explain.panels import draw_mean_maps, draw_pixel_scores, mean_maps, write_panel
 from stemcls.explain.pixelscore import compare_hits, inside_share
 from stemcls.explain.probe import Probe, open_probe
@@ -251,7 +252,7 @@ def _write(
             cells.rows[pictured].tolist(), _of(truth, pictured), _of(called, pictured),
             cells.scores[pictured].tolist(), _of(spoken, pictured),
         )
-    shown = displayed(images)
+    shown = colours_of(images)
     panels: dict[int, Path] = dict(zip(pictured.tolist(), map(Path, files), strict=False))
     if len(found) > 1:
         (out / "panels").mkdir()

@@ -9,9 +9,9 @@ import numpy as np
 
 from stemcls.config.explain import MethodSettings
 from stemcls.errors import InputError
+from stemcls.explain.gradients import pullback
 from stemcls.explain.lrp.relevance import forward
 from stemcls.explain.probe import Probe
-from stemcls.explain.pullback import pullback
 
 RECTIFIERS = (
     "relu", "relu6", "leaky_relu", "elu", "silu", "gelu", "hard_silu", "selu", "softplus",

@@ -1,4 +1,4 @@
-"""Explain the saved models on the backend that KERAS_BACKEND names; called by the tests."""
+"""Explain the saved models on the backend that Keras runs on; called by the tests."""
 
 from __future__ import annotations
 

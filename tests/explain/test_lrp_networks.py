@@ -11,9 +11,23 @@ from stemcls.explain.lrp.relevance import relevance
 from stemcls.explain.probe import open_probe
 
 EDGES_PX = {
-    "DenseNet121": 64, "ResNet50V2": 64, "InceptionV3": 75, "Xception": 71, "VGG19": 64,
+    "DenseNet121": 64, "ResNet50V2": 64, "InceptionV3": 75, "Xception": 71, "VGG19": 32,
     "MobileNetV2": 64,
 }
+
+
+@pytest.fixture(autouse=True)
+def quick_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw few random numbers for many weights: drawing all takes as long as the tests do."""
+    import keras
+
+    few = np.random.default_rng(2).uniform(-1, 1, 99_991).astype(np.float32)
+
+    def draw(self: Any, shape: tuple[int, ...], dtype: Any = None) -> np.ndarray:
+        fan_in, fan_out = keras.src.initializers.random_initializers.compute_fans(shape)
+        return np.resize(few, shape) * np.float32(np.sqrt(6 / (fan_in + fan_out)))
+
+    monkeypatch.setattr(keras.initializers.GlorotUniform, "__call__", draw)
 
 
 def network(name: str) -> Any:

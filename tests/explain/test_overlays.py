@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from stemcls.errors import InputError
+from stemcls.evaluation.pictures import colours_of
 from stemcls.explain.explain import Explanation
-from stemcls.explain.overlays import displayed, slug, write_overlays
+from stemcls.explain.overlays import slug, write_overlays
 
 
 def explanation(n: int) -> Explanation:
@@ -55,9 +56,9 @@ def test_slugs_have_a_bounded_length() -> None:
 
 
 def test_eight_bit_crops_are_shown_as_they_are_and_deeper_ones_stretched() -> None:
-    np.testing.assert_allclose(displayed(np.full((1, 2, 2, 1), 51, np.uint8)), 0.2, atol=1e-6)
+    np.testing.assert_allclose(colours_of(np.full((1, 2, 2, 1), 51, np.uint8)), 0.2, atol=1e-6)
     ramp = np.arange(1000, 2024, dtype=np.uint16).reshape(1, 32, 32, 1)
-    shown = displayed(ramp)
+    shown = colours_of(ramp)
     assert shown.shape == (1, 32, 32, 3)
     assert shown.min() == 0
     assert shown.max() == 1

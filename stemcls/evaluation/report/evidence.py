@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from stemcls.errors import InputError
 from stemcls.evaluation.report.drawings import file_data, is_picture
 from stemcls.runs import Run
 from stemcls.store.auditfile import audit_path, read_audit
@@ -50,39 +48,21 @@ def audit(run: Run, store_hash: str, store: CropStore | None) -> dict[str, Any] 
 
 
 def saliency(run: Run) -> list[dict[str, str]]:
-    """Return pictures of `stemcls explain` with captions: at most `MOST_PICTURES`.
-
-    They are named by an `index.json` (`images`: names, or objects with `file` and `caption`) or by
-    an `explanation.json` (`files`) anywhere below the run's explanations/.
-    """
+    """Return pictures of `stemcls explain` with captions, newest first: at most `MOST_PICTURES`."""
     found: list[dict[str, str]] = []
-    seen: set[Path] = set()
-    for index in sorted((run.path / "explanations").rglob("*.json")):
-        for path, caption in _listed(index):
-            if path not in seen and path.is_file() and is_picture(path):
-                seen.add(path)
-                found.append({"caption": caption or path.stem, "data": file_data(path)})
+    for document in sorted((run.path / "explanations").rglob("explanation.json"), reverse=True):
+        for path, caption in _drawn(run, document):
+            if path.is_file() and is_picture(path):
+                found.append({"caption": caption, "data": file_data(path)})
             if len(found) == MOST_PICTURES:
                 return found
     return found
 
 
-def _listed(index: Path) -> Iterator[tuple[Path, str]]:
-    key = {"index.json": "images", "explanation.json": "files"}.get(index.name)
-    if key is None:
-        return
-    try:
-        document = json.loads(index.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise InputError(f"{index} is damaged: {error}") from error
-    entries = document.get(key, ()) if isinstance(document, dict) else document
-    if not isinstance(entries, list):
-        return
-    for entry in entries:
-        named = entry if isinstance(entry, dict) else {"file": entry}
-        name = named.get("file") or named.get("path")
-        if isinstance(name, str):
-            # Overlays are named from where the command ran, which may be elsewhere by now.
-            beside = index.parent / Path(name).name
-            path = beside if beside.is_file() else index.parent / name
-            yield path, str(named.get("caption") or named.get("title") or "")
+def _drawn(run: Run, document: Path) -> Iterator[tuple[Path, str]]:
+    said = run.read_json(str(document.relative_to(run.path)))
+    rows = said["rows"]
+    for number, name in enumerate(said["files"]):
+        # Named from where the command ran; the run may be elsewhere by now.
+        inside = Path(name).relative_to(said["out"])
+        yield document.parent / inside, f"{inside.parent}, row {rows[number % len(rows)]}"

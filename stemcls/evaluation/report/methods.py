@@ -90,8 +90,9 @@ def _network(source: Source) -> Iterator[str]:
     yield f"{model.backbone}{width} with {start}, global average pooling"
     dense = ", ".join(f"{units} units" for units in model.dense)
     hidden = f"dense layers of {dense} (ReLU), " if dense else ""
+    strides = " and ".join(map(str, model.stride))
     yield (
-        f"of the map at stride {model.stride} where the network offers it, {hidden}dropout "
+        f"of the map at stride {strides} where the network offers it, {hidden}dropout "
         f"{model.dropout:g} and a softmax over {len(source.evaluation.labels)} classes."
     )
     loss = f"Loss: cross-entropy, L2 penalty {model.l2:g}"

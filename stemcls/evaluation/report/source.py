@@ -82,6 +82,11 @@ def read_source(run: Run) -> Source:
             f"{run.path} was never scored (no evaluation/metrics.json): an ensemble of folds has "
             "no crops of its own; report on its members"
         )
+    if "reliability" not in document["metrics"]:
+        raise InputError(
+            f"{run.path}/evaluation/metrics.json has an unknown form; was it written by another "
+            "version of stemcls? `stemcls train` again, or report with that version"
+        )
     predictions = read_predictions(run.path / "evaluation" / "predictions.csv")
     parts = tuple(run.folds()) or (run,)
     experiment = read_experiment(run)

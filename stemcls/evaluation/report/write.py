@@ -14,6 +14,7 @@ from stemcls.config.options import to_toml
 from stemcls.errors import InputError, explained_disk_errors
 from stemcls.evaluation import charts, figures, sheets
 from stemcls.evaluation.bygroup import score_groups
+from stemcls.evaluation.calibration.caveats import caveats
 from stemcls.evaluation.celltable import plural
 from stemcls.evaluation.details import what_is
 from stemcls.evaluation.labelerrors import draw_label_errors, find_label_errors
@@ -84,7 +85,7 @@ def render(source: Source, update: Update | None = None) -> str:
         run=source.run, source=source, metrics=metrics, split=source.splits[0],
         version=version("stemcls"), written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         headline=HEADLINE, calibration_keys=CALIBRATION, per_class=PER_CLASS,
-        title=lambda key: title_of(key, metrics),
+        title=lambda key: title_of(key, metrics), caveats=caveats,
         class_title=lambda key: class_title_of(key, metrics), plural=plural,
         note=CONSISTENCY_NOTE if metrics.get("naming") == CONSISTENCY else "",
         sides=side_table(source), stages=_stages(source), folds=_folds(source),
@@ -173,8 +174,8 @@ def _folds(source: Source) -> dict[str, Any] | None:
 def _number(value: Any) -> str:
     if value is None or value != value:
         return "-"
-    return f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
+    return f"{value:,}" if isinstance(value, int) else f"{value:z.3f}"
 
 
 def _interval(ends: Any) -> str:
-    return f"{ends[0]:.3f} to {ends[1]:.3f}" if ends else "-"
+    return f"{ends[0]:z.3f} to {ends[1]:z.3f}" if ends else "-"

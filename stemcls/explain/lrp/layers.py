@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from stemcls.explain.gradients import pullback
 from stemcls.explain.lrp.linears import LINEARS, along, linears_of, normalisation
 from stemcls.explain.lrp.rules import (
     Box,
@@ -18,7 +19,6 @@ from stemcls.explain.lrp.rules import (
     stabilised,
     total,
 )
-from stemcls.explain.pullback import pullback
 
 GATES = ("sigmoid", "hard_sigmoid", "softmax")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from stemcls.explain.pullback import pullback
+from stemcls.explain.gradients import pullback
 
 
 @dataclass(frozen=True, eq=False)
