@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from stemcls import atomic
-from stemcls.errors import explained_disk_errors
 from stemcls.explain.explain import Explanation
 from stemcls.explain.methods import METHODS
 from stemcls.explain.selection import Cells
@@ -38,11 +37,7 @@ def write_maps(
     import h5py
 
     text = h5py.string_dtype()
-    with (
-        explained_disk_errors(path, "the pictures are complete"),
-        atomic.replacing(path) as temporary,
-        h5py.File(temporary, "w") as out,
-    ):
+    with atomic.replacing(path) as temporary, h5py.File(temporary, "w") as out:
         out.attrs.update(format=FORMAT, version=VERSION)
         out.attrs["classes"] = np.array(list(classes), dtype=object).astype(text)
         _put(out, "crops", images, "N, H, W, C", "as stored")

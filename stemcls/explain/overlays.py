@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stemcls.errors import InputError, explained_disk_errors
+from stemcls.errors import InputError
 from stemcls.evaluation.figures import new_figure, write_figure
 from stemcls.evaluation.pictures import colours_of
 from stemcls.explain.explain import Explanation
@@ -44,7 +44,6 @@ def write_overlays(
     Returns: N paths, in the order of the crops.
     Raises:
         InputError: The arguments differ in length, or a row comes twice.
-        StemclsError: The disk is full.
     """
     n = len(explanation)
     spoken = predicted if target_names is None else target_names
@@ -56,15 +55,14 @@ def write_overlays(
         )
     shown = colours_of(images)
     paths = []
-    with explained_disk_errors(folder, "the pictures so far are complete; the rest can be redrawn"):
-        folder.mkdir(parents=True, exist_ok=True)
-        for index in range(n):
-            stem = folder / picture_name(rows[index], truth[index], predicted[index])
-            paths += _write_overlay(
-                stem, shown[index], explanation.heatmaps[index],
-                caption(rows[index], truth[index], predicted[index], scores[index]),
-                f"{explanation.method}: {spoken[index]}",
-            )
+    folder.mkdir(parents=True, exist_ok=True)
+    for index in range(n):
+        stem = folder / picture_name(rows[index], truth[index], predicted[index])
+        paths += _write_overlay(
+            stem, shown[index], explanation.heatmaps[index],
+            caption(rows[index], truth[index], predicted[index], scores[index]),
+            f"{explanation.method}: {spoken[index]}",
+        )
     return [str(path) for path in paths]
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -69,6 +71,7 @@ def explain_subject(
     Raises:
         InputError: Unknown method, layer or class, rows outside the store, a folder in use, or a
             model that cannot be explained.
+        StemclsError: The disk is full. Of unfinished work nothing is kept.
     """
     config = config or ExplainConfig()
     names = _method_names(config.methods)
@@ -91,30 +94,29 @@ def explain_subject(
     if check:
         _add_checks(rows, probe, images, targets, cells, subject, config, update)
     out = out or _new_folder(subject.folder)
-    with explained_disk_errors(out, "choose another place with --out"):
-        out.mkdir(parents=True, exist_ok=True)
-    written = _write(out, found, images, cells, subject, radius_px)
-    document = {
-        "files": written["files"],
-        "pixel_score": rows[0]["pixel_score"],
-        "rows": cells.rows[cells.pictured].tolist(),
-        "pixel_scores": rows[0]["pixel_scores"],
-        "method": rows[0]["method"],
-        "layer": rows[0]["layer"],
-        "class": config.target or None,
-        "store": str(subject.store.path),
-        "n_cells": int(cells.sampled.sum()),
-        "methods": rows,
-        "figures": [str(path) for path in written["figures"].values()],
-        "arrays": str(written["arrays"]),
-        "gallery": str(out / "gallery.html"),
-        "out": str(out),
-    }
-    write_gallery(
-        out / "gallery.html", f"What {subject.folder.parent.name} looks at", document,
-        written["pictures"], written["figures"],
-    )
-    atomic.write_json(out / DOCUMENT, document)
+    with _removed_unless_finished(out):
+        written = _write(out, found, images, cells, subject, radius_px)
+        document = {
+            "files": written["files"],
+            "pixel_score": rows[0]["pixel_score"],
+            "rows": cells.rows[cells.pictured].tolist(),
+            "pixel_scores": rows[0]["pixel_scores"],
+            "method": rows[0]["method"],
+            "layer": rows[0]["layer"],
+            "class": config.target or None,
+            "store": str(subject.store.path),
+            "n_cells": int(cells.sampled.sum()),
+            "methods": rows,
+            "figures": [str(path) for path in written["figures"].values()],
+            "arrays": str(written["arrays"]),
+            "gallery": str(out / "gallery.html"),
+            "out": str(out),
+        }
+        write_gallery(
+            out / "gallery.html", f"What {subject.folder.parent.name} looks at", document,
+            written["pictures"], written["figures"],
+        )
+        atomic.write_json(out / DOCUMENT, document)
     return document
 
 
@@ -228,6 +230,18 @@ def _counted(
         return None
     tell = update
     return lambda done, total, note: tell(position * total + done, n_methods * total, what + note)
+
+
+@contextmanager
+def _removed_unless_finished(out: Path) -> Iterator[None]:
+    """Make a new folder, and remove it with all that is in it where the work is cut short."""
+    try:
+        with explained_disk_errors(out, "nothing was kept; choose another place with --out"):
+            out.mkdir(parents=True, exist_ok=True)
+            yield
+    except BaseException:
+        shutil.rmtree(out, ignore_errors=True)
+        raise
 
 
 def _new_folder(home: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 from pathlib import Path
@@ -37,7 +38,7 @@ def test_a_plain_model_and_a_store_give_everything(planted_files: Path, invoke: 
     out = planted_files / "new"
     result = invoke(
         "explain", planted_files / "model.keras", planted_files / "s.h5",
-        "--method", "gradcam,gradient-x-input", "--per-class", "1", "--cells", "12", "--check",
+        "--method", "gradcam,gradient-x-input", "--per-class", "1", "--cells", "6", "--check",
         "--out", out, "--json",
     )
     assert result.returncode == 0, result.stderr
@@ -69,7 +70,7 @@ def test_a_plain_model_and_a_store_give_everything(planted_files: Path, invoke: 
         assert maps.shape == (len(file["rows"]), 48, 48) == file["crops"].shape[:3]
         assert "largest absolute value" in maps.attrs["units"]
         assert file["methods/gradient-x-input"].attrs["signed"]
-        assert file["sampled"][:].sum() == 12
+        assert file["sampled"][:].sum() == 6
         assert set(rows) <= set(file["rows"][:].tolist())
         assert np.abs(maps[:]).max() == 1
     before = sorted(path.name for path in out.iterdir())
@@ -95,6 +96,28 @@ def test_bad_input_ends_with_code_2_and_writes_nothing(
     assert result.returncode == 2
     assert message in " ".join(result.stderr.split())
     assert not (planted_files / "never").exists()
+
+
+@pytest.mark.parametrize(("cause", "code", "message"), [
+    (KeyboardInterrupt(), 130, ""),
+    (OSError(errno.ENOSPC, "No space left on device"), 1, "no space left while writing"),
+])
+def test_unfinished_explanations_leave_nothing(
+    planted_files: Path, invoke: Any, monkeypatch: pytest.MonkeyPatch, cause: BaseException,
+    code: int, message: str,
+) -> None:
+    def stop(*arguments: Any) -> None:
+        assert list((planted_files / "cut").rglob("*.png"))
+        raise cause
+
+    monkeypatch.setattr("stemcls.explain.report.write_gallery", stop)
+    result = invoke(
+        "explain", planted_files / "model.keras", planted_files / "s.h5", "--rows", "0,1",
+        "--out", planted_files / "cut",
+    )
+    assert result.returncode == code
+    assert message in result.stderr.lower()
+    assert not (planted_files / "cut").exists()
 
 
 def test_one_class_can_be_asked_for(planted_files: Path, invoke: Any) -> None:

@@ -13,6 +13,8 @@ import pytest
 
 from stemcls.config.experiment import ModelConfig
 from stemcls.errors import InputError
+from stemcls.explain.graph import LEAST_EDGE, backbone_layer
+from stemcls.explain.probe import open_probe
 from stemcls.models.backbones import BACKBONES, backbone_named
 from stemcls.models.backend import installed_backends
 from stemcls.models.build import add_head, build_extractor, extractor_of, stem_kernel
@@ -29,6 +31,8 @@ NORMALISE_INSIDE = {
     "MobileNetV3": "MobileNetV3Small", "EfficientNetV2B": "EfficientNetV2B0",
     "EfficientNetV2S": "EfficientNetV2S", "ConvNeXt": "ConvNeXtTiny",
 }
+# A shortcut passes their stride-8 tap by: a class activation map takes the sum before it.
+PASSED_BY = ("ResNet50V2", "ResNet101V2", "ResNet152V2", "Xception")
 
 
 @pytest.fixture(autouse=True)
@@ -104,6 +108,12 @@ def test_every_backbone_is_the_published_one_flat_and_tapped_where_it_says(name)
     strides = [2 ** round(np.log2(224 / shapes[tap][1])) for tap in row.taps.values()]
     assert strides == list(row.taps)
     assert line_of(name, network.count_params()) in DOCS.read_text(encoding="utf-8").splitlines()
+
+    classifier = open_probe(add_head(ours, ModelConfig(backbone=name), 2, None, 0)).model
+    explained = backbone_layer(classifier, name)
+    assert min(classifier.get_layer(explained).output.shape[1:3]) >= LEAST_EDGE
+    fine = edge >= 8 * LEAST_EDGE
+    assert (explained == row.taps[8]) == (fine and name not in PASSED_BY)
 
 
 def line_of(name, parameters):
