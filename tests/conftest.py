@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -141,6 +144,43 @@ def invoke(
         return subprocess.CompletedProcess(sys.argv, code, captured.out, captured.err)
 
     return run
+
+
+@pytest.fixture
+def browse(tmp_path: Path) -> Callable[[Path, str], Any]:
+    """Open a page in headless Chromium; return the value of a JavaScript expression there.
+
+    The page may load nothing but what is inside itself: the browser would say so in its console,
+    which must stay empty.
+    """
+    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
+    browser = next(filter(None, map(shutil.which, names)), None)
+    if browser is None:
+        pytest.skip("no Chromium on this machine")
+
+    def show(page: Path, expression: str) -> Any:
+        inside = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
+        policy = f'<meta http-equiv="Content-Security-Policy" content="{inside}img-src data:">'
+        asked = (
+            "<script>addEventListener('load', () => { const asked = document.createElement('pre');"
+            f"asked.id = 'asked'; asked.textContent = JSON.stringify({expression});"
+            "document.body.append(asked); });</script>"
+        )
+        text = page.read_text(encoding="utf-8")
+        text = text.replace("<head>", f"<head>{policy}", 1).replace("</body>", f"{asked}</body>", 1)
+        copy = tmp_path / "browsed.html"
+        copy.write_text(text, encoding="utf-8")
+        shown = subprocess.run(
+            [browser, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom",
+             "--enable-logging=stderr", f"--user-data-dir={tmp_path / 'profile'}", copy.as_uri()],
+            capture_output=True, text=True, timeout=120, check=True,
+        )
+        assert [line for line in shown.stderr.splitlines() if "CONSOLE" in line] == []
+        found = re.search(r'<pre id="asked">(.*?)</pre>', shown.stdout, re.DOTALL)
+        assert found is not None, "the page's script failed"
+        return json.loads(html.unescape(found[1]))
+
+    return show
 
 
 @pytest.fixture(scope="session")

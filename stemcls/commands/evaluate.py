@@ -125,6 +125,12 @@ def _draw(run: Run, store: Path | None, evaluation: Evaluation, folder: Path) ->
 
 
 def _say_matching(metrics: dict[str, Any]) -> None:
+    if metrics.get("own_store"):
+        say(
+            "warning: this is the store that the run comes from, so most of these crops were "
+            "learned from and the scores are no external test; without STORE its test split is "
+            "scored"
+        )
     for reason, n in metrics.get("left_out", {}).items():
         say(f"left out: {n} crops, {reason}")
     missing = metrics.get("missing_classes")

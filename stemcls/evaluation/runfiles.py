@@ -24,10 +24,11 @@ def read_split(run: Run) -> Split:
     """Return the split of a run.
 
     Raises:
-        InputError: The run has none.
+        InputError: The run has none, or has no model either.
     """
     document = run.read_json("split.json")
     if document is None:
+        finished_model(run)  # says what a study, a cross-validation or an unfinished run needs
         raise InputError(f"{run.path} has no split.json: it is not a single training run")
     return Split.from_mapping(document)
 

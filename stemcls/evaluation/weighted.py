@@ -117,7 +117,7 @@ def _rates(confusion: np.ndarray, auroc: np.ndarray) -> dict[str, np.ndarray]:
         "auroc": _mean_defined(auroc),
         "f1_macro": _mean_defined(f1),
         "f1_weighted": f1_weighted,
-        "precision_macro": _mean_defined(ppv),
+        "precision_macro": _mean_defined(np.where(support > 0, ppv, np.nan)),
         "class_sensitivity": sensitivity,
         "class_specificity": specificity,
         "class_ppv": ppv,

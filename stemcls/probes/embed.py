@@ -14,7 +14,7 @@ from stemcls import atomic
 from stemcls.config.options import to_mapping
 from stemcls.config.probes import EmbedConfig
 from stemcls.errors import InputError
-from stemcls.evaluation.runfiles import folder_of, read_experiment, read_split
+from stemcls.evaluation.runfiles import finished_model, folder_of, read_experiment, read_split
 from stemcls.interruption import Interruption
 from stemcls.probes.embedding import LAYOUTS, reduced, separation
 from stemcls.probes.spaces import Space, spaces_of
@@ -108,6 +108,7 @@ def crops_to_show(run: Run, store_path: Path | None, config: EmbedConfig) -> Sho
     Raises:
         InputError: There is none.
     """
+    finished_model(run)  # says what a study, a cross-validation or an unfinished run needs
     split = read_split(run)
     own = Path(read_experiment(run).store)
     store = CropStore.open(store_path or own)

@@ -82,6 +82,8 @@ def score_run(
         folder = folder_of(store)
         about = {"left_out": matched.left_out, "missing_classes": list(matched.missing)}
         about["internal"] = _internal(run, matched.missing, experiment.seed)
+        learned = (run.read_json("split.json") or {}).get("store_hash")
+        about["own_store"] = store.content_hash == learned
     if calibrated:
         about["abstention"] = describe_abstention(run, model, card, predictions, store, update)
         folder += "-calibrated"

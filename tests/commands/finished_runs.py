@@ -9,9 +9,9 @@ import numpy as np
 
 from stemcls import atomic
 from stemcls.config.experiment import Experiment, ModelConfig, SplitConfig
-from stemcls.evaluation.evaluation import evaluate_predictions
+from stemcls.evaluation.evaluation import Evaluation, evaluate_predictions
 from stemcls.evaluation.folds import summarise_folds
-from stemcls.evaluation.predictions import pool, read_predictions
+from stemcls.evaluation.predictions import pool, read_predictions, write_predictions
 from stemcls.models.inference import predict
 from stemcls.models.saved import save_model
 from stemcls.runs import Run
@@ -57,8 +57,16 @@ def finish(run: Run, settings: Experiment, weights_seed: int, skill: float = 0.0
         predictions_of(store, split, split.test, probabilities), resamples=50
     )
     evaluation.metrics["evaluated_on"] = "test"
-    evaluation.write(run.path / "evaluation")
+    _write(run, evaluation)
     run.append("finished", metrics=headline(evaluation.metrics), evaluated_on="test")
+
+
+def _write(run: Run, evaluation: Evaluation) -> None:
+    """Write the scores as a finished run has them, but without figures, which take time."""
+    folder = run.path / "evaluation"
+    folder.mkdir()
+    atomic.write_json(folder / "metrics.json", evaluation.to_document())
+    write_predictions(folder / "predictions.csv", evaluation.predictions)
 
 
 def single_run(
@@ -84,7 +92,7 @@ def folds_run(
         finish(run, settings, weights_seed + number, skill)
     tables = [read_predictions(r.path / "evaluation/predictions.csv") for r in parent.folds()]
     evaluation = evaluate_predictions(pool(tables), resamples=0)
-    evaluation.write(parent.path / "evaluation")
+    _write(parent, evaluation)
     each = [run.read_json("evaluation/metrics.json")["metrics"] for run in parent.folds()]
     atomic.write_json(parent.path / "evaluation/folds.json", summarise_folds(each))
     parent.append("finished", metrics=headline(evaluation.metrics), evaluated_on="folds")

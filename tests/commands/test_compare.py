@@ -145,6 +145,22 @@ def test_single_runs_on_one_test_split_are_resampled_together(compare, named):
     assert elsewhere["run"] in errors
 
 
+def test_runs_of_other_test_splits_are_compared_on_the_crops_they_share(
+    compare, named, workspace, invoke
+):
+    names = [named("plain"), named("elsewhere")]
+    shared, _ = compare(*names, "--shared")
+    assert shared["comparable"]
+    rows = [
+        set(json.loads((workspace / "saved_models" / name / "split.json").read_text())["test"])
+        for name in names
+    ]
+    assert {run["n"] for run in shared["runs"]} == {len(rows[0] & rows[1])}
+    refused = invoke("compare", names[0], named("weak"), "--shared", "--workspace", workspace)
+    assert refused.returncode == 2
+    assert "only single runs" in " ".join(refused.stderr.split())
+
+
 def test_parameters_are_those_that_keras_counts(workspace, named):
     path = workspace / "saved_models" / named("plain") / "model.keras"
     model = keras.saving.load_model(path)

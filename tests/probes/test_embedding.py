@@ -101,6 +101,46 @@ def test_the_page_needs_no_network_and_its_data_can_be_read(embedded) -> None:
     assert data["classes"] == ["along x", "quer/süß"]
 
 
+def test_a_browser_draws_the_points_and_shows_the_crop_under_the_pointer(embedded, browse) -> None:
+    _, out = embedded
+    shown = browse(out / "embedding.html", """(() => {
+        const painted = () => {
+            const copy = document.createElement("canvas").getContext("2d");
+            [copy.canvas.width, copy.canvas.height] = [plot.width, plot.height];
+            copy.drawImage(plot, 0, 0);
+            const seen = copy.getImageData(0, 0, plot.width, plot.height).data;
+            return data.colours.slice(0, 2).map(hex => {
+                const [r, g, b] = [1, 3, 5].map(i => parseInt(hex.slice(i, i + 2), 16));
+                let n = 0;
+                for (let i = 0; i < seen.length; i += 4)
+                    n += Math.abs(seen[i] - r) + Math.abs(seen[i + 1] - g)
+                        + Math.abs(seen[i + 2] - b) < 12 && seen[i + 3] > 150;
+                return n;
+            });
+        };
+        const found = {all: painted()};
+        get("space").selectedIndex = data.panels.length - 1;
+        get("space").onchange();
+        const [x, y] = at(panel().points[0]), box = plot.getBoundingClientRect();
+        plot.onmousemove({clientX: box.left + x, clientY: box.top + y});
+        found.tip = get("text").textContent;
+        found.crop = get("crop").getContext("2d").getImageData(56, 56, 1, 1).data[3];
+        get("legend").children[0].click();
+        found.second = painted();
+        get("by").value = "group";
+        get("by").onchange();
+        found.groups = get("legend").children.length;
+        found.numbers = get("numbers").textContent;
+        return found;
+    })()""")
+    assert min(shown["all"]) > 100
+    assert shown["second"][0] == 0 < shown["second"][1]
+    assert re.match(r"row \d+\n(along x|quer/süß)\ndonor \d", shown["tip"])
+    assert shown["crop"] == 255
+    assert shown["groups"] == 2
+    assert shown["numbers"].startswith("silhouette 0.")
+
+
 def test_another_store_gives_its_crops_of_the_runs_classes(
     trained_run, striped_store, foreign_store
 ) -> None:

@@ -12,7 +12,7 @@ from .driving import until
 SIZE = (100, 40)
 
 
-def _write(workspace: Path, store_hash: str) -> None:
+def write_audit_of(workspace: Path, store_hash: str) -> None:
     checks = [
         {"name": "groups", "title": "Is it known what belongs together?", "status": "pass",
          "value": 0, "why": "3 donors.", "todo": ""},
@@ -28,7 +28,7 @@ async def test_an_audit_appears_beside_its_store_with_what_to_do(workspace) -> N
         await until(pilot, "good.h5")
         await pilot.press("down")
         await until(pilot, "none yet; stemcls audit")
-        _write(workspace, "abc")
+        write_audit_of(workspace, "abc")
         text = await until(pilot, "✗ fail")
         assert "✓ Is it known what belongs together?" in text
         assert "It reaches 0.97." in text
@@ -36,7 +36,7 @@ async def test_an_audit_appears_beside_its_store_with_what_to_do(workspace) -> N
 
 
 async def test_an_audit_of_an_earlier_store_is_called_out_of_date(workspace) -> None:
-    _write(workspace, "another")
+    write_audit_of(workspace, "another")
     async with StemclsApp(workspace).run_test(size=SIZE, notifications=True) as pilot:
         await until(pilot, "good.h5")
         await pilot.press("down")
