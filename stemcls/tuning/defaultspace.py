@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 from stemcls.config.experiment import Experiment, StageConfig
@@ -43,7 +44,8 @@ def _network(base: Experiment, backbones: tuple[str, ...]) -> Iterator[Dimension
         yield _choice(base, "model.backbone", backbones)
     strides = sorted(set.intersection(*(set(row.taps) for row in rows)), reverse=True)
     if len(strides) > 1:
-        yield _choice(base, "model.stride", tuple(map(str, strides)))
+        joined = (str([finer, coarser]) for coarser, finer in pairwise(strides))
+        yield _choice(base, "model.stride", (*map(str, strides), *joined))
     least = max(row.least_px for row in rows)
     edges = {0, base.model.input_px, *(edge for edge in EDGES_PX if edge >= least)}
     yield _choice(base, "model.input_px", tuple(sorted(edges)))

@@ -156,8 +156,10 @@ def _value_of(base: Experiment, key: str) -> Any:
     elif sections:
         owner = getattr(base, sections[0])
     value = getattr(owner, name)
-    # A list as `--set` takes it.
-    return str(list(value)) if isinstance(value, tuple) else value
+    if not isinstance(value, tuple):
+        return value
+    # As `--set` takes it: one value stands for a list of it.
+    return str(value[0]) if len(value) == 1 else str(sorted(value))
 
 
 def _is_width(key: str) -> bool:

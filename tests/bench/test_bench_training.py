@@ -132,15 +132,21 @@ def refuse() -> None:
     raise ValueError("told in the child")
 
 
-def test_each_backend_is_measured_in_a_process_of_its_own(monkeypatch):
+def callable_from_elsewhere(function, monkeypatch):
+    """Let another process import this file by its own name; a package installed is called tests."""
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
+    monkeypatch.setattr(function, "__module__", Path(__file__).stem)
+
+
+def test_each_backend_is_measured_in_a_process_of_its_own(monkeypatch):
+    callable_from_elsewhere(backend_and_process, monkeypatch)
     name, process, number = on_backend(QUICK, backend_and_process, number=3)
     assert (name, number) == (QUICK, 3)
     assert process != os.getpid()
 
 
 def test_what_a_process_said_before_it_failed_is_told(monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
+    callable_from_elsewhere(refuse, monkeypatch)
     with pytest.raises(StemclsError, match=rf"refuse on {QUICK} failed .* told in the child"):
         on_backend(QUICK, refuse)
 

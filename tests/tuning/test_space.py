@@ -181,7 +181,7 @@ def test_a_space_that_makes_no_sense_is_refused(space_of, text, told):
 
 
 def test_the_default_space_begins_at_the_base_itself():
-    base = Experiment(model=ModelConfig(dense=(256,), stride=16))
+    base = Experiment(model=ModelConfig(dense=(256,), stride=(16,)))
     space = default_space(base, ("MobileNetV2", "DenseNet121"))
     space.check(base)
     assert space.experiment(base, space.defaults()) == base
