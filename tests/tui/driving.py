@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import re
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from textual.pilot import Pilot
 
@@ -31,3 +34,17 @@ async def until(
             return text
         await asyncio.sleep(0.05)
     raise AssertionError(f"the screen never showed {seen!r}:\n{screen_text(app)}")
+
+
+def looks_as_before(app: StemclsApp, name: str) -> None:
+    """Compare the screen with the picture of that name that a person has looked at.
+
+    `STEMCLS_UPDATE_SNAPSHOTS=1 pytest tests/tui` draws the pictures anew; look at them then.
+    """
+    kept = Path(__file__).with_name("snapshots") / f"{name}.svg"
+    # Rich numbers the classes and the font of every picture by its content.
+    drawn = re.sub(r"terminal-\d+", "terminal", app.export_screenshot(simplify=True))
+    if os.environ.get("STEMCLS_UPDATE_SNAPSHOTS"):
+        kept.parent.mkdir(exist_ok=True)
+        kept.write_text(drawn, encoding="utf-8")
+    assert drawn == kept.read_text(encoding="utf-8"), f"{name} looks different:\n{screen_text(app)}"

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from textual.pilot import Pilot
 
 from stemcls import atomic
 from stemcls.runs import Run
@@ -14,7 +13,7 @@ from tui.app import StemclsApp
 from tui.screens.detail import RunScreen
 
 from .conftest import finish
-from .driving import until
+from .driving import looks_as_before, until
 
 VERDICT = (
     "gradcam passed on this model (16 cells). Random weights change its maps (rank correlation "
@@ -46,14 +45,12 @@ def explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     return run
 
 
-def test_the_methods_that_explained_a_run(explained: Run, snap_compare: Any) -> None:
+async def test_the_methods_that_explained_a_run(explained: Run) -> None:
     app = StemclsApp(Path())
     app.animation_level = "none"
-
-    async def show(pilot: Pilot[Any]) -> None:
+    async with app.run_test(size=(110, 30)) as pilot:
         app.push_screen(RunScreen(Path(), explained))
         await until(pilot, "Explained")
         await pilot.press("5")
         await until(pilot, "gradcam passed on this model")
-
-    assert snap_compare(app, terminal_size=(110, 30), run_before=show)
+        looks_as_before(app, "explained")

@@ -1,15 +1,13 @@
 """Screens with results look as they did when a person last looked at them.
 
-A wanted change: `pytest tests/tui/test_snapshots.py -n0 --snapshot-update`, then look at the SVG.
+A wanted change: see `looks_as_before`.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
-from textual.pilot import Pilot
 from textual.widgets import Static
 
 from stemcls.runs import Run
@@ -17,7 +15,7 @@ from tui.app import StemclsApp
 from tui.screens.detail import RunScreen
 
 from .conftest import finish, write_store
-from .driving import until
+from .driving import looks_as_before, until
 from .test_audit_widget import write_audit_of
 from .test_scores import enrich
 
@@ -40,22 +38,20 @@ def finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return workspace
 
 
-def test_the_scores_of_a_run_with_calibration_and_an_external_set(finished, snap_compare) -> None:
+async def test_the_scores_of_a_run_with_calibration_and_an_external_set(finished) -> None:
     app = _still(finished)
-
-    async def show(pilot: Pilot[Any]) -> None:
+    async with app.run_test(size=SIZE) as pilot:
         app.push_screen(RunScreen(finished, Run(finished / "saved_models" / "done")))
         await until(pilot, "mice-2-abcd1234")
+        looks_as_before(app, "scores")
 
-    assert snap_compare(app, terminal_size=SIZE, run_before=show)
 
-
-def test_a_store_with_an_audit(finished, snap_compare) -> None:
-    async def show(pilot: Pilot[Any]) -> None:
-        pilot.app.screen.query_one(".title", Static).update("stemcls   WORKSPACE")
+async def test_a_store_with_an_audit(finished) -> None:
+    app = _still(finished)
+    async with app.run_test(size=SIZE) as pilot:
+        app.screen.query_one(".title", Static).update("stemcls   WORKSPACE")
         await until(pilot, "To do: even out the light")
-
-    assert snap_compare(_still(finished), terminal_size=SIZE, run_before=show)
+        looks_as_before(app, "audit")
 
 
 def _still(workspace: Path) -> StemclsApp:

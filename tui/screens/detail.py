@@ -84,7 +84,8 @@ class RunScreen(Screen[None]):
         for name in ("scores-table", "classes-table", "folds-table", "externals-table"):
             self.query_one(f"#{name}").can_focus = False
         self.query_one("#scores-scroll").focus()
-        self._watch()
+        # What is in the panes is mounted after the screen; a fast disk would be there first.
+        self.call_after_refresh(self._watch)
 
     @work
     async def _watch(self) -> None:
