@@ -5,6 +5,7 @@ A wanted change: see `looks_as_before`.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,11 @@ from .conftest import finish, write_store
 from .driving import looks_as_before, until
 from .test_audit_widget import write_audit_of
 from .test_scores import enrich
+
+pytestmark = pytest.mark.skipif(
+    not os.environ.get("STEMCLS_SNAPSHOTS"),
+    reason="pictures are compared in a process of their own: STEMCLS_SNAPSHOTS=1 pytest -n0 FILE",
+)
 
 SIZE = (100, 44)
 
