@@ -94,6 +94,8 @@ class RunScreen(Screen[None]):
             try:
                 if view != self._view:
                     self._show(view)
+                for table in self.query(DataTable):
+                    table.check_idle()  # a table that missed its idle moment keeps narrow columns
             except NoMatches:  # the screen was left while the disk was read
                 return
             await asyncio.sleep(REFRESH_SECONDS)

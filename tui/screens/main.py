@@ -58,6 +58,9 @@ class MainScreen(Screen[None]):
         while True:
             try:
                 await self.look()
+                for table in self.query("DataTable"):
+                    table.refresh(layout=True)  # one that missed its idle moment stays narrow
+                    table.check_idle()
             except NoMatches:  # the screen was taken down while the disk was read
                 return
             await asyncio.sleep(REFRESH_SECONDS)
