@@ -13,7 +13,7 @@ from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.css.query import NoMatches
 from textual.screen import Screen
-from textual.widgets import DataTable, Footer, Log, Static, TabbedContent, TabPane
+from textual.widgets import Footer, Log, Static, TabbedContent, TabPane
 
 from stemcls.runs import Run
 from tui import keymap
@@ -22,6 +22,7 @@ from tui.reading import RunView, read_run
 from tui.widgets.confusion import ConfusionPane
 from tui.widgets.explained import ExplainedPane
 from tui.widgets.runs import place, resume_run, stop_run
+from tui.widgets.table import Table
 
 REFRESH_SECONDS = 1.0
 SHOWN_EPOCHS = 500
@@ -64,15 +65,15 @@ class RunScreen(Screen[None]):
         with TabbedContent():
             with TabPane("1 Scores", id="scores"), VerticalScroll(id="scores-scroll"):
                 yield Static("", id="scores-note", markup=False)
-                yield DataTable(cursor_type="none", id="scores-table")
-                yield DataTable(cursor_type="none", id="classes-table")
-                yield DataTable(cursor_type="none", id="folds-table")
-                yield DataTable(cursor_type="none", id="externals-table")
+                yield Table(cursor_type="none", id="scores-table")
+                yield Table(cursor_type="none", id="classes-table")
+                yield Table(cursor_type="none", id="folds-table")
+                yield Table(cursor_type="none", id="externals-table")
             with TabPane("2 Confusion", id="confusion"):
                 yield ConfusionPane()
             with TabPane("3 History", id="history"):
                 yield Static("", id="history-note", markup=False)
-                yield DataTable(cursor_type="row", id="history-table")
+                yield Table(cursor_type="row", id="history-table")
             with TabPane("4 Log", id="log"):
                 yield Log(id="log-lines", auto_scroll=True)
             with TabPane("5 Explained", id="explained"):
@@ -94,8 +95,6 @@ class RunScreen(Screen[None]):
             try:
                 if view != self._view:
                     self._show(view)
-                for table in self.query(DataTable):
-                    table.check_idle()  # a table that missed its idle moment keeps narrow columns
             except NoMatches:  # the screen was left while the disk was read
                 return
             await asyncio.sleep(REFRESH_SECONDS)
@@ -209,7 +208,7 @@ def _interval(metrics: dict[str, Any], key: str) -> str:
 
 
 def _fill(screen: Screen[None], name: str, columns: tuple[str, ...], rows: list[list[str]]) -> None:
-    table = screen.query_one(f"#{name}", DataTable)
+    table = screen.query_one(f"#{name}", Table)
     at = table.cursor_row
     table.clear(columns=True)
     table.display = bool(rows)

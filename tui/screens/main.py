@@ -11,7 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.css.query import NoMatches
 from textual.screen import Screen
-from textual.widgets import DataTable, Footer, Static, TabbedContent, TabPane
+from textual.widgets import Footer, Static, TabbedContent, TabPane
 
 from tui import keymap
 from tui.jobs import Job
@@ -58,11 +58,6 @@ class MainScreen(Screen[None]):
         while True:
             try:
                 await self.look()
-                for table in self.query(DataTable):
-                    # Textual 8.2.8 at times forgets to measure new rows: their columns stay narrow.
-                    table._new_rows.update(table.rows)
-                    table._require_update_dimensions = True
-                    table.check_idle()
             except NoMatches:  # the screen was taken down while the disk was read
                 return
             await asyncio.sleep(REFRESH_SECONDS)

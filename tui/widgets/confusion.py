@@ -7,9 +7,10 @@ from typing import Any
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.widgets import DataTable, Static
+from textual.widgets import Static
 
 from tui.drawing import shade
+from tui.widgets.table import Table
 
 
 class ConfusionPane(Vertical):
@@ -27,7 +28,7 @@ class ConfusionPane(Vertical):
     def compose(self) -> ComposeResult:
         """A line on how to read it, the matrix, the cell in words."""
         yield Static("No evaluation yet.", id="confusion-how", markup=False)
-        yield DataTable(cursor_type="cell", cursor_background_priority="css", cell_padding=0,
+        yield Table(cursor_type="cell", cursor_background_priority="css", cell_padding=0,
                         id="confusion-table")
         yield Static("", classes="note", id="confusion-note", markup=False)
 
@@ -38,7 +39,7 @@ class ConfusionPane(Vertical):
         if (counts, labels) == (self._counts, self._labels):
             return
         self._counts, self._labels = counts, labels
-        table = self.query_one(DataTable)
+        table = self.query_one(Table)
         table.clear(columns=True)
         for name in labels:
             table.add_column(Text(f" {name} ", justify="right"), key=name)
@@ -54,7 +55,7 @@ class ConfusionPane(Vertical):
         )
         self._explain(0, 0)
 
-    def on_data_table_cell_highlighted(self, event: DataTable.CellHighlighted) -> None:
+    def on_data_table_cell_highlighted(self, event: Table.CellHighlighted) -> None:
         """Say what the cell under the cursor means."""
         self._explain(event.coordinate.row, event.coordinate.column)
 

@@ -10,13 +10,14 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.message import Message
-from textual.widgets import DataTable, Static
+from textual.widgets import Static
 
 from stemcls.store.cropstore import CropStore
 from tui import keymap
 from tui.drawing import bar
 from tui.reading import StoreEntry
 from tui.widgets.audit import audit_mark, audit_text
+from tui.widgets.table import Table
 
 SHOWN_GROUPS = 200
 _COLUMNS = ("store", "crops", "classes", "groups", "fields", "size px", "audit")
@@ -50,13 +51,13 @@ class DatasetsPane(Vertical):
 
     def compose(self) -> ComposeResult:
         """Table above, description below."""
-        yield DataTable(cursor_type="row", id="stores")
+        yield Table(cursor_type="row", id="stores")
         with VerticalScroll(id="about"):
             yield Static("Looking ...", id="description", markup=False)
 
     def on_mount(self) -> None:
         """Lay out the columns."""
-        table = self.query_one(DataTable)
+        table = self.query_one(Table)
         for name in _COLUMNS:
             table.add_column(name, key=name)
         table.focus()
@@ -65,7 +66,7 @@ class DatasetsPane(Vertical):
         """Show these stores; the cursor stays on its store."""
         if entries == self._entries and entries:
             return
-        table = self.query_one(DataTable)
+        table = self.query_one(Table)
         before = self.selected
         self._entries = entries
         table.clear()
@@ -79,7 +80,7 @@ class DatasetsPane(Vertical):
     @property
     def selected(self) -> StoreEntry | None:
         """The store under the cursor."""
-        row = self.query_one(DataTable).cursor_row
+        row = self.query_one(Table).cursor_row
         return self._entries[row] if 0 <= row < len(self._entries) else None
 
     def on_data_table_row_highlighted(self) -> None:
@@ -99,7 +100,7 @@ class DatasetsPane(Vertical):
 
     def action_read_on(self) -> None:
         """Go to the description, to scroll it; from there back to the table."""
-        about, table = self.query_one("#about"), self.query_one(DataTable)
+        about, table = self.query_one("#about"), self.query_one(Table)
         (table if about.has_focus else about).focus()
 
     def action_train(self) -> None:

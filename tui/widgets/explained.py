@@ -8,9 +8,10 @@ from typing import Any
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.widgets import DataTable, Static
+from textual.widgets import Static
 
 from tui.drawing import number
+from tui.widgets.table import Table
 
 COLUMNS = ("method", "pixel score", "inside", "area", "check", "cells", "layer", "folder")
 
@@ -31,7 +32,7 @@ class ExplainedPane(Vertical):
     def compose(self) -> ComposeResult:
         """Note, table, and the line that the cursor is on in words."""
         yield Static("", id="explained-note", markup=False)
-        yield DataTable(cursor_type="row", id="explained-table")
+        yield Table(cursor_type="row", id="explained-table")
         yield Static("", id="explained-detail", markup=False)
 
     def show(self, run: Path, rows: list[dict[str, Any]]) -> None:
@@ -44,7 +45,7 @@ class ExplainedPane(Vertical):
                 "saliency on the cell, and of the pixels."
             )
         self.query_one("#explained-note", Static).update(note)
-        table = self.query_one("#explained-table", DataTable)
+        table = self.query_one("#explained-table", Table)
         table.clear(columns=True)
         table.display = bool(rows)
         for place, name in enumerate(COLUMNS):
@@ -53,7 +54,7 @@ class ExplainedPane(Vertical):
             table.add_row(*_cells(row))
         self._tell(0)
 
-    def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
+    def on_data_table_row_highlighted(self, event: Table.RowHighlighted) -> None:
         """Say more of the method under the cursor."""
         self._tell(event.cursor_row)
 

@@ -11,13 +11,14 @@ from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.message import Message
 from textual.widget import Widget
-from textual.widgets import DataTable, Static
+from textual.widgets import Static
 
 from stemcls.errors import StemclsError
 from stemcls.runs import Run
 from tui import jobs, keymap
 from tui.drawing import duration, number, state_text
 from tui.reading import RunsView
+from tui.widgets.table import Table
 
 _COLUMNS = ("state", "run", "at", "recall", "AUROC", "time")
 
@@ -46,18 +47,18 @@ class RunsPane(Vertical):
 
     def compose(self) -> ComposeResult:
         """Table above, a note on the selected run below."""
-        yield DataTable(cursor_type="row", id="run-table")
+        yield Table(cursor_type="row", id="run-table")
         yield Static("Looking ...", classes="note", id="run-note", markup=False)
 
     def on_mount(self) -> None:
         """Lay out the columns."""
-        table = self.query_one(DataTable)
+        table = self.query_one(Table)
         for name in _COLUMNS:
             table.add_column(name, key=name)
 
     def show(self, view: RunsView) -> None:
         """Show these runs: cells change in place, rows only when runs come or go."""
-        table = self.query_one(DataTable)
+        table = self.query_one(Table)
         before, self_rows = self.selected, self._rows
         keys = [row["key"] for row in view.rows]
         same = keys == [row["key"] for row in self_rows]
@@ -85,7 +86,7 @@ class RunsPane(Vertical):
     @property
     def selected(self) -> dict[str, Any] | None:
         """The row under the cursor, as from `Run.summary`."""
-        row = self.query_one(DataTable).cursor_row
+        row = self.query_one(Table).cursor_row
         return self._rows[row] if 0 <= row < len(self._rows) else None
 
     def on_data_table_row_highlighted(self) -> None:
