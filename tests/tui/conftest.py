@@ -76,8 +76,17 @@ def finish(run: Run) -> None:
 
 @pytest.fixture(autouse=True)
 def _quick_refresh(monkeypatch):
-    monkeypatch.setattr("tui.screens.main.REFRESH_SECONDS", 0.2)
-    monkeypatch.setattr("tui.screens.detail.REFRESH_SECONDS", 0.2)
+    monkeypatch.setattr("tui.app.REFRESH_SECONDS", 0.2)
+    monkeypatch.setattr("tui.screens.results.REFRESH_SECONDS", 0.2)
+
+
+@pytest.fixture(autouse=True)
+def home(monkeypatch, tmp_path_factory):
+    """A person's settings and state that no other test sees."""
+    folder = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder / "state"))
+    return folder
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import sys
 
 from stemcls import atomic
 from stemcls.runs import Run
-from tui import keymap
 from tui.app import StemclsApp
-from tui.screens.detail import RunScreen
+from tui.commands import PLACES
+from tui.screens.help import help_text
 from tui.widgets.datasets import DatasetsPane
 
 from .conftest import finish, make_run, write_store
@@ -57,14 +57,14 @@ async def test_an_empty_workspace_says_what_to_do_next(tmp_path) -> None:
         assert "stemcls build" in text
         await pilot.press("t")
         await until(pilot, "There is no store to train on yet.")
-        await pilot.press("2")
+        await pilot.press("3")
         await until(pilot, "No runs in")
     assert list(tmp_path.iterdir()) == []
 
 
 async def test_runs_show_state_stage_and_scores(workspace) -> None:
     async with StemclsApp(workspace).run_test(size=SIZE, notifications=True) as pilot:
-        await pilot.press("2")
+        await pilot.press("3")
         text = await until(pilot, "▶ running")
         lines = {line.split()[2]: line for line in text.splitlines() if " frozen 1/5" in line}
         assert "▶ running" in lines["alive"]
@@ -76,7 +76,7 @@ async def test_runs_show_state_stage_and_scores(workspace) -> None:
 
 async def test_the_list_follows_an_event_that_is_appended(workspace) -> None:
     async with StemclsApp(workspace).run_test(size=SIZE, notifications=True) as pilot:
-        await pilot.press("2")
+        await pilot.press("3")
         await until(pilot, "▶ running")
         run = Run(workspace / "saved_models" / "alive")
         run.append("epoch", stage="frozen", epoch=4, epochs=5, val_loss=0.5)
@@ -87,7 +87,7 @@ async def test_the_list_follows_an_event_that_is_appended(workspace) -> None:
 
 async def test_a_run_shows_intervals_matrix_history_and_log(workspace) -> None:
     async with StemclsApp(workspace).run_test(size=SIZE, notifications=True) as pilot:
-        await pilot.press("2")
+        await pilot.press("3")
         await until(pilot, "▶ running")
         await pilot.press("down", "down", "enter")
         text = await until(pilot, "[0.600 0.900]")
@@ -95,23 +95,23 @@ async def test_a_run_shows_intervals_matrix_history_and_log(workspace) -> None:
         assert [line.split()[:3] for line in text.splitlines() if "alpha" in line] == [
             ["alpha", "8", "0.750"]
         ]
-        await pilot.press("2")
+        await pilot.press("]")
         text = await until(pilot, "Of 8 crops that are alpha, 7 (87.5%) were rightly called alpha.")
         assert "6  75%" in text
         await pilot.press("right")
         await until(pilot, "Of 8 crops that are alpha, 1 (12.5%) were wrongly called beta. ")
-        await pilot.press("3")
+        await pilot.press("]")
         text = await until(pilot, "val_loss, oldest to latest")
         assert "0.800" in text
-        await pilot.press("4")
+        await pilot.press("]")
         await until(pilot, "second line of the log")
-        await pilot.press("escape")
+        await pilot.press("3")
         await until(pilot, "▶ running")
 
 
 async def test_an_open_run_follows_its_folder(workspace) -> None:
     async with StemclsApp(workspace).run_test(size=SIZE, notifications=True) as pilot:
-        await pilot.press("2")
+        await pilot.press("3")
         await until(pilot, "▶ running")
         await pilot.press("enter")
         await until(pilot, "No evaluation yet")
@@ -126,9 +126,9 @@ async def test_a_cross_validation_shows_its_folds(tmp_path) -> None:
     make_run(parent.path / "x", "fold-2", os.getpid()).path.parent.rename(parent.path / "folds")
     app = StemclsApp(tmp_path)
     async with app.run_test(size=SIZE, notifications=True) as pilot:
-        app.push_screen(RunScreen(tmp_path, parent))
+        app.go("results", run=parent.path)
         await until(pilot, "0.750")
-        await pilot.press("3")
+        await pilot.press("]", "]")
         await until(pilot, lambda text: ["2", "frozen", "1/5"] in [
             line.split()[:3] for line in text.splitlines()
         ])
@@ -148,9 +148,9 @@ async def test_a_run_shows_which_methods_explained_it(workspace) -> None:
     atomic.write_json(folder / "explanation.json", document)
     app = StemclsApp(workspace)
     async with app.run_test(size=(110, 30), notifications=True) as pilot:
-        app.push_screen(RunScreen(workspace, Run(run)))
-        await until(pilot, "Explained")
-        await pilot.press("5")
+        app.go("results", run=run)
+        await until(pilot, "0.812")
+        await pilot.press("[")
         text = await until(pilot, "gradcam FAILED on this model.")
         lines = {line.split()[0]: line.split() for line in text.splitlines() if " 64 " in line}
         assert lines["gradcam"][1:7] == ["0.312", "0.750", "0.250", "failed", "64", "relu_3"]
@@ -163,31 +163,33 @@ async def test_a_run_shows_which_methods_explained_it(workspace) -> None:
 async def test_damaged_numbers_are_named_and_do_not_end_the_app(workspace) -> None:
     (workspace / "saved_models" / "done" / "evaluation" / "metrics.json").write_text("{half")
     async with StemclsApp(workspace).run_test(size=SIZE, notifications=True) as pilot:
-        await pilot.press("2")
+        await pilot.press("3")
         await until(pilot, "▶ running")
         await pilot.press("down", "down", "enter")
         await until(pilot, "is damaged")
 
 
-async def test_help_lists_every_key_and_q_quits(workspace) -> None:
+async def test_help_explains_the_screen_and_q_quits(workspace) -> None:
     app = StemclsApp(workspace)
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         text = await until(pilot, "q Quit")
         assert "? Help" in text
         await pilot.press("question_mark")
-        text = await until(pilot, "Keys (esc closes)")
+        text = await until(pilot, "Help (esc closes)")
         assert "Train on it" in text
+        assert "Resume" not in text, "that is a command of another screen"
         await pilot.press("escape")
-        await until(pilot, lambda text: "Keys (esc closes)" not in text)
+        await until(pilot, lambda text: "Help (esc closes)" not in text)
         await pilot.press("q")
     assert not app.is_running
 
 
-def test_help_names_each_binding() -> None:
-    text = keymap.help_text()
-    for bindings in keymap.PLACES.values():
-        for binding in bindings:
-            assert binding.description in text
+def test_help_names_each_command() -> None:
+    text = help_text(list(PLACES)).plain
+    for place in PLACES.values():
+        for command in place.commands:
+            assert command.label in text
+            assert command.help in text
 
 
 def test_importing_the_ui_imports_no_keras_and_no_backend() -> None:

@@ -11,7 +11,6 @@ import pytest
 from stemcls import atomic
 from stemcls.runs import Run
 from tui.app import StemclsApp
-from tui.screens.detail import RunScreen
 
 from .conftest import finish
 from .driving import looks_as_before, until
@@ -55,8 +54,8 @@ async def test_the_methods_that_explained_a_run(explained: Run) -> None:
     app = StemclsApp(Path())
     app.animation_level = "none"
     async with app.run_test(size=(110, 30)) as pilot:
-        app.push_screen(RunScreen(Path(), explained))
+        app.go("results", run=explained.path)
         await until(pilot, "Explained")
-        await pilot.press("5")
+        await pilot.press("[")
         await until(pilot, "gradcam passed on this model")
         looks_as_before(app, "explained")

@@ -167,7 +167,7 @@ async def test_s_and_r_stop_and_resume_from_the_keyboard(
     monkeypatch.setattr(jobs, "resume_argv", fake_argv)
     run = make_run(tmp_path, "one", sleeper.pid)
     async with StemclsApp(tmp_path).run_test(size=(80, 24), notifications=True) as pilot:
-        await pilot.press("2")
+        await pilot.press("3")
         await until(pilot, "▶ running")
         await pilot.press("r")
         await until(pilot, "one is running: only")

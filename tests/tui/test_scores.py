@@ -6,7 +6,6 @@ from stemcls import atomic
 from stemcls.runs import Run
 from tui.app import StemclsApp
 from tui.reading import read_run
-from tui.screens.detail import RunScreen
 
 from .conftest import read_json
 from .driving import until
@@ -43,7 +42,7 @@ async def test_the_scores_show_them_with_intervals(workspace) -> None:
     enrich(run)
     app = StemclsApp(workspace)
     async with app.run_test(size=(110, 45), notifications=True) as pilot:
-        app.push_screen(RunScreen(workspace, run))
+        app.go("results", run=run.path)
         text = await until(pilot, "mice-2-abcd1234")
         lines = [" ".join(line.split()) for line in text.splitlines()]
         assert any(line.startswith("ece 0.125 [0.100 0.150]") for line in lines)

@@ -13,7 +13,6 @@ from textual.widgets import Static
 
 from stemcls.runs import Run
 from tui.app import StemclsApp
-from tui.screens.detail import RunScreen
 
 from .conftest import finish, write_store
 from .driving import looks_as_before, until
@@ -47,7 +46,7 @@ def finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 async def test_the_scores_of_a_run_with_calibration_and_an_external_set(finished) -> None:
     app = _still(finished)
     async with app.run_test(size=SIZE) as pilot:
-        app.push_screen(RunScreen(finished, Run(finished / "saved_models" / "done")))
+        app.go("results", run=finished / "saved_models" / "done")
         await until(pilot, "mice-2-abcd1234")
         looks_as_before(app, "scores")
 

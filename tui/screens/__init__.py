@@ -1,1 +1,1 @@
-"""Screens: the start screen with its tabs, one run, the training form, and help."""
+"""Screens: one for each mode, the form that lies over them, help and jump mode."""

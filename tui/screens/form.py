@@ -18,7 +18,8 @@ from stemcls.config.experiment import Experiment, StageConfig
 from stemcls.config.options import from_mapping, merged, option, options_of
 from stemcls.errors import StemclsError
 from stemcls.store.cropstore import CropStore
-from tui import jobs, keymap
+from tui import jobs
+from tui.commands import bindings
 from tui.widgets.setting import Setting
 
 DEFAULT_BACKEND = "default"
@@ -38,7 +39,8 @@ class Launch:
 class Fields(VerticalScroll, inherit_bindings=False):
     """The settings; up and down go from one to the next."""
 
-    BINDINGS: ClassVar[list[BindingType]] = keymap.FIELDS
+    PLACE = "fields"
+    BINDINGS: ClassVar[list[BindingType]] = bindings("fields")
     can_focus = False
 
 
@@ -50,7 +52,8 @@ class TrainingForm(Screen[jobs.Job | None]):
         store: What it trains on.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = keymap.FORM
+    PLACE = "form"
+    BINDINGS: ClassVar[list[BindingType]] = bindings("form")
     CSS = """
     TrainingForm .section { text-style: bold; padding: 1 1 0 1; color: $text-accent; height: auto; }
     TrainingForm #bar { height: auto; max-height: 3; border-top: solid $panel; padding: 0 1; }

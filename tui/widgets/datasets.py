@@ -13,7 +13,7 @@ from textual.message import Message
 from textual.widgets import Static
 
 from stemcls.store.cropstore import CropStore
-from tui import keymap
+from tui.commands import bindings
 from tui.drawing import bar
 from tui.reading import StoreEntry
 from tui.widgets.audit import audit_mark, audit_text
@@ -30,7 +30,8 @@ class DatasetsPane(Vertical):
         workspace: Its datasets/ is shown.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = keymap.DATASETS
+    PLACE = "datasets"
+    BINDINGS: ClassVar[list[BindingType]] = bindings("datasets")
     DEFAULT_CSS = """
     DatasetsPane > DataTable { height: 2fr; }
     DatasetsPane > VerticalScroll { height: 3fr; border-top: solid $panel; padding: 0 1; }

@@ -15,7 +15,8 @@ from textual.widgets import Static
 
 from stemcls.errors import StemclsError
 from stemcls.runs import Run
-from tui import jobs, keymap
+from tui import jobs
+from tui.commands import bindings
 from tui.drawing import duration, number, state_text
 from tui.reading import RunsView
 from tui.widgets.table import Table
@@ -30,7 +31,8 @@ class RunsPane(Vertical):
         workspace: Its saved_models/ is shown.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = keymap.RUNS
+    PLACE = "runs"
+    BINDINGS: ClassVar[list[BindingType]] = bindings("runs")
 
     class Opened(Message):
         """The user wants to see one run."""

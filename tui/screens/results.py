@@ -1,9 +1,8 @@
-"""One run: its scores, confusion matrix, epochs and log, read again every second."""
+"""The mode of results: scores, confusion matrix, epochs and log of one run, read every second."""
 
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import Any, ClassVar
 
 from rich.text import Text
@@ -11,14 +10,13 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import VerticalScroll
-from textual.css.query import NoMatches
-from textual.screen import Screen
-from textual.widgets import Footer, Log, Static, TabbedContent, TabPane
+from textual.widgets import Log, Static, TabbedContent, TabPane
 
 from stemcls.runs import Run
-from tui import keymap
+from tui.commands import bindings
 from tui.drawing import curve, duration, interval_bar, number, state_text
 from tui.reading import RunView, read_run
+from tui.screens.mode import ModeScreen
 from tui.widgets.confusion import ConfusionPane
 from tui.widgets.explained import ExplainedPane
 from tui.widgets.runs import place, resume_run, stop_run
@@ -30,6 +28,12 @@ METRICS = (
     "mean_recall", "balanced_accuracy", "auroc", "accuracy", "f1_macro", "f1_weighted",
     "precision_macro",
 )
+# Tabs in order, and what takes the keys in each.
+INSIDE = {
+    "scores": "#scores-scroll", "confusion": "#confusion-table", "history": "#history-table",
+    "log": "#log-lines", "explained": "#explained-table",
+}
+NOTHING_CHOSEN = "No run is chosen: press 3, go to a run and press Enter."
 EXTERNAL = ("mean_recall", "auroc")
 PER_CLASS = ("n", "sensitivity", "specificity", "ppv", "npv", "f1", "auroc")
 EPOCH_KEYS = {
@@ -38,68 +42,68 @@ EPOCH_KEYS = {
 }
 
 
-class RunScreen(Screen[None]):
-    """Everything that a run's folder says about it.
+class ResultsScreen(ModeScreen):
+    """Everything that the chosen run's folder says about it."""
 
-    Args:
-        workspace: Where it was found; a resumed job is started there.
-        run: The run.
-    """
-
-    BINDINGS: ClassVar[list[BindingType]] = keymap.DETAIL
+    MODE = "results"
+    PLACE = "results"
+    BINDINGS: ClassVar[list[BindingType]] = bindings("results")
     CSS = """
     #scores-scroll DataTable { height: auto; margin-bottom: 1; }
     #run-state { padding: 0 1; height: auto; max-height: 9; overflow-y: auto; }
     """
 
-    def __init__(self, workspace: Path, run: Run) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._workspace = workspace
-        self._shown_run = run
+        self._shown_run: Run | None = None
         self._view: RunView | None = None
 
-    def compose(self) -> ComposeResult:
-        """Title and state, tabs, footer."""
-        yield Static(f"run   {self._shown_run.name}", classes="title", markup=False)
-        yield Static("Reading ...", id="run-state", markup=False)
+    def compose_body(self) -> ComposeResult:
+        """Title and state, tabs."""
+        yield Static("", id="run-title", classes="title", markup=False)
+        yield Static(NOTHING_CHOSEN, id="run-state", markup=False)
         with TabbedContent():
-            with TabPane("1 Scores", id="scores"), VerticalScroll(id="scores-scroll"):
+            with TabPane("Scores", id="scores"), VerticalScroll(id="scores-scroll"):
                 yield Static("", id="scores-note", markup=False)
                 yield Table(cursor_type="none", id="scores-table")
                 yield Table(cursor_type="none", id="classes-table")
                 yield Table(cursor_type="none", id="folds-table")
                 yield Table(cursor_type="none", id="externals-table")
-            with TabPane("2 Confusion", id="confusion"):
+            with TabPane("Confusion", id="confusion"):
                 yield ConfusionPane()
-            with TabPane("3 History", id="history"):
+            with TabPane("History", id="history"):
                 yield Static("", id="history-note", markup=False)
                 yield Table(cursor_type="row", id="history-table")
-            with TabPane("4 Log", id="log"):
+            with TabPane("Log", id="log"):
                 yield Log(id="log-lines", auto_scroll=True)
-            with TabPane("5 Explained", id="explained"):
+            with TabPane("Explained", id="explained"):
                 yield ExplainedPane()
-        yield Footer()
 
     def on_mount(self) -> None:
-        """Start reading."""
+        """Leave the keys to the scrolling parts."""
         for name in ("scores-table", "classes-table", "folds-table", "externals-table"):
             self.query_one(f"#{name}").can_focus = False
         self.query_one("#scores-scroll").focus()
-        # What is in the panes is mounted after the screen; a fast disk would be there first.
-        self.call_after_refresh(self._watch)
 
-    @work
+    def show_chosen(self) -> None:
+        """Show the chosen run, from now on as it changes."""
+        path = self.stemcls.chosen_run
+        if path is None:
+            return
+        if self._shown_run is None or self._shown_run.path != path:
+            self._shown_run, self._view = Run(path), None
+            self.query_one("#run-title", Static).update(f"run   {path.name}")
+        self._watch()
+
+    @work(exclusive=True)
     async def _watch(self) -> None:
-        while True:
+        while self.is_current and self._shown_run is not None:
             view = await asyncio.to_thread(read_run, self._shown_run)
-            try:
-                if view != self._view:
-                    self._show(view)
-            except NoMatches:  # the screen was left while the disk was read
-                return
+            if view != self._view:
+                self._show(self._shown_run, view)
             await asyncio.sleep(REFRESH_SECONDS)
 
-    def _show(self, view: RunView) -> None:
+    def _show(self, run: Run, view: RunView) -> None:
         before, self._view = self._view, view
         state = state_text(view.summary["state"])
         state.append(f"  {place(view.summary)}  {duration(view.summary['seconds'])}", style="none")
@@ -116,7 +120,7 @@ class RunScreen(Screen[None]):
             log.clear()
             log.write_lines(view.log or ["The log is empty."])
         if before is None or before.explained != view.explained:
-            self.query_one(ExplainedPane).show(self._shown_run.path, view.explained)
+            self.query_one(ExplainedPane).show(run.path, view.explained)
 
     def _show_scores(self, view: RunView) -> None:
         metrics = view.evaluation["metrics"] if view.evaluation else {}
@@ -168,18 +172,12 @@ class RunScreen(Screen[None]):
             rows.append(row + [_short(key, epoch.get(key)) for key in EPOCH_KEYS])
         _fill(self, "history-table", columns, rows)
 
-    def action_back(self) -> None:
-        """Go back to the list."""
-        self.dismiss(None)
-
-    def action_show_tab(self, tab: str) -> None:
-        """Go to a tab and into what can be moved there."""
-        self.query_one(TabbedContent).active = tab
-        inside = {
-            "scores": "#scores-scroll", "confusion": "#confusion-table",
-            "history": "#history-table", "log": "#log-lines", "explained": "#explained-table",
-        }
-        self.query_one(inside[tab]).focus()
+    def action_tab(self, step: int) -> None:
+        """Go to the tab before or after, and into what can be moved there."""
+        tabs = self.query_one(TabbedContent)
+        names = list(INSIDE)
+        tabs.active = names[(names.index(tabs.active) + step) % len(names)]
+        self.query_one(INSIDE[tabs.active]).focus()
 
     def action_stop(self) -> None:
         """Ask the run to stop."""
@@ -189,7 +187,7 @@ class RunScreen(Screen[None]):
     def action_resume(self) -> None:
         """Go on with the run."""
         if self._view:
-            resume_run(self, self._workspace, self._view.summary)
+            resume_run(self, self.stemcls.workspace, self._view.summary)
 
 
 def _scored(view: RunView) -> tuple[Any, ...]:
@@ -207,7 +205,7 @@ def _interval(metrics: dict[str, Any], key: str) -> str:
     return f"[{number(low)} {number(high)}]" if low is not None else "-"
 
 
-def _fill(screen: Screen[None], name: str, columns: tuple[str, ...], rows: list[list[str]]) -> None:
+def _fill(screen: ModeScreen, name: str, columns: tuple[str, ...], rows: list[list[str]]) -> None:
     table = screen.query_one(f"#{name}", Table)
     at = table.cursor_row
     table.clear(columns=True)

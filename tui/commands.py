@@ -1,0 +1,125 @@
+"""Every command of the UI, in one table: keys, footer, help and palette all come from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from textual.binding import Binding, BindingType
+from textual.dom import DOMNode
+from textual.screen import Screen
+
+from tui.modes import MODES
+
+
+@dataclass(frozen=True)
+class Command:
+    """Something a person can do at a place of the UI.
+
+    Attributes:
+        keys: Textual's key names, alternatives split by commas.
+        action: What it runs on the screen or widget of its place.
+        label: Two words at most, for the footer.
+        help: One sentence for help and palette; "" where the label says it all.
+        footer: Whether the footer shows it.
+        shown_key: How footer and help write the key; "" for Textual's own way.
+        priority: Whether it comes before the keys of the widget that has the focus.
+    """
+
+    keys: str
+    action: str
+    label: str
+    help: str = ""
+    footer: bool = True
+    shown_key: str = ""
+    priority: bool = False
+
+    @property
+    def key(self) -> str:
+        """The first key as a person reads it."""
+        first = self.shown_key or self.keys.split(",")[0]
+        return first.replace("escape", "esc").replace("question_mark", "?")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A screen or a part of one that has commands of its own.
+
+    Attributes:
+        title: Its name for people.
+        about: What it is for, for the help screen; plain text.
+        commands: What can be done there.
+    """
+
+    title: str
+    about: str = ""
+    commands: tuple[Command, ...] = ()
+
+
+_STOP = Command("s", "stop", "Stop", "Stop the run at its next step; it can be resumed.")
+_RESUME = Command("r", "resume", "Resume", "Go on with an interrupted run in a new process.")
+_BACK = Command("escape", "back", "Back")
+
+PLACES: dict[str, Place] = {
+    "app": Place(
+        "Everywhere",
+        "Arrows move, Tab goes on to the next part. In a text field letters are text: F1 is help "
+        "there, and esc leaves. Jobs go on when you quit; `stemcls tui` finds them again.",
+        (
+            Command("question_mark,f1", "help", "Help", "Explain this screen and its keys.",
+                    shown_key="?"),
+            Command("ctrl+p", "command_palette", "Commands", "Find a command by its name.",
+                    shown_key="^p"),
+            Command("ctrl+o", "jump", "Jump", "Put a letter on every part of the screen; typing "
+                    "it goes there.", shown_key="^o"),
+            *(Command(mode.key, f"go('{name}')", mode.title, mode.about, footer=False)
+              for name, mode in MODES.items()),
+            Command("q,ctrl+q", "quit", "Quit", "Close the UI; jobs go on."),
+        ),
+    ),
+    "datasets": Place("Datasets", MODES["datasets"].about, (
+        Command("enter", "read_on", "Look closer", priority=True),
+        Command("t", "train", "Train on it", "Open the training form for the selected store."),
+    )),
+    "runs": Place("Runs", MODES["runs"].about, (
+        Command("enter", "open", "Open", "Show the results of the selected run.", priority=True),
+        _STOP, _RESUME,
+    )),
+    "results": Place("Results", MODES["results"].about, (
+        Command("left_square_bracket", "tab(-1)", "Tab left", shown_key="["),
+        Command("right_square_bracket", "tab(1)", "Tab right", shown_key="]"),
+        _STOP, _RESUME,
+    )),
+    "form": Place("Forms", "Every setting with its help; what is wrong is said while you type.", (
+        _BACK,
+        Command("ctrl+l", "launch", "Launch", "Start the job as a process of its own.",
+                shown_key="^l"),
+    )),
+    "fields": Place("Fields of a form", "", (
+        Command("down", "app.focus_next", "Next field", shown_key="↓"),
+        Command("up", "app.focus_previous", "Previous field", shown_key="↑"),
+        Command("pagedown", "page_down", "Page down", footer=False),
+        Command("pageup", "page_up", "Page up", footer=False),
+    )),
+}
+
+
+def bindings(place: str) -> list[BindingType]:
+    """Return the commands of a place as the `BINDINGS` of its screen or widget."""
+    return [
+        Binding(
+            command.keys, command.action, command.label, show=command.footer,
+            key_display=command.shown_key or None, tooltip=command.help,
+            priority=command.priority,
+        )
+        for command in PLACES[place].commands
+    ]
+
+
+def places_on(screen: Screen[object]) -> list[tuple[str, DOMNode]]:
+    """Return the places that the keys go to now, innermost first, each with its node.
+
+    A node says that it is a place by an attribute `PLACE`.
+    """
+    chain = screen.focused.ancestors_with_self if screen.focused else screen.ancestors_with_self
+    found = [(getattr(node, "PLACE", ""), node) for node in chain]
+    return [(place, node) for place, node in found if place]
