@@ -73,7 +73,7 @@ PLACES: dict[str, Place] = {
                     "it goes there.", shown_key="^o"),
             *(Command(mode.key, f"go('{name}')", mode.title, mode.about, footer=False)
               for name, mode in MODES.items()),
-            Command("q,ctrl+q", "quit", "Quit", "Close the UI; jobs go on."),
+            Command("q,ctrl+q", "quit", "Quit", "Close the UI; jobs go on.", shown_key="q"),
         ),
     ),
     "datasets": Place("Datasets", MODES["datasets"].about, (

@@ -1,13 +1,17 @@
-"""`stemcls tui`: open the terminal UI."""
+"""`stemcls tui`: open the terminal UI, here or in a browser."""
 
 import os
+import socket
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from stemcls.errors import InputError
+
+DEFAULT_PORT = 8720
 
 
 def tui(
@@ -18,8 +22,19 @@ def tui(
             help="Folder that holds datasets/ and saved_models/ (default: the current folder).",
         ),
     ] = None,
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Show it in a browser instead of this terminal.")
+    ] = False,
+    host: Annotated[
+        str,
+        typer.Option(help="With --serve: address to listen on; the default is reached from this "
+                          "machine only."),
+    ] = "localhost",
+    port: Annotated[
+        int, typer.Option(help="With --serve: port to listen on.", min=1, max=65535)
+    ] = DEFAULT_PORT,
 ) -> None:
-    """Open the terminal UI: stores, runs as they happen, and a form that starts training.
+    """Open the terminal UI: stores, training, runs as they happen, results.
 
     Bare `stemcls` on a terminal opens it too.
     """
@@ -27,7 +42,12 @@ def tui(
     folder = workspace or Path(os.environ.get("STEMCLS_WORKSPACE") or ".")
     if not folder.is_dir():
         raise InputError(f"the workspace {folder} is not a folder; make it, or name another")
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if serve:
+        _serve(folder.resolve(), host, port)
+        return
+    # A process of --serve talks to the browser through pipes.
+    in_browser = "web_driver" in os.environ.get("TEXTUAL_DRIVER", "")
+    if not in_browser and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise InputError(
             "the terminal UI needs a terminal on stdin and stdout; `stemcls runs --json` is for "
             "scripts"
@@ -35,3 +55,26 @@ def tui(
     from tui.app import StemclsApp
 
     StemclsApp(folder).run()
+
+
+def _serve(workspace: Path, host: str, port: int) -> None:
+    if find_spec("textual_serve") is None:
+        raise InputError("--serve needs textual-serve: pip install 'stemcls[browser]'")
+    from tui.browser import BrowserServer, is_local
+
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        with socket.create_server((host, port), family=family):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"cannot listen on {host}:{port}: {error.strerror or error}; choose another --port"
+        ) from error
+    if not is_local(host):
+        typer.echo(
+            f"warning: {host} can be reached from other machines, and the connection is not "
+            "encrypted: whoever reads the address below on its way can start jobs and delete "
+            "runs as you. `ssh -L` to localhost is safer.",
+            err=True,
+        )
+    BrowserServer(workspace, host, port).serve()

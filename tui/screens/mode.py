@@ -44,7 +44,6 @@ class TooSmall(Static):
     DEFAULT_CSS = """
     TooSmall { display: none; layer: notice; dock: top; width: 100%; height: 100%;
                background: $surface; content-align: center middle; text-align: center; }
-    .-too-small > TooSmall { display: block; }
     """
 
     def __init__(self) -> None:
@@ -56,8 +55,9 @@ class ModeScreen(Screen[None]):
     """A screen of one mode; subclasses give `MODE`, `compose_body` and what they want to hear."""
 
     MODE: ClassVar[str]
-    CSS = """
-    Screen { layers: base notice; }
+    DEFAULT_CSS = """
+    ModeScreen { layers: base notice; }
+    ModeScreen.-too-small > TooSmall { display: block; }
     """
 
     def compose(self) -> ComposeResult:
