@@ -20,6 +20,7 @@ from tui.palette import StemclsCommands
 from tui.reading import RunBoard, RunsView, StoreEntry, StoreShelf
 from tui.screens.help import HelpScreen
 from tui.screens.jump import JumpScreen
+from tui.screens.tour import STEPS, TourScreen
 from tui.themes import DARK, THEMES
 
 REFRESH_SECONDS = 1.0
@@ -67,6 +68,7 @@ class StemclsApp(App[None]):
         self._board = RunBoard(self.workspace)
         self._shelf = StoreShelf(self.workspace)
         self._troubled = ""
+        self._keeps_settings = True  # not over a file that could not be read
 
     def on_mount(self) -> None:
         """Open the mode that was open last, and start looking at the disk."""
@@ -76,6 +78,7 @@ class StemclsApp(App[None]):
             self.settings = settings.read_settings()
         except StemclsError as error:
             self.notify(str(error), title="Settings not read", severity="error", markup=False)
+            self.settings, self._keeps_settings = settings.Settings(toured=True), False
         known = self.settings.theme in self.available_themes
         self.theme = self.settings.theme if known else DARK
         place = settings.read_place(self.workspace)
@@ -83,6 +86,8 @@ class StemclsApp(App[None]):
         self.chosen_store = Path(place.store) if place.store else None
         self.switch_mode(place.mode if place.mode in MODES else "datasets")
         self.watch(self, "theme", self._keep_theme, init=False)
+        if not self.settings.toured:
+            self.tour(0)
         self._look_on()
 
     def go(self, mode: str, run: Path | None = None, store: Path | None = None) -> None:
@@ -105,6 +110,23 @@ class StemclsApp(App[None]):
         if not self.screen.is_modal:
             self.push_screen(JumpScreen(self.screen))
 
+    def action_tour(self) -> None:
+        """Begin the tour."""
+        self.tour(0)
+
+    def tour(self, step: int) -> None:
+        """Show a step of the tour over its mode; a step after the last ends it for good."""
+        self.call_later(self._tour, step)
+
+    async def _tour(self, step: int) -> None:
+        if isinstance(self.screen, TourScreen):
+            await self.pop_screen()
+        if step < len(STEPS):
+            await self.switch_mode(STEPS[step][0])
+            await self.push_screen(TourScreen(step))
+        elif not self.settings.toured:
+            self.change_settings(toured=True)
+
     async def action_quit(self) -> None:
         """Remember where we are, and close."""
         place = settings.Place(
@@ -120,6 +142,8 @@ class StemclsApp(App[None]):
     def change_settings(self, **changes: object) -> None:
         """Change settings of the person and keep them."""
         self.settings = replace(self.settings, **changes)  # type: ignore[arg-type]
+        if not self._keeps_settings:
+            return
         try:
             settings.keep_settings(self.settings)
         except OSError as error:

@@ -73,6 +73,8 @@ PLACES: dict[str, Place] = {
                     "it goes there.", shown_key="^o"),
             *(Command(mode.key, f"go('{name}')", mode.title, mode.about, footer=False)
               for name, mode in MODES.items()),
+            Command("f10", "tour", "Tour", "Go through all modes, with a few sentences on each.",
+                    footer=False),
             Command("q,ctrl+q", "quit", "Quit", "Close the UI; jobs go on.", shown_key="q"),
         ),
     ),
@@ -93,6 +95,12 @@ PLACES: dict[str, Place] = {
         _BACK,
         Command("ctrl+l", "launch", "Launch", "Start the job as a process of its own.",
                 shown_key="^l"),
+    )),
+    "tour": Place("Tour", "", (
+        Command("enter,right,space", "step(1)", "On", shown_key="enter"),
+        Command("left,backspace", "step(-1)", "Back"),
+        Command("d", "demo", "Start the demo", "Simulate cells, train and evaluate, as a job."),
+        Command("escape", "end", "End the tour"),
     )),
     "fields": Place("Fields of a form", "", (
         Command("down", "app.focus_next", "Next field", shown_key="↓"),

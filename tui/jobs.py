@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,18 @@ def launch_training(
     config = stem.with_suffix(".toml")
     atomic.write_text(config, to_toml(experiment))
     return _launch(train_argv(store, config, workspace, folds, backend), stem, name)
+
+
+def launch(workspace: Path, name: str, words: Sequence[str]) -> Job:
+    """Start `stemcls WORDS... --workspace WORKSPACE` as its own process.
+
+    Args:
+        workspace: Where the command works and its log goes.
+        name: What a list shows until it shows itself as a run.
+        words: Command and arguments.
+    """
+    argv = [sys.executable, "-m", "stemcls", *words, "--workspace", str(workspace)]
+    return _launch(argv, _new_stem(workspace, name), name)
 
 
 def resume(workspace: Path, run: Run) -> Job:

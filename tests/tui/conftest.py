@@ -16,6 +16,7 @@ import pytest
 from stemcls import atomic
 from stemcls.runs import Run
 from stemcls.store.layout import FORMAT, VERSION
+from tui import settings
 
 NO_SUCH_PID = 2**22 - 3
 
@@ -82,10 +83,11 @@ def _quick_refresh(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def home(monkeypatch, tmp_path_factory):
-    """A person's settings and state that no other test sees."""
+    """The settings and state of a person who has seen the tour; no other test sees them."""
     folder = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
     monkeypatch.setenv("XDG_STATE_HOME", str(folder / "state"))
+    settings.keep_settings(settings.Settings(toured=True))
     return folder
 
 

@@ -13,6 +13,7 @@ from tui.app import StemclsApp
 from tui.commands import PLACES
 from tui.modes import MODES
 from tui.screens.mode import ModeScreen
+from tui.screens.tour import STEPS, TourScreen
 
 from .driving import screen_text, until
 
@@ -88,7 +89,6 @@ async def test_theme_and_place_are_remembered(workspace) -> None:
 
 async def test_settings_that_cannot_be_read_are_named_and_not_overwritten(workspace, home) -> None:
     path = settings.settings_path()
-    path.parent.mkdir(parents=True)
     path.write_text('thema = "light"\n')
     app = StemclsApp(workspace)
     async with app.run_test(size=(100, 30), notifications=True) as pilot:
@@ -167,3 +167,29 @@ async def test_the_footer_shows_what_the_place_can_do(workspace) -> None:
         last = screen_text(app).splitlines()[-1]
         for command in PLACES["runs"].commands:
             assert not command.footer or command.label in last
+
+
+async def test_who_comes_first_is_shown_around_once(tmp_path, home, monkeypatch) -> None:
+    settings.settings_path().unlink()
+    started = []
+    monkeypatch.setattr("tui.jobs.launch", lambda *job: started.append(job))
+    app = StemclsApp(tmp_path)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await until(pilot, "Welcome to stemcls (1/")
+        await pilot.press("d")
+        await until(pilot, "The demo runs")
+        assert started == [(tmp_path, "demo", ["demo"])]
+        await pilot.press("enter", "enter", "left")
+        for step, (mode, title, _) in enumerate(STEPS[1:], 2):
+            await until(pilot, f"{title} ({step}/{len(STEPS)})")
+            assert app.current_mode == mode
+            await pilot.press("enter")
+        await until(pilot, lambda text: "That is all" not in text)
+    again = StemclsApp(tmp_path)
+    async with again.run_test(size=SIZE) as pilot:
+        await until(pilot, "No crop stores")
+        assert not isinstance(again.screen, TourScreen)
+        await pilot.press("f10")
+        await until(pilot, "Welcome to stemcls (1/")
+        await pilot.press("escape")
+        await until(pilot, lambda text: "Welcome" not in text)
