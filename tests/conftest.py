@@ -25,6 +25,8 @@ from stemcls.store.cropstore import CropStore
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+# Compiling takes most of the time of the small programs that tests run on JAX.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 keep_freed_memory()  # as `load_keras` does; tests import Keras by themselves
 
 SHARED_DATA = Path(__file__).parents[1].parent / "shared" / "data"
