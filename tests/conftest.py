@@ -25,10 +25,31 @@ from stemcls.store.cropstore import CropStore
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+# Compiling takes most of the time of the small programs that tests run on JAX.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 keep_freed_memory()  # as `load_keras` does; tests import Keras by themselves
 
 SHARED_DATA = Path(__file__).parents[1].parent / "shared" / "data"
 EDGE_PX = 24
+# Files that take longest, first of all: a worker that began one last would end long after others.
+LONGEST = (
+    "end_to_end/test_train.py", "training/test_survival.py", "models/test_backbones.py",
+    "models/test_saved_elsewhere.py", "bench/test_bench_training.py", "training/test_stages.py",
+    "commands/test_tune.py", "explain/test_gradients.py", "training/test_every_backend.py",
+    "models/test_torch_weights.py", "commands/test_compare.py", "tuning/test_kerastuner.py",
+    "commands/test_weights.py", "training/test_precision_and_xla.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests of the longest files first; `--no-loadscope-reorder` keeps that order."""
+
+    def place(item: pytest.Item) -> int:
+        path = item.path.as_posix()
+        found = (number for number, name in enumerate(LONGEST) if path.endswith(f"tests/{name}"))
+        return next(found, len(LONGEST))
+
+    items.sort(key=place)
 
 
 def striped(label: int, rng: np.random.Generator) -> np.ndarray:

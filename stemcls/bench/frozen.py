@@ -212,6 +212,7 @@ class _Uncached:
     """The same stage on crops: each step runs the whole network, whose backbone is frozen."""
 
     def __init__(self, setting: _Setting, features: np.ndarray) -> None:
+        from stemcls.training.compiling import compile_classifier
         from stemcls.training.optimizer import make_optimizer
         from stemcls.training.trainable import set_trainable
 
@@ -219,10 +220,8 @@ class _Uncached:
         # Scaled as in the cached stage, so that both heads learn from the same numbers.
         self._model = _with_head(setting, _extractor(setting), features)
         set_trainable(self._model, setting.stage, pretrained=True)
-        self._model.compile(
-            optimizer=make_optimizer(setting.stage), loss="sparse_categorical_crossentropy",
-            weighted_metrics=["accuracy"],
-        )
+        optimizer = make_optimizer(setting.stage)
+        compile_classifier(self._model, optimizer, "sparse_categorical_crossentropy")
         self.seconds: list[float] = []
         self.losses: list[float] = []
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from stemcls.explain.probe import Probe, open_probe
+from stemcls.training.compiling import compile_classifier
 
 N_STAGES = 6
 N_DRAWS = 3
@@ -101,10 +102,8 @@ def train_on_random_labels(
     for new, old in zip(model.layers, probe.model.layers, strict=True):
         if not new.trainable_weights:
             new.set_weights(old.get_weights())
-    model.compile(
-        keras.optimizers.Adam(1e-3), keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
-    )
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    compile_classifier(model, keras.optimizers.Adam(1e-3), loss)
 
     def stop_once_learned(epoch: int, logs: dict[str, float]) -> None:
         del epoch

@@ -18,6 +18,7 @@ from stemcls.interruption import Interruption
 from stemcls.models.build import head_of
 from stemcls.training.batches import Batches, Samples
 from stemcls.training.checkpoint import Checkpoint, Progress
+from stemcls.training.compiling import compile_classifier
 from stemcls.training.failures import check_loss, is_out_of_memory, out_of_memory
 from stemcls.training.features import FeatureBank
 from stemcls.training.journal import Journal
@@ -111,9 +112,8 @@ def fit_stage(
     """
     backbone = set_trainable(model, stage, context.pretrained)
     network = head_of(model) if stage.trainable == "none" else model
-    network.compile(
-        optimizer=make_optimizer(stage, backbone), loss=context.loss,
-        weighted_metrics=["accuracy"], jit_compile=context.jit_compile,
+    compile_classifier(
+        network, make_optimizer(stage, backbone), context.loss, context.jit_compile
     )
     progress = context.checkpoint.restore(stage.name, network)
     if progress is None:

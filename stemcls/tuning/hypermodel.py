@@ -18,6 +18,7 @@ from stemcls.models.losses import make_loss
 from stemcls.store.cropstore import CropStore
 from stemcls.store.splits import make_split
 from stemcls.training.batches import Batches
+from stemcls.training.compiling import compile_classifier
 from stemcls.training.memory import crop_reader
 from stemcls.training.optimizer import make_optimizer
 from stemcls.training.plan import Job, extractor_for
@@ -139,10 +140,8 @@ class StemclsHyperModel(keras_tuner.HyperModel):
 
 def _compile(model: Any, stage: StageConfig, experiment: Experiment, n_classes: int) -> None:
     backbone = set_trainable(model, stage, experiment.pretrained)
-    model.compile(
-        optimizer=make_optimizer(stage, backbone), loss=make_loss(experiment.model, n_classes),
-        weighted_metrics=["accuracy"],
-    )
+    loss = make_loss(experiment.model, n_classes)
+    compile_classifier(model, make_optimizer(stage, backbone), loss)
 
 
 def _callbacks(stage: StageConfig, batches: Batches, watched: Batches) -> list[Any]:

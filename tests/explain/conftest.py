@@ -191,7 +191,6 @@ def _run_probe(backend: str, folder: Path, out: Path) -> str:
         return ""
     environment = os.environ | {
         "KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT),
-        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",  # compiling takes half of the time
         "OMP_NUM_THREADS": "1",  # PyTorch's threads wait for one another on small maps
     }
     done = subprocess.run(

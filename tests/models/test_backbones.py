@@ -1,10 +1,7 @@
 """Every row of the table: the published network on raw pixels, flat, tapped where it says."""
 
 import functools
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import keras
@@ -16,8 +13,9 @@ from stemcls.errors import InputError
 from stemcls.explain.graph import LEAST_EDGE, backbone_layer
 from stemcls.explain.probe import open_probe
 from stemcls.models.backbones import BACKBONES, backbone_named
-from stemcls.models.backend import installed_backends
 from stemcls.models.build import add_head, build_extractor, extractor_of, stem_kernel
+
+from .published import published, quick_weights
 
 DOCS = Path(__file__).parents[2] / "docs" / "backbones.md"
 PREPROCESSING = {
@@ -36,25 +34,9 @@ PASSED_BY = ("ResNet50V2", "ResNet101V2", "ResNet152V2", "Xception")
 
 
 @pytest.fixture(autouse=True)
-def quick_weights(monkeypatch):
-    """Draw few random numbers for many weights: drawing all takes longer than the tests do."""
-    few = np.random.default_rng(2).normal(size=99_991).astype("float32")
-
-    def draw(self, shape, dtype=None):
-        return np.resize(few, shape) * np.sqrt(2.0 / np.prod(shape[:-1]), dtype="float32")
-
-    monkeypatch.setattr(keras.initializers.VarianceScaling, "__call__", draw)
-
-
-def published(name, edge, seed=0):
-    """Build a network as its authors left it, with random weights that keep its maps finite."""
-    source = keras.Input((edge, edge, 3))
-    network = BACKBONES[name].construct(input_tensor=source, weights=None)
-    rng = np.random.default_rng(seed)
-    for layer in network.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.set_weights([rng.uniform(0.5, 1.0, w.shape) for w in layer.get_weights()])
-    return network
+def quickly():
+    with quick_weights():
+        yield
 
 
 @functools.cache
@@ -171,47 +153,3 @@ def test_layer_names_do_not_depend_on_what_was_built_before():
 def test_an_unknown_backbone_is_told_the_nearest():
     with pytest.raises(InputError, match="no backbone 'ResNet-34'; did you mean 'ResNet34'"):
         backbone_named("ResNet-34")
-
-
-PROGRAM = """
-import sys
-sys.modules["stemcls"] = None
-import keras, numpy as np
-from pathlib import Path
-crops, out, *paths = sys.argv[1:]
-for path in paths:
-    model = keras.saving.load_model(path)
-    np.save(f"{out}/{Path(path).name}.npy", model.predict(np.load(crops), verbose=0))
-"""
-
-
-@pytest.fixture(scope="module")
-def saved(tmp_path_factory):
-    """Crops, and models saved on this backend with what they say of them."""
-    folder = tmp_path_factory.mktemp("saved")
-    crops = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 2)).astype(np.uint8)
-    np.save(folder / "crops.npy", crops)
-    expected = {}
-    for name in ("MobileNetV3Small", "ConvNeXtTiny"):
-        row = BACKBONES[name]
-        extractor = extractor_of(published(name, 32), row, [row.taps[8]], (32, 32), 2, 255.0, True)
-        model = add_head(extractor, ModelConfig(), 3, None, seed=0)
-        model.save(folder / f"{name}.keras")
-        expected[folder / f"{name}.keras"] = np.asarray(model(crops, training=False))
-    return folder, expected
-
-
-@pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_networks_with_private_parts_in_keras_load_anywhere(backend, saved, tmp_path):
-    if backend not in installed_backends():
-        pytest.skip(f"{backend} is not installed")
-    folder, expected = saved
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(folder / "crops.npy"), str(tmp_path),
-         *map(str, expected)],
-        capture_output=True, text=True, check=False, cwd=tmp_path,
-        env={**os.environ, "KERAS_BACKEND": backend},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    for path, ours in expected.items():
-        assert np.abs(np.load(tmp_path / f"{path.name}.npy") - ours).max() <= 1e-5

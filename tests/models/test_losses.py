@@ -1,15 +1,10 @@
 """The loss of a head, by hand and against Keras' own."""
 
-import os
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
 
 from stemcls.config.experiment import ModelConfig
-from stemcls.models.backend import installed_backends
 from stemcls.models.build import add_head, build_extractor
 from stemcls.models.losses import make_loss
 from stemcls.models.saved import ModelCard, load_model, save_model
@@ -78,31 +73,3 @@ def test_a_model_trained_on_it_is_saved_without_it(tmp_path):
     # As anyone does who knows nothing of us: with Keras' default, which compiles.
     plain = keras.saving.load_model(tmp_path / "model.keras")
     assert not plain.compiled
-
-
-PROGRAM = """
-import keras, numpy as np
-from stemcls.config.experiment import ModelConfig
-from stemcls.models.losses import make_loss
-loss = make_loss(ModelConfig(focal_gamma=2.0, label_smoothing=0.3), 3)
-model = keras.Sequential([keras.Input((3,)), keras.layers.Softmax()])
-model.compile("sgd", loss)
-logits = np.log(np.array([[0.7, 0.2, 0.1], [0.1, 0.3, 0.6]], dtype="float32"))
-print(model.evaluate(logits, np.array([0, 1]), sample_weight=np.array([1.0, 3.0]), verbose=0))
-"""
-
-
-@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
-def test_it_is_the_same_number_on_every_backend(backend):
-    if backend not in installed_backends():
-        pytest.skip(f"{backend} is not installed")
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=False,
-        env={**os.environ, "KERAS_BACKEND": backend},
-    )
-    assert done.returncode == 0, done.stderr
-    labels = np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1]])
-    each = -(labels * (1 - PROBABILITIES) ** 2 * np.log(PROBABILITIES)).sum(axis=1)
-    # Keras sums over the batch and divides by its size, weights or not, and scales by them.
-    expected = (each * [1.0, 3.0]).sum() / 2
-    assert float(done.stdout) == pytest.approx(expected, rel=1e-4)

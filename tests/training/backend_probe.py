@@ -1,4 +1,4 @@
-"""Train small things on the backend that KERAS_BACKEND names; called by the tests."""
+"""Train small things on the backend that was chosen before; called by the tests."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from stemcls.config.experiment import AugmentConfig, StageConfig
+from stemcls.config.experiment import AugmentConfig, ModelConfig, StageConfig
 from stemcls.interruption import Interruption
+from stemcls.models.backend import describe_environment
+from stemcls.models.losses import make_loss
 from stemcls.runs import Run
 from stemcls.training.batches import Batches, Samples
 from stemcls.training.checkpoint import Checkpoint
@@ -89,7 +91,8 @@ def main(folder: Path) -> None:
     """Print one JSON document."""
     digest, losses = stream(folder)
     document = {
-        "backend": keras.backend.backend(),
+        "backend": describe_environment()["backend"],
+        "focal_loss": focal_loss(),
         "stream": digest,
         "losses": losses,
         "steps": {name: step_sizes(name, FACTOR) for name in ("adam", "sgd")},
@@ -111,6 +114,15 @@ def decays() -> list[float]:
     model.compile(optimizer=make_optimizer(stage, one.trainable_variables), loss="mse")
     model.fit(np.zeros((8, 4)), np.zeros((8, 3)), batch_size=8, verbose=0)
     return [float(1.0 - layer.get_weights()[0].mean()) for layer in (one, two)]
+
+
+def focal_loss() -> float:
+    """Return the loss of two weighted answers, labels smoothed, as Keras evaluates it."""
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Softmax()])
+    model.compile("sgd", make_loss(ModelConfig(focal_gamma=2.0, label_smoothing=0.3), 3))
+    logits = np.log(np.array([[0.7, 0.2, 0.1], [0.1, 0.3, 0.6]], dtype="float32"))
+    weights = np.array([1.0, 3.0])
+    return float(model.evaluate(logits, np.array([0, 1]), sample_weight=weights, verbose=0))
 
 
 if __name__ == "__main__":

@@ -147,6 +147,19 @@ def test_the_best_weights_are_those_of_the_least_validation_loss(extractor, from
     assert measured == pytest.approx(best, rel=1e-3, abs=1e-6)
 
 
+def test_the_step_of_training_and_that_of_validation_are_traced_once(extractor, context):
+    calls = []
+
+    def loss(targets, probabilities):
+        calls.append(targets)
+        return keras.losses.sparse_categorical_crossentropy(targets, probabilities)
+
+    model = add_head(extractor, ModelConfig(), 2, None, 0)
+    fit_stage(model, replace(FINETUNE, epochs=2), 0, DATA, replace(context, loss=loss))
+    assert len(calls) == 2
+    assert 0 <= context.journal.history[-1]["val_accuracy"] <= 1
+
+
 def test_patience_ends_a_stage_early(extractor, context):
     model = add_head(extractor, ModelConfig(), 2, None, 0)
     stage = replace(FINETUNE, epochs=9, learning_rate=0.0, patience=2)

@@ -137,6 +137,7 @@ def test_killed_and_stopped_in_both_stages_a_run_ends_with_the_very_same_model(
     run, code, _ = end_when(process, tmp_path, "frozen", 6, signal.SIGKILL)
     assert code == -signal.SIGKILL
     assert run.summary()["state"] == "crashed"
+    assert not run.model_path.exists()
 
     process = start("--resume", run.path)
     _, code, err = end_when(process, tmp_path, "finetune", 1, signal.SIGTERM)
