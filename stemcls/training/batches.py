@@ -29,11 +29,13 @@ class Samples:
         rows: What to read: rows of a store, or positions in a bank of features.
         targets: Class indices.
         weights: float32 weights of the loss.
+        groups: Numbers of the groups or fields that they are from; None: each is on its own.
     """
 
     rows: np.ndarray
     targets: np.ndarray
     weights: np.ndarray
+    groups: np.ndarray | None = None
 
 
 def epoch_rng(seed: int, *where: int) -> np.random.Generator:
