@@ -73,9 +73,11 @@ def judge(
     """
     differences = weights * (np.asarray(before, np.float64) - np.asarray(after, np.float64))
     unit = np.arange(len(differences))
-    grouped = groups is not None and len(np.unique(groups)) >= LEAST_GROUPS
-    if grouped:
-        unit = np.unique(groups, return_inverse=True)[1]
+    grouped = False
+    if groups is not None:
+        names, numbers = np.unique(groups, return_inverse=True)
+        grouped = len(names) >= LEAST_GROUPS
+        unit = numbers if grouped else unit
     units = int(unit.max()) + 1
     gain = float(differences.mean())
     sums = np.bincount(unit, differences - gain)
