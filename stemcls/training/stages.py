@@ -135,11 +135,12 @@ def fit_stage(
             ),
             (data.read_validation, data.validation, max(size, LEAST_WATCHED)),
         ) as (batches, watched):
-            keeper = _Keeper(stage, context, batches, progress)
+            keeper = _Keeper(stage, context, progress)
             try:
                 network.fit(
-                    batches, validation_data=watched, initial_epoch=progress.epoch,
-                    epochs=stage.epochs, shuffle=False, verbose=0, callbacks=[keeper],
+                    batches, steps_per_epoch=batches.steps_per_epoch, validation_data=watched,
+                    initial_epoch=progress.epoch, epochs=stage.epochs, shuffle=False, verbose=0,
+                    callbacks=[keeper],
                 )
             except Exception as error:
                 if not is_out_of_memory(error):
@@ -193,11 +194,9 @@ def loaders(*settings: tuple[Any, ...]) -> Iterator[list[Batches]]:
 class _Keeper(keras.callbacks.Callback):
     """Between steps: stop when asked to. Between epochs: set the rate, keep the state, judge."""
 
-    def __init__(
-        self, stage: StageConfig, context: Context, batches: Batches, progress: Progress
-    ) -> None:
+    def __init__(self, stage: StageConfig, context: Context, progress: Progress) -> None:
         super().__init__()
-        self._stage, self._context, self._batches = stage, context, batches
+        self._stage, self._context = stage, context
         self.progress = progress
         self._begun = 0.0
         self._rate = 0.0
@@ -207,7 +206,6 @@ class _Keeper(keras.callbacks.Callback):
         self._context.interruption.check()
         self._begun = time.monotonic()
         self._note = f"{self._stage.name} epoch {epoch + 1}"
-        self._batches.begin(epoch)
         self._rate = rate_of(self._stage, epoch, self.progress.drops)
         self.model.optimizer.learning_rate = self._rate
 
@@ -216,9 +214,6 @@ class _Keeper(keras.callbacks.Callback):
         self._check(float((logs or {}).get("loss", 0.0)), self._note)
         total = (self.params or {}).get("steps") or 0
         self._context.journal.progress(batch + 1, total, self._note)
-
-    def on_test_begin(self, logs: Logs = None) -> None:  # noqa: ARG002
-        self._batches.begin(self.progress.epoch + 1)
 
     def on_test_batch_end(self, batch: int, logs: Logs = None) -> None:  # noqa: ARG002
         self._context.interruption.check()

@@ -17,7 +17,6 @@ from stemcls.models.inference import predict
 from stemcls.models.losses import make_loss
 from stemcls.store.cropstore import CropStore
 from stemcls.store.splits import make_split
-from stemcls.training.batches import Batches
 from stemcls.training.memory import crop_reader
 from stemcls.training.optimizer import make_optimizer
 from stemcls.training.plan import Job, extractor_for
@@ -114,9 +113,9 @@ class StemclsHyperModel(keras_tuner.HyperModel):
             (self._read, job.validation_samples(), max(stage.batch_size, LEAST_WATCHED)),
         ) as (batches, watched):
             return model.fit(
-                batches, validation_data=watched, shuffle=False, initial_epoch=epochs[0],
-                epochs=epochs[1],
-                callbacks=[*callbacks, *_callbacks(stage, batches, watched)],
+                batches, steps_per_epoch=batches.steps_per_epoch, validation_data=watched,
+                shuffle=False, initial_epoch=epochs[0], epochs=epochs[1],
+                callbacks=[*callbacks, *_callbacks(stage)],
                 **{"verbose": 0, **options},
             )
 
@@ -145,13 +144,8 @@ def _compile(model: Any, stage: StageConfig, experiment: Experiment, n_classes: 
     )
 
 
-def _callbacks(stage: StageConfig, batches: Batches, watched: Batches) -> list[Any]:
-    def begin(epoch: int, _logs: Any = None) -> None:
-        batches.begin(epoch)
-        watched.begin(epoch)
-
+def _callbacks(stage: StageConfig) -> list[Any]:
     found = [
-        keras.callbacks.LambdaCallback(on_epoch_begin=begin),
         keras.callbacks.EarlyStopping(
             monitor="val_loss", patience=stage.patience, restore_best_weights=True
         ),
