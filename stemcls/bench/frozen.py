@@ -227,6 +227,8 @@ class _Uncached:
 
     def run(self, epochs: int) -> None:
         """Train some more epochs, on the batches that the cached stage has."""
+        import keras
+
         from stemcls.training.stages import loaders
 
         setting = self._setting
@@ -235,11 +237,17 @@ class _Uncached:
             (setting.read, setting.train, size, (0, 0), "none", None, begun),
             (setting.read, setting.validation, size),
         ) as (batches, watched):
-            for epoch in range(begun, begun + epochs):
-                start = time.perf_counter()
-                batches.begin(epoch)
-                kept = self._model.fit(
-                    batches, validation_data=watched, shuffle=False, verbose=0,
-                )
-                self.seconds.append(time.perf_counter() - start)
-                self.losses.append(float(kept.history["val_loss"][0]))
+            start = time.perf_counter()
+
+            def end(_epoch: int, _logs: Any) -> None:
+                nonlocal start
+                now = time.perf_counter()
+                self.seconds.append(now - start)
+                start = now
+
+            kept = self._model.fit(
+                batches, steps_per_epoch=batches.steps_per_epoch, validation_data=watched,
+                shuffle=False, verbose=0, initial_epoch=begun, epochs=begun + epochs,
+                callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=end)],
+            )
+            self.losses += map(float, kept.history["val_loss"])

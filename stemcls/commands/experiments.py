@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from stemcls.commands.terminal import resolved
-from stemcls.config.experiment import Experiment
+from stemcls.config.experiment import MEMBERS, Experiment
 from stemcls.config.options import merged, parse_assignment, read_toml
 from stemcls.config.recipes import recipe
 from stemcls.errors import InputError
@@ -33,9 +33,23 @@ Changes = Annotated[
 
 
 def base_of(recipe_name: str | None, config: Path | None) -> dict[str, Any]:
-    """Return what a recipe and a file say, the file first, as nested plain values."""
+    """Return what a recipe and a file say, the file first, as nested plain values.
+
+    Raises:
+        InputError: The file does not exist, or is that of an ensemble.
+    """
     base = recipe(recipe_name) if recipe_name else {}
-    return merged(base, read_toml(config)) if config else base
+    if config is None:
+        return base
+    settings = read_toml(config)
+    if MEMBERS in settings:
+        members = " ".join(map(str, settings[MEMBERS]))
+        raise InputError(
+            f"{config} is of an ensemble, which is joined of trained runs and has no training of "
+            "its own: train each member by its own config.toml, then join the new runs with "
+            f"stemcls ensemble; its members are {members}"
+        )
+    return merged(base, settings)
 
 
 def with_changes(given: dict[str, Any], changes: list[str] | None) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from stemcls.errors import InputError
 VIEWS = (1, 2, 4, 8)
 # What the numbers of the finished model are filed under, beside those of each stage.
 FINAL = "final"
+# Names the members in the config.toml of an ensemble, which holds no experiment of its own.
+MEMBERS = "members"
 
 
 def _check_views(name: str, views: int) -> None:

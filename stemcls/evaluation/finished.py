@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from stemcls.config.experiment import Experiment
-from stemcls.config.options import from_mapping, read_toml
 from stemcls.errors import InputError
 from stemcls.evaluation.metrics import compute_metrics
 from stemcls.evaluation.predictions import Predictions, read_predictions
+from stemcls.evaluation.runfiles import read_experiment
 from stemcls.runs import Run
 from stemcls.store.splits import SIDES, Split
 
@@ -85,7 +85,7 @@ def read_finished(run: Run) -> Finished:
     parts = tuple(folds) or (run,)
     metrics = [_metrics(part) for part in parts]
     on = "folds" if folds else str(metrics[0].get("evaluated_on", "test"))
-    experiment = from_mapping(Experiment, read_toml(run.path / "config.toml"))
+    experiment = read_experiment(run)
     card = run.read_json("model.json") or {}
     ensemble = card.get("provenance", {}).get("ensemble")
     return Finished(

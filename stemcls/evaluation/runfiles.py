@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stemcls.config.experiment import Experiment
+from stemcls.config.experiment import MEMBERS, Experiment
 from stemcls.config.options import from_mapping, read_toml
 from stemcls.errors import InputError
 from stemcls.evaluation.predictions import Predictions
@@ -16,8 +16,10 @@ from stemcls.store.splits import Split
 
 
 def read_experiment(run: Run) -> Experiment:
-    """Return the resolved experiment of a run."""
-    return from_mapping(Experiment, read_toml(run.path / "config.toml"))
+    """Return the resolved experiment of a run; of an ensemble, what evaluating it needs."""
+    settings = read_toml(run.path / "config.toml")
+    settings.pop(MEMBERS, None)
+    return from_mapping(Experiment, settings)
 
 
 def read_split(run: Run) -> Split:

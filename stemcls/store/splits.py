@@ -64,6 +64,11 @@ class Split:
             raise InputError(f"row {row} of {store.path} is in none of the classes of the split")
         return targets
 
+    def units_of(self, store: CropStore, rows: np.ndarray) -> np.ndarray:
+        """Return (n,) number of the group, field or crop of each row that was kept together."""
+        index, _ = _units(store, self.by)
+        return index[rows]
+
     def check(self, store: CropStore) -> None:
         """Refuse a store that is not the one that was split.
 
@@ -213,12 +218,17 @@ def _pool(store: CropStore, config: SplitConfig, rows: np.ndarray | None) -> _Po
             f"{store.path} names no groups: build it with --group REGEX or a group column, or "
             "use --split-by field"
         )
-    unit, names = {
-        "group": (store.group_index, store.group_names),
-        "field": (store.field_index, store.fields.path),
-        "crop": (np.arange(len(store)), None),
-    }[by]
+    unit, names = _units(store, by)
     return _Pool(wanted, unit[wanted], names, target, classes, by)
+
+
+def _units(store: CropStore, by: str) -> tuple[np.ndarray, tuple[str, ...] | None]:
+    """Return the unit of each crop of a store, and the names of the units if they have any."""
+    if by == "group":
+        return store.group_index, store.group_names
+    if by == "field":
+        return store.field_index, store.fields.path
+    return np.arange(len(store)), None
 
 
 def _assign(

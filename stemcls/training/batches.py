@@ -1,4 +1,4 @@
-"""Serve the batches of each epoch to any backend, made ahead in threads."""
+"""Serve the batches of one epoch after another to any backend, made ahead in threads."""
 
 from __future__ import annotations
 
@@ -29,11 +29,13 @@ class Samples:
         rows: What to read: rows of a store, or positions in a bank of features.
         targets: Class indices.
         weights: float32 weights of the loss.
+        groups: Numbers of the groups or fields that they are from; None: each is on its own.
     """
 
     rows: np.ndarray
     targets: np.ndarray
     weights: np.ndarray
+    groups: np.ndarray | None = None
 
 
 def epoch_rng(seed: int, *where: int) -> np.random.Generator:
@@ -42,17 +44,19 @@ def epoch_rng(seed: int, *where: int) -> np.random.Generator:
 
 
 class Batches(keras.utils.PyDataset):
-    """One epoch after another of (inputs, targets, sample weights).
+    """Batches of (inputs, targets, sample weights), made ahead in threads while a step runs.
 
     A batch depends on seed, epoch and its number alone, so that a resumed stage and another backend
-    see the same. Threads make the next ones while a step runs; OpenCV and numpy let go of the
-    interpreter while they work.
+    see the same. With a seed the batches of one epoch follow those of the other without an end:
+    Keras is told `steps_per_epoch` and keeps one iterator for a whole stage, because to begin a new
+    one costs TensorFlow as much as a step or two, and nothing would be ready for it.
 
     Args:
         read: Rows to inputs (n, ...), e.g. `CropStore.read`; called from threads.
         samples: What there is to serve.
-        batch_size: Samples per step; the last batch may be smaller.
-        seed: (seed of the run, number of the stage), or None to serve the samples in their order.
+        batch_size: Samples per step; the last batch of an epoch may be smaller.
+        seed: (seed of the run, number of the stage), or None to serve the samples in their order,
+            once.
         balance: As `Experiment.balance`.
         augmentation: Random changes to crops, or None for inputs as they are.
         epoch: The first one.
@@ -74,43 +78,55 @@ class Batches(keras.utils.PyDataset):
         self._threads = ThreadPoolExecutor(loader_threads(), thread_name_prefix="loader")
         self._shares = n_shares()
         self._lock = threading.Lock()
-        self._epoch = -1
-        self.begin(epoch)
-
-    def begin(self, epoch: int) -> None:
-        """Serve this epoch from now on, and start to make its first batches."""
-        with self._lock:
-            if epoch == self._epoch:
-                return
-            self._epoch = epoch
-            self._ahead: dict[int, Future[Batch]] = {}
-            if self._seed is None:
-                self._order = np.arange(len(self._samples.rows))
-            else:
-                rng = epoch_rng(*self._seed, ORDER, epoch)
-                self._order = epoch_order(self._samples.targets, self._balance, rng)
-            self._make_ahead(0)
+        self._ahead: dict[int, Future[Batch]] = {}
+        self._orders: dict[int, np.ndarray] = {}
+        self._first = epoch
+        self._make_ahead(0)
 
     def close(self) -> None:
         """End the threads."""
         self._threads.shutdown(cancel_futures=True)
 
-    def __len__(self) -> int:
+    @property
+    def steps_per_epoch(self) -> int:
+        """How many batches make an epoch."""
         balance = self._balance if self._seed is not None else "none"
         return -(-epoch_size(self._samples.targets, balance) // self._batch_size)
 
+    @property
+    def num_batches(self) -> int | None:
+        """What Keras asks for: how many batches there are, None without an end."""
+        return self.steps_per_epoch if self._seed is None else None
+
     def __getitem__(self, index: int) -> Batch:
+        """Return batch `index`, counted from the start of the first epoch."""
         with self._lock:
             self._make_ahead(index)
             made = self._ahead.pop(index)
         return made.result()
 
     def _make_ahead(self, index: int) -> None:
-        for number in range(index, min(index + AHEAD, len(self))):
+        end = index + AHEAD if self.num_batches is None else self.num_batches
+        for number in range(index, min(index + AHEAD, end)):
             if number not in self._ahead:
+                epoch, place = divmod(number, self.steps_per_epoch)
+                epoch += self._first
                 self._ahead[number] = self._threads.submit(
-                    self._made, number, self._epoch, self._order
+                    self._made, place, epoch, self._order_of(epoch)
                 )
+
+    def _order_of(self, epoch: int) -> np.ndarray:
+        if epoch not in self._orders:
+            # An epoch and the start of the next one are under way together.
+            self._orders = {old: self._orders[old] for old in self._orders if old == epoch - 1}
+            self._orders[epoch] = self._drawn(epoch)
+        return self._orders[epoch]
+
+    def _drawn(self, epoch: int) -> np.ndarray:
+        if self._seed is None:
+            return np.arange(len(self._samples.rows))
+        rng = epoch_rng(*self._seed, ORDER, epoch)
+        return epoch_order(self._samples.targets, self._balance, rng)
 
     def _made(self, index: int, epoch: int, order: np.ndarray) -> Batch:
         part = order[index * self._batch_size : (index + 1) * self._batch_size]

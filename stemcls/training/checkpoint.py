@@ -26,6 +26,8 @@ class Progress:
         waited: Epochs since then.
         drops: How often a plateau has lowered the learning rate.
         best: Weights of that epoch.
+        found_loss, found: Validation loss and weights that the stages before have left; none before
+            the first.
     """
 
     stage: str
@@ -35,6 +37,8 @@ class Progress:
     waited: int = 0
     drops: int = 0
     best: list[np.ndarray] = field(default_factory=list)
+    found_loss: float = float("inf")
+    found: list[np.ndarray] = field(default_factory=list)
 
     def after(self, epoch: int, loss: float, network: Any) -> Progress:
         """Return the progress after an epoch that ended with validation loss `loss`."""
@@ -73,10 +77,13 @@ class Checkpoint:
         self.folder.mkdir(exist_ok=True)
         label = f"{progress.stage}-{progress.epoch}"
         current, best = f"{label}.weights.npz", f"{progress.stage}-{progress.best_epoch}.best.npz"
+        found = f"{progress.stage}.found.npz"
         with explained_disk_errors(self.folder, "the last checkpoint before is kept; `--resume`"):
             _write_arrays(self.folder / current, _state_of(network))
             if progress.best_epoch == progress.epoch or not (self.folder / best).exists():
                 _write_arrays(self.folder / best, progress.best)
+            if progress.found and not (self.folder / found).exists():
+                _write_arrays(self.folder / found, progress.found)
             document = {
                 "stage": progress.stage,
                 "epoch": progress.epoch,
@@ -86,11 +93,13 @@ class Checkpoint:
                 "drops": progress.drops,
                 "current": current,
                 "best_file": best,
+                "found_loss": progress.found_loss,
+                "found_file": found if progress.found else None,
                 "history": history,
             }
             atomic.write_json(self.folder / "state.json", document)
         for path in self.folder.iterdir():
-            if path.name not in (current, best, "state.json", _base_name(progress.stage)):
+            if path.name not in (current, best, found, "state.json", _base_name(progress.stage)):
                 path.unlink()
 
     def read(self) -> dict[str, Any] | None:
@@ -109,11 +118,13 @@ class Checkpoint:
         return Progress(
             stage=stage,
             epoch=kept["epoch"],
-            best_loss=float("inf") if kept["best_loss"] is None else kept["best_loss"],
+            best_loss=_loss_of(kept["best_loss"]),
             best_epoch=kept["best_epoch"],
             waited=kept["waited"],
             drops=kept["drops"],
             best=_read_arrays(self.folder / kept["best_file"]),
+            found_loss=_loss_of(kept["found_loss"]),
+            found=_read_arrays(self.folder / kept["found_file"]) if kept["found_file"] else [],
         )
 
     def clear(self) -> None:
@@ -146,6 +157,11 @@ class NoCheckpoint(Checkpoint):
 
 def _base_name(stage: str) -> str:
     return f"{stage}.base.npz"
+
+
+def _loss_of(kept: float | None) -> float:
+    """Return a loss as it was before JSON, which has no infinity."""
+    return float("inf") if kept is None else kept
 
 
 def _variables(network: Any) -> list[Any]:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import tomli_w
 
 from stemcls import atomic
-from stemcls.config.experiment import Experiment
+from stemcls.config.experiment import MEMBERS, Experiment
 from stemcls.config.options import to_mapping, to_toml
 from stemcls.errors import InputError
 from stemcls.evaluation.evaluation import evaluate_predictions
@@ -29,8 +30,8 @@ from stemcls.training.train import headline
 
 BY_VALIDATION = "validation"
 _HEADER = """\
-# Of an ensemble: these are the settings of its first member. `stemcls evaluate` takes store, seed
-# and test_views from here; model.json names all members and their weights.
+# Of an ensemble, which is joined of its members and not trained: `stemcls evaluate` takes store,
+# seed and test_views from here. The other settings are those of the first member.
 """
 
 
@@ -144,7 +145,10 @@ def make_ensemble(
     with reported(
         run, update, kind="ensemble", store=experiment.store, seed=experiment.seed
     ) as journal:
-        atomic.write_text(run.path / "config.toml", _HEADER + to_toml(experiment))
+        joined = {MEMBERS: [str(member.run.path.resolve()) for member in members]}
+        atomic.write_text(
+            run.path / "config.toml", _HEADER + tomli_w.dumps(joined) + to_toml(experiment)
+        )
         atomic.write_json(
             run.path / "environment.json", {**describe_environment(), "seed": experiment.seed}
         )

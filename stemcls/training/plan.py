@@ -68,7 +68,8 @@ class Job:
         """Return the crops that early stopping watches, weighted unless balance is none."""
         targets = self.split.targets(self.store, self.split.validation)
         return Samples(
-            self.split.validation, targets, class_weights(targets, self.experiment.balance)
+            self.split.validation, targets, class_weights(targets, self.experiment.balance),
+            self.split.units_of(self.store, self.split.validation),
         )
 
     def evaluate(self, probabilities: np.ndarray) -> Evaluation:

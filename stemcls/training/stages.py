@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import cv2
@@ -16,6 +16,7 @@ import numpy as np
 from stemcls.config.experiment import AugmentConfig, StageConfig
 from stemcls.interruption import Interruption
 from stemcls.models.build import head_of
+from stemcls.training.acceptance import judge, validation_losses
 from stemcls.training.batches import Batches, Samples
 from stemcls.training.checkpoint import Checkpoint, Progress
 from stemcls.training.compiling import compile_classifier
@@ -48,7 +49,7 @@ class Context:
     interruption: Interruption
     checkpoint: Checkpoint
     seed: int
-    loss: Any = "sparse_categorical_crossentropy"
+    loss: Any = field(default_factory=keras.losses.SparseCategoricalCrossentropy)
     balance: str = "none"
     pretrained: bool = True
     jit_compile: bool | str = "auto"
@@ -95,8 +96,9 @@ def fit_stage(
 ) -> float:
     """Train until patience or epochs run out; the weights of the best epoch are kept.
 
-    Where no epoch has a validation loss below `loss_to_beat` the model keeps the weights it came
-    with. A stage that was interrupted goes on after its last finished epoch.
+    After another stage the model keeps the weights it came with, unless its best epoch has a
+    validation loss below `loss_to_beat`, and by more than chance (see `judge`). A stage that was
+    interrupted goes on after its last finished epoch.
 
     Args:
         model: From `add_head`, trained in place.
@@ -104,8 +106,8 @@ def fit_stage(
         number: Its place in the plan, part of every seed.
         data: For a stage with trainable = none features, otherwise crops.
         context: Journal, interruption, checkpoint, seed, loss.
-        loss_to_beat: Least validation loss of the stages before.
-    Returns: the least validation loss, `loss_to_beat` included.
+        loss_to_beat: Validation loss of the weights it came with; infinite for the first stage.
+    Returns: the validation loss of the weights that were kept.
     Raises:
         CancelledError: Asked to stop; the checkpoint holds the last finished epoch.
         StemclsError: The loss is lost, or memory is too small.
@@ -117,7 +119,10 @@ def fit_stage(
     )
     progress = context.checkpoint.restore(stage.name, network)
     if progress is None:
-        progress = Progress(stage.name, best_loss=loss_to_beat, best=network.get_weights())
+        found = network.get_weights()
+        progress = Progress(stage.name, best_loss=loss_to_beat, best=found)
+        if math.isfinite(loss_to_beat):
+            progress = replace(progress, found_loss=loss_to_beat, found=found)
         # So that a crash in the first epoch does not cost the stage before.
         context.checkpoint.save(progress, network, context.journal.history)
     context.journal.stage(stage.name, stage.epochs)
@@ -130,11 +135,12 @@ def fit_stage(
             ),
             (data.read_validation, data.validation, max(size, LEAST_WATCHED)),
         ) as (batches, watched):
-            keeper = _Keeper(stage, context, batches, progress)
+            keeper = _Keeper(stage, context, progress)
             try:
                 network.fit(
-                    batches, validation_data=watched, initial_epoch=progress.epoch,
-                    epochs=stage.epochs, shuffle=False, verbose=0, callbacks=[keeper],
+                    batches, steps_per_epoch=batches.steps_per_epoch, validation_data=watched,
+                    initial_epoch=progress.epoch, epochs=stage.epochs, shuffle=False, verbose=0,
+                    callbacks=[keeper],
                 )
             except Exception as error:
                 if not is_out_of_memory(error):
@@ -145,7 +151,27 @@ def fit_stage(
                 raise problem from None
             progress = keeper.progress
     network.set_weights(progress.best)
-    context.journal.log(f"{stage.name}: kept the weights of epoch {progress.best_epoch}")
+    if not progress.found:
+        context.journal.log(f"{stage.name}: kept the weights of epoch {progress.best_epoch}")
+        return progress.best_loss
+    return _keep_or_reject(network, progress, data, context)
+
+
+def _keep_or_reject(network: Any, progress: Progress, data: StageData, context: Context) -> float:
+    """Leave the better weights in a network that comes with the best of a later stage."""
+    stage, log = progress.stage, context.journal.log
+    if not progress.best_epoch:
+        log(f"{stage} rejected: no epoch had a lower validation loss than the stage before")
+        return progress.found_loss
+    after = validation_losses(network, data, context.loss)
+    network.set_weights(progress.found)
+    before = validation_losses(network, data, context.loss)
+    samples = data.validation
+    verdict = judge(before, after, samples.weights, samples.groups)
+    log(f"{stage} {verdict}; epoch {progress.best_epoch} was its best")
+    if not verdict.kept:
+        return progress.found_loss
+    network.set_weights(progress.best)
     return progress.best_loss
 
 
@@ -168,11 +194,9 @@ def loaders(*settings: tuple[Any, ...]) -> Iterator[list[Batches]]:
 class _Keeper(keras.callbacks.Callback):
     """Between steps: stop when asked to. Between epochs: set the rate, keep the state, judge."""
 
-    def __init__(
-        self, stage: StageConfig, context: Context, batches: Batches, progress: Progress
-    ) -> None:
+    def __init__(self, stage: StageConfig, context: Context, progress: Progress) -> None:
         super().__init__()
-        self._stage, self._context, self._batches = stage, context, batches
+        self._stage, self._context = stage, context
         self.progress = progress
         self._begun = 0.0
         self._rate = 0.0
@@ -182,7 +206,6 @@ class _Keeper(keras.callbacks.Callback):
         self._context.interruption.check()
         self._begun = time.monotonic()
         self._note = f"{self._stage.name} epoch {epoch + 1}"
-        self._batches.begin(epoch)
         self._rate = rate_of(self._stage, epoch, self.progress.drops)
         self.model.optimizer.learning_rate = self._rate
 
@@ -191,9 +214,6 @@ class _Keeper(keras.callbacks.Callback):
         self._check(float((logs or {}).get("loss", 0.0)), self._note)
         total = (self.params or {}).get("steps") or 0
         self._context.journal.progress(batch + 1, total, self._note)
-
-    def on_test_begin(self, logs: Logs = None) -> None:  # noqa: ARG002
-        self._batches.begin(self.progress.epoch + 1)
 
     def on_test_batch_end(self, batch: int, logs: Logs = None) -> None:  # noqa: ARG002
         self._context.interruption.check()

@@ -17,7 +17,6 @@ from stemcls.models.inference import predict
 from stemcls.models.losses import make_loss
 from stemcls.store.cropstore import CropStore
 from stemcls.store.splits import make_split
-from stemcls.training.batches import Batches
 from stemcls.training.compiling import compile_classifier
 from stemcls.training.memory import crop_reader
 from stemcls.training.optimizer import make_optimizer
@@ -115,9 +114,9 @@ class StemclsHyperModel(keras_tuner.HyperModel):
             (self._read, job.validation_samples(), max(stage.batch_size, LEAST_WATCHED)),
         ) as (batches, watched):
             return model.fit(
-                batches, validation_data=watched, shuffle=False, initial_epoch=epochs[0],
-                epochs=epochs[1],
-                callbacks=[*callbacks, *_callbacks(stage, batches, watched)],
+                batches, steps_per_epoch=batches.steps_per_epoch, validation_data=watched,
+                shuffle=False, initial_epoch=epochs[0], epochs=epochs[1],
+                callbacks=[*callbacks, *_callbacks(stage)],
                 **{"verbose": 0, **options},
             )
 
@@ -144,13 +143,8 @@ def _compile(model: Any, stage: StageConfig, experiment: Experiment, n_classes: 
     compile_classifier(model, make_optimizer(stage, backbone), loss)
 
 
-def _callbacks(stage: StageConfig, batches: Batches, watched: Batches) -> list[Any]:
-    def begin(epoch: int, _logs: Any = None) -> None:
-        batches.begin(epoch)
-        watched.begin(epoch)
-
+def _callbacks(stage: StageConfig) -> list[Any]:
     found = [
-        keras.callbacks.LambdaCallback(on_epoch_begin=begin),
         keras.callbacks.EarlyStopping(
             monitor="val_loss", patience=stage.patience, restore_best_weights=True
         ),

@@ -129,6 +129,18 @@ def test_an_ensemble_is_compared_with_its_members(ensemble, named, invoke):
     assert rows[0]["parameters"] == rows[1]["parameters"] + rows[2]["parameters"]
 
 
+def test_the_settings_of_an_ensemble_train_nothing_and_name_its_members(
+    ensemble, named, invoke, tmp_path
+):
+    run = Path(ensemble(named("m1").name, named("m2").name, "--out", "untrained")["run"])
+    for command in ("train", "tune"):
+        result = invoke(command, "--config", run / "config.toml", "--workspace", tmp_path)
+        assert result.returncode == 2
+        assert "is of an ensemble" in result.stderr
+        assert str(named("m2").resolve()) in result.stderr
+    assert not (tmp_path / "saved_models").exists()
+
+
 def test_what_no_ensemble_can_be_made_of_is_refused_in_words(
     workspace, named, striped_store, invoke, ensemble
 ):

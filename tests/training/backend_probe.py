@@ -12,15 +12,17 @@ import keras
 import numpy as np
 
 from stemcls.config.experiment import AugmentConfig, ModelConfig, StageConfig
+from stemcls.errors import CancelledError
 from stemcls.interruption import Interruption
 from stemcls.models.backend import describe_environment
+from stemcls.models.build import add_head, build_extractor, head_of
 from stemcls.models.losses import make_loss
 from stemcls.runs import Run
 from stemcls.training.batches import Batches, Samples
 from stemcls.training.checkpoint import Checkpoint
 from stemcls.training.journal import Journal
 from stemcls.training.optimizer import make_optimizer
-from stemcls.training.stages import Context, crop_data, fit_stage
+from stemcls.training.stages import Context, StageData, crop_data, fit_stage
 
 RNG = np.random.default_rng(0)
 TARGETS = np.arange(48) % 3 % 2
@@ -87,6 +89,71 @@ def stream(folder: Path) -> tuple[str, list[np.ndarray]]:
     return digest.hexdigest(), [row["val_loss"] for row in context.journal.history]
 
 
+class StopsInTheMiddle(Journal):
+    """Ends the stage within the epoch after the given one, as a signal does."""
+
+    def __init__(self, run: Run, epochs: int) -> None:
+        super().__init__(run)
+        self._epochs = epochs
+
+    def progress(self, done: int, total: int, note: str) -> None:
+        """Raise at the second step of that epoch."""
+        if len(self.history) == self._epochs and done == 2 and " epoch " in note:
+            raise CancelledError("in the middle of an epoch")
+
+
+def resumed_alike(folder: Path) -> dict[str, bool]:
+    """Train whole, and from the checkpoint that a run has left which was ended in an epoch.
+
+    A run that goes on begins like a new process: another network of other weights, and other states
+    of all generators. What was written to disk is all that it has, so this is as good as a kill.
+    Returns: for the head on features and for the whole network, whether all weights and losses of
+        both ways are bitwise the same.
+    """
+    stages = (
+        replace(STAGE, epochs=3, schedule="cosine", optimizer="adamw", weight_decay=0.01,
+                backbone_factor=0.1, batch_norm="learn"),
+        replace(STAGE, epochs=3, trainable="none", schedule="plateau"),
+    )
+    features = RNG.normal(0, 1, (48, 64)).astype(np.float32)
+    return {
+        stage.trainable: _same_after_resume(
+            folder / stage.trainable, stage, features if stage.trainable == "none" else CROPS
+        )
+        for stage in stages
+    }
+
+
+def _same_after_resume(folder: Path, stage: StageConfig, inputs: np.ndarray) -> bool:
+    augmentation = AugmentConfig() if inputs is CROPS else None
+    data = StageData(inputs.__getitem__, SAMPLES, inputs.__getitem__, SAMPLES, augmentation)
+
+    def trained(journal: Journal, seed: int) -> list[np.ndarray]:
+        keras.utils.set_random_seed(seed)
+        config = ModelConfig(backbone="TinyCNN", weights="none", dense=(8,))
+        extractor = build_extractor(config, (16, 16), 1, 255.0)
+        model = add_head(extractor, config, 2, None, seed)
+        context = Context(
+            journal, Interruption(), Checkpoint(journal.run.path / "checkpoint"), seed=5
+        )
+        kept = context.checkpoint.read()
+        journal.restore(kept["history"] if kept else [])
+        fit_stage(model, stage, 0, data, context)
+        learned = head_of(model) if stage.trainable == "none" else model
+        return [*learned.get_weights(), *(row["val_loss"] for row in journal.history)]
+
+    whole = trained(Journal(Run.create(folder, "whole")), 1)
+    run = Run.create(folder, "broken")
+    try:
+        trained(StopsInTheMiddle(run, 1), 1)
+    except CancelledError:
+        pass
+    else:
+        raise AssertionError("the stage was never stopped")
+    again = trained(Journal(run), 2)
+    return all(np.array_equal(a, b) for a, b in zip(whole, again, strict=True))
+
+
 def main(folder: Path) -> None:
     """Print one JSON document."""
     digest, losses = stream(folder)
@@ -98,6 +165,7 @@ def main(folder: Path) -> None:
         "steps": {name: step_sizes(name, FACTOR) for name in ("adam", "sgd")},
         "plain": step_sizes("adam", 1.0),
         "decay": decays(),
+        "resumed": resumed_alike(folder),
     }
     print(json.dumps(document))
 

@@ -79,6 +79,11 @@ def test_every_backend_sees_the_same_batches_of_a_seed(probed):
     assert len({document["stream"] for document in probed.values()}) == 1
 
 
+def test_a_stage_that_was_ended_in_an_epoch_goes_on_to_the_very_same_weights(probed):
+    for backend, document in probed.items():
+        assert document["resumed"] == {"all": True, "none": True}, backend
+
+
 def test_a_backend_learns_what_the_others_learn(probed):
     """Initial weights and dropout differ in their numbers, so the losses are only close."""
     losses = [document["losses"][-1] for document in probed.values()]

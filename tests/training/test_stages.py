@@ -12,6 +12,7 @@ from stemcls.errors import CancelledError, StemclsError
 from stemcls.interruption import Interruption
 from stemcls.models.build import add_head, build_extractor
 from stemcls.runs import Run
+from stemcls.training.acceptance import judge, validation_losses
 from stemcls.training.batches import Samples
 from stemcls.training.checkpoint import Checkpoint
 from stemcls.training.features import FeatureBank, extract
@@ -134,6 +135,37 @@ def test_without_a_better_epoch_the_old_weights_stay(extractor, context):
     stage = replace(FINETUNE, epochs=2, learning_rate=1e-2)
     assert fit_stage(model, stage, 0, DATA, context, loss_to_beat=-1.0) == -1.0
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+
+
+def test_a_later_stage_is_kept_when_it_gains_more_than_chance(extractor, context):
+    model = add_head(extractor, ModelConfig(), 2, None, 0)
+    before = model.get_weights()
+    begun = validation_losses(model, DATA, context.loss)
+    stage = replace(FINETUNE, epochs=6, learning_rate=0.02, patience=6)
+    loss = fit_stage(model, stage, 0, DATA, context, loss_to_beat=float(begun.mean()) + 0.1)
+    ended = validation_losses(model, DATA, context.loss)
+    assert judge(begun, ended, np.ones(16)).kept
+    assert loss == min(row["val_loss"] for row in context.journal.history)
+    assert not all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+    assert "finetune kept: validation loss fell by" in logged(context)
+
+
+def test_a_gain_that_chance_explains_is_rejected(extractor, context):
+    """Labels of validation that have nothing to do with the crops leave nothing to gain.
+
+    The loss to beat is set too high, so that some epoch is the best all the same.
+    """
+    model = add_head(extractor, ModelConfig(), 2, None, 0)
+    before = model.get_weights()
+    blind = replace(DATA, validation=replace(VALIDATION, targets=np.arange(16) // 2 % 2))
+    stage = replace(FINETUNE, epochs=2, learning_rate=0.02)
+    assert fit_stage(model, stage, 0, blind, context, loss_to_beat=99.0) == 99.0
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+    assert "finetune rejected: validation loss fell by" in logged(context)
+
+
+def logged(context):
+    return (context.journal.run.path / "log.txt").read_text(encoding="utf-8")
 
 
 def test_the_best_weights_are_those_of_the_least_validation_loss(extractor, from_scratch):
