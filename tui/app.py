@@ -88,7 +88,8 @@ class StemclsApp(App[None]):
         self.watch(self, "theme", self._keep_theme, init=False)
         if not self.settings.toured:
             self.tour(0)
-        self._look_on()
+        # Reading many runs would hold up the first paint.
+        self.call_after_refresh(self._look_on)
 
     def go(self, mode: str, run: Path | None = None, store: Path | None = None) -> None:
         """Go to a mode, with a run or a store for it to show; what is None stays chosen."""

@@ -37,6 +37,7 @@ BENCHMARKS: dict[str, tuple[str, str]] = {
     "tune-stock": ("stemcls.bench.tuning", "stock_trials"),
     "tune-head": ("stemcls.bench.study", "head_study"),
     "tune-real": ("stemcls.bench.study", "real_study"),
+    "tui": ("stemcls.bench.terminal", "tui"),
     "ht1080": ("stemcls.bench.real", "ht1080"),
     "chula": ("stemcls.bench.real", "chula"),
 }
