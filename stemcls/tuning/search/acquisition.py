@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -21,8 +20,14 @@ REACHES = (0.2, 0.07, 0.02)
 POLISHED, NEIGHBOURS = 4, 60
 POLISHING = (0.1, 0.05, 0.03, 0.01, 0.005)
 
+# The share of the surrogate's standard deviation that counts where trials are exact. Searches of
+# tens of trials gain by greed; under noise they lose by it, so there the share grows up to all.
+LEAST_SHARE = 0.5
+
 # Trials that are under way at the same time are at least this far apart.
 APART = 0.05
+# Closer than this two points are one setting: numbers keep six digits.
+SAME = 2e-6
 
 Setting = dict[str, Any]
 Name = tuple[tuple[str, Any], ...]
@@ -54,121 +59,103 @@ def log_expected_improvement(mean: np.ndarray, deviation: np.ndarray, least: flo
 
 
 def propose(
-    space: SearchSpace,
     encoding: Encoding,
     surrogate: Surrogate,
-    best: Sequence[Mapping[str, Any]],
-    tried: Collection[Name],
-    pending: Sequence[Mapping[str, Any]],
+    best: np.ndarray,
+    tried: np.ndarray,
+    busy: np.ndarray,
     rng: np.random.Generator,
-) -> Setting | None:
-    """Return the untried setting of the largest expected improvement that was found.
+) -> np.ndarray | None:
+    """Return the positions of the largest expected improvement that was found, (D,).
 
     Args:
-        space: What to choose from.
         encoding: Of the space.
         surrogate: Of the scores, lower is better.
-        best: The best settings so far, at most `BEST` are used.
-        tried: Names of settings that are not to be suggested again.
-        pending: Settings under way, to keep apart from.
+        best: (B, D) positions of the best settings so far, at most `BEST` are used.
+        tried: (T, C) points that are not to be suggested again.
+        busy: (P, C) points of settings under way, to keep apart from.
         rng: Of the candidates.
     Returns: None where no candidate was new.
+
+    Source: greed in searches of few trials, De Ath et al. 2021 (arXiv:1911.12809).
     """
     least = surrogate.least
-    busy = [encoding.points([setting])[0] for setting in pending]
+    share = min(1.0, LEAST_SHARE + surrogate.noise)
 
-    def gains(settings: Sequence[Setting]) -> np.ndarray:
-        points = encoding.points(settings)
-        gain = log_expected_improvement(*surrogate.predict(points), least)
-        for place in busy:
-            gain[np.linalg.norm(points - place, axis=1) < APART] = -np.inf
+    def gains(positions: np.ndarray) -> np.ndarray:
+        points = encoding.points(positions)
+        mean, deviation = surrogate.predict(points)
+        gain = log_expected_improvement(mean, share * deviation, least)
+        gain[_nearest(points, tried) < SAME] = -np.inf
+        gain[_nearest(points, busy) < APART] = -np.inf
         return gain
 
     half = CANDIDATES // 2
-    settings = [
-        *_anywhere(space, half, rng),
-        *(
-            neighbour
-            for number in range(half)
-            for neighbour in [_neighbour(
-                space, best[number % min(len(best), BEST)], REACHES[number % len(REACHES)], rng
-            )]
+    numbers = np.arange(half)
+    candidates = np.concatenate([
+        encoding.snapped(rng.random((half, encoding.n_dimensions))),
+        _neighbours(
+            encoding, best[numbers % min(len(best), BEST)],
+            np.array(REACHES)[numbers % len(REACHES)], rng,
         ),
-    ]
-    found = _new(settings, tried)
-    if not found:
-        return None
-    gain = gains(found)
-    leaders = [(float(gain[i]), found[i]) for i in np.argsort(-gain, kind="stable")[:POLISHED]]
+    ])
+    gain = gains(candidates)
+    leading = np.argsort(-gain, kind="stable")[:POLISHED]
+    leaders, gain = candidates[leading], gain[leading]
     for reach in POLISHING:
-        leaders = [_polished(space, leader, reach, tried, gains, rng) for leader in leaders]
-    return max(leaders, key=lambda leader: leader[0])[1]
+        around = _neighbours(
+            encoding, leaders.repeat(NEIGHBOURS, axis=0), np.full(len(leaders) * NEIGHBOURS, reach),
+            rng,
+        )
+        # What a leader comes to is the best of itself and its neighbours.
+        rivals = np.concatenate(
+            [leaders[:, None], around.reshape(len(leaders), NEIGHBOURS, -1)], axis=1
+        )
+        gain = np.column_stack([gain, gains(around).reshape(len(leaders), NEIGHBOURS)])
+        winners = gain.argmax(axis=1)
+        rows = np.arange(len(leaders))
+        leaders, gain = rivals[rows, winners], gain[rows, winners]
+    place = int(gain.argmax())
+    return leaders[place] if np.isfinite(gain[place]) else None
 
 
 def anywhere(space: SearchSpace, rng: np.random.Generator) -> Setting:
     """Return a random setting."""
-    return _anywhere(space, 1, rng)[0]
-
-
-def _anywhere(space: SearchSpace, count: int, rng: np.random.Generator) -> list[Setting]:
     keys = [dimension.key for dimension in space.dimensions]
-    return [
-        space.at(dict(zip(keys, row, strict=True)))
-        for row in rng.random((count, len(keys))).tolist()
-    ]
+    return space.at(dict(zip(keys, rng.random(len(keys)).tolist(), strict=True)))
 
 
-def _neighbour(
-    space: SearchSpace, setting: Mapping[str, Any], reach: float, rng: np.random.Generator
-) -> Setting:
-    """Return a setting some of whose values moved: numbers along their line, names anywhere."""
-    n = len(space.dimensions)
+def _neighbours(
+    encoding: Encoding, positions: np.ndarray, reaches: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Return positions some of which moved: numbers along their line, names anywhere.
+
+    Args:
+        encoding: Of the space.
+        positions: (N, D), snapped.
+        reaches: (N,) standard deviations of the steps.
+        rng: Of the steps.
+    """
+    shape, n = positions.shape, positions.shape[1]
     # Few dimensions at a time or all of them: both kinds of step are needed.
-    moved = rng.random(n) < (1.5 / n, 0.5, 1.0)[rng.integers(3)]
-    steps = rng.normal(0.0, reach, n).tolist()
-    fresh, jumps = rng.random((2, n)).tolist()
-    values = {}
-    for place, dimension in enumerate(space.dimensions):
-        value = setting.get(dimension.key)
-        if value is None:
-            values[dimension.key] = dimension.at(fresh[place])
-        elif not moved[place]:
-            values[dimension.key] = value
-        elif dimension.ordered:
-            values[dimension.key] = _stepped(dimension, value, steps[place])
-        else:
-            jump = jumps[place] < max(reach, 1 / n)
-            values[dimension.key] = dimension.at(fresh[place]) if jump else value
-    return space.pruned(values)
-
-
-def _stepped(dimension: Any, value: Any, step: float) -> Any:
-    """Return the value `step` along the line, at least the next one of a coarse dimension."""
-    n = dimension.n_values
-    if n is not None and abs(step) < 1 / n:
-        step = math.copysign(1 / n, step)
-    position = dimension.position_of(value) + step
+    shares = np.array([1.5 / n, 0.5, 1.0])[rng.integers(3, size=len(positions))]
+    moved = rng.random(shape) < shares[:, None]
+    steps = rng.normal(0.0, 1.0, shape) * reaches[:, None]
+    # At least to the next value of a coarse dimension.
+    steps = np.copysign(np.maximum(np.abs(steps), encoding.least_steps), steps)
     # Mirrored at the ends, so that neighbours do not pile up there.
-    return dimension.at(1.0 - abs(1.0 - abs(position)))
+    stepped = 1.0 - np.abs(1.0 - np.abs(positions + steps))
+    fresh = rng.random(shape)
+    jumps = rng.random(shape) < np.maximum(reaches, 1 / n)[:, None]
+    named = np.where(jumps, fresh, positions)
+    found = np.where(moved, np.where(encoding.ordered, stepped, named), positions)
+    return encoding.snapped(np.where(np.isnan(positions), fresh, found))
 
 
-def _polished(
-    space: SearchSpace,
-    leader: tuple[float, Setting],
-    reach: float,
-    tried: Collection[Name],
-    gains: Any,
-    rng: np.random.Generator,
-) -> tuple[float, Setting]:
-    neighbours = _new([_neighbour(space, leader[1], reach, rng) for _ in range(NEIGHBOURS)], tried)
-    if not neighbours:
-        return leader
-    gain = gains(neighbours)
-    place = int(np.argmax(gain))
-    return max(leader, (float(gain[place]), neighbours[place]), key=lambda pair: pair[0])
-
-
-def _new(settings: Sequence[Setting], tried: Collection[Name]) -> list[Setting]:
-    return list({
-        name: setting for setting in settings if (name := name_of(setting)) not in tried
-    }.values())
+def _nearest(points: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return the distance of each point from the nearest of the others, (N,)."""
+    if not len(others):
+        return np.full(len(points), np.inf)
+    return np.asarray(
+        np.linalg.norm(points[:, None] - others[None], axis=-1).min(axis=1)
+    )

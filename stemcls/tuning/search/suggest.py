@@ -78,13 +78,14 @@ def by_expected_improvement(
     rng = np.random.default_rng([seed, number])
     encoding = Encoding(space)
     surrogate = _surrogate(encoding, trials, maximise)
-    pending = [trial.values for trial in trials if trial.state == "pending"]
-    if pending:
-        surrogate = surrogate.given(encoding.points(pending))
-    means = surrogate.predict(encoding.points([trial.values for trial in scored]))[0]
-    best = [scored[i].values for i in np.argsort(means, kind="stable")[:BEST]]
-    found = propose(space, encoding, surrogate, best, tried, pending, rng)
-    return found if found is not None else _first_new(space, tried, ())
+    busy = _points(encoding, [trial for trial in trials if trial.state == "pending"])
+    if len(busy):
+        surrogate = surrogate.given(busy)
+    positions = encoding.positions([trial.values for trial in scored])
+    means = surrogate.predict(encoding.points(positions))[0]
+    best = positions[np.argsort(means, kind="stable")[:BEST]]
+    found = propose(encoding, surrogate, best, _points(encoding, trials), busy, rng)
+    return _first_new(space, tried, () if found is None else (encoding.setting(found),))
 
 
 def n_initial(space: SearchSpace) -> int:
@@ -104,8 +105,14 @@ def _surrogate(
     variances = [evidence.variance(trial) for trial in scored]
     scores += [max(scores)] * len(lost)
     variances += [0.0] * len(lost)
-    points = encoding.points([trial.values for trial in (*scored, *lost)])
-    return Surrogate(points, encoding.groups, np.array(scores), np.array(variances))
+    return Surrogate(
+        _points(encoding, [*scored, *lost]), encoding.groups, np.array(scores), np.array(variances)
+    )
+
+
+def _points(encoding: Encoding, trials: Sequence[Trial]) -> np.ndarray:
+    positions = encoding.positions([trial.values for trial in trials])
+    return encoding.points(positions.reshape(len(trials), encoding.n_dimensions))
 
 
 def _spread(space: SearchSpace, number: int, seed: int) -> Iterator[Setting]:

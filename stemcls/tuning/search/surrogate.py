@@ -86,6 +86,11 @@ class Surrogate:
         """The lowest mean at an observed point."""
         return float(self.predict(self._points)[0].min())
 
+    @property
+    def noise(self) -> float:
+        """Standard deviation of the noise of a score, as a share of that of all scores."""
+        return math.sqrt(float(self._noise.mean()) + float(self._parameters[4]))
+
     def _observe(self, points: np.ndarray, targets: np.ndarray, noise: np.ndarray) -> None:
         from scipy.linalg import cho_solve
 
