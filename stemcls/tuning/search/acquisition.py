@@ -156,6 +156,6 @@ def _nearest(points: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Return the distance of each point from the nearest of the others, (N,)."""
     if not len(others):
         return np.full(len(points), np.inf)
-    return np.asarray(
-        np.linalg.norm(points[:, None] - others[None], axis=-1).min(axis=1)
-    )
+    # By the scalar product: differences of all pairs would need much memory.
+    squares = np.sum(points**2, axis=1)[:, None] + np.sum(others**2, axis=1)
+    return np.asarray(np.sqrt(np.maximum(squares - 2 * points @ others.T, 0.0).min(axis=1)))
