@@ -55,6 +55,7 @@ def test_a_row_is_the_median_over_seeds():
     assert row["trials_of_each_seed"] == [10, 12, 30]
     assert (row["ours"], row["baseline"], row["ratio"]) == (12, 36, 3.0)
     assert row["stock_at_end"] == 0.5
+    assert row["trials_of_the_median"] == 12
 
 
 def test_incumbents_are_judged_without_their_noise(monkeypatch):
