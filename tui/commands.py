@@ -89,6 +89,17 @@ PLACES: dict[str, Place] = {
         Command("right_square_bracket", "tab(1)", "Tab right", shown_key="]"),
         _STOP, _RESUME,
     )),
+    "gallery": Place("Pictures", "Arrows move the cursor from picture to picture.", (
+        Command("enter", "choose", "Choose"),
+        Command("right", "move(1, 0)", "Next", footer=False, shown_key="→"),
+        Command("left", "move(-1, 0)", "Previous", footer=False, shown_key="←"),
+        Command("down", "move(0, 1)", "Down", footer=False, shown_key="↓"),
+        Command("up", "move(0, -1)", "Up", footer=False, shown_key="↑"),
+        Command("pagedown", "page(1)", "Page on", footer=False),
+        Command("pageup", "page(-1)", "Page back", footer=False),
+        Command("plus,equals_sign", "zoom(1)", "Larger", shown_key="+"),
+        Command("minus", "zoom(-1)", "Smaller", shown_key="-"),
+    )),
     "form": Place("Forms", "Every setting with its help; what is wrong is said while you type.", (
         _BACK,
         Command("ctrl+l", "launch", "Launch", "Start the job as a process of its own.",
