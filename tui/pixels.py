@@ -54,16 +54,16 @@ def as_rgb(pixels: np.ndarray) -> np.ndarray:
 
 
 def fitted(
-    height_px: int, width_px: int, columns: int, rows: int, cell: tuple[int, int]
+    shape: tuple[int, ...], columns: int, rows: int, cell: tuple[int, int]
 ) -> tuple[int, int]:
     """Return the columns and rows that a picture fills, its proportions kept.
 
     Args:
-        height_px, width_px: Of the picture.
+        shape: Of the picture, height and width first.
         columns, rows: The room there is.
         cell: Width and height of a cell of the terminal, in any unit.
     """
-    ratio = width_px / max(height_px, 1) * cell[1] / cell[0]
+    ratio = shape[1] / max(shape[0], 1) * cell[1] / cell[0]
     if ratio * rows <= columns:
         return max(1, round(ratio * rows)), rows
     return columns, max(1, round(columns / ratio))

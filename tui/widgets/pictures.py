@@ -15,7 +15,7 @@ from rich.style import Style
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container
-from textual.events import Click, Resize
+from textual.events import Click
 from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
@@ -150,14 +150,14 @@ class Picture(Widget):
         return self._strips
 
     def _in_half_cells(self, pixels: np.ndarray, columns: int, rows: int) -> list[Strip]:
-        wide, high = fitted(*pixels.shape[:2], columns, rows, HALF_CELL)
+        wide, high = fitted(pixels.shape, columns, rows, HALF_CELL)
         return half_cells(resized(pixels, wide, 2 * high))
 
     def _for_kitty(self, pixels: np.ndarray, columns: int, rows: int) -> list[Strip]:
         from textual_image._terminal import get_cell_size
         from textual_image.renderable.tgp import Image
 
-        wide, high = fitted(*pixels.shape[:2], columns, rows, get_cell_size())
+        wide, high = fitted(pixels.shape, columns, rows, get_cell_size())
         self._kept = Image(as_image(pixels), wide, high)
         lines = Segment.split_lines(self.app.console.render(self._kept))
         return [Strip(line, wide) for line in lines]
@@ -237,7 +237,7 @@ class Gallery(Container, can_focus=True):
         if self.cells:
             self.post_message(self.Moved(self.index))
 
-    async def on_resize(self, event: Resize) -> None:
+    async def on_resize(self) -> None:
         """Lay out as many tiles as fit."""
         await self._lay_out()
 
@@ -248,8 +248,8 @@ class Gallery(Container, can_focus=True):
         self._shape = across, down
         self.styles.grid_size_columns = across
         self.styles.grid_size_rows = down
-        self.styles.grid_columns = f"{columns}"  # type: ignore[assignment]
-        self.styles.grid_rows = f"{rows}"  # type: ignore[assignment]
+        self.styles.grid_columns = f"{columns}"
+        self.styles.grid_rows = f"{rows}"
         tiles = list(self.query(Picture))
         wanted = across * down
         if len(tiles) > wanted:
