@@ -77,8 +77,29 @@ PLACES: dict[str, Place] = {
         ),
     ),
     "datasets": Place("Datasets", MODES["datasets"].about, (
-        Command("enter", "read_on", "Look closer", priority=True),
+        Command("enter", "read_on", "Look closer", "Go to the part below to read on, and back.",
+                footer=False, priority=True),
+        Command("c", "crops", "Crops", "Look at the crops of the selected store as pictures."),
         Command("t", "train", "Train on it", "Open the training form for the selected store."),
+        Command("b", "build", "Build", "Make a new store from a folder of images."),
+        Command("left_square_bracket", "tab(-1)", "Tab left", footer=False, shown_key="["),
+        Command("right_square_bracket", "tab(1)", "Next tab", "About, fields, split of the "
+                "selected store.", footer=False, shown_key="]"),
+    )),
+    "crops": Place("Crops", "Pictures of crops; class, group and quality filter them.", (
+        _BACK,
+        Command("c", "filter('label')", "Class"),
+        Command("g", "filter('group')", "Group"),
+        Command("y", "filter('quality')", "Quality", "Crops at either end of a measure: dark "
+                "fields, blurred ones, small cells."),
+        Command("o", "filter('order')", "Order", footer=False),
+        Command("n", "page(1)", "Next page"),
+        Command("p", "page(-1)", "Page back", footer=False),
+        Command("x", "contrast", "Contrast", "One range of grey for the page, one for each crop, "
+                "or pixels as stored."),
+    )),
+    "picture": Place("One picture", "", (
+        Command("escape,enter", "back", "Back"),
     )),
     "runs": Place("Runs", MODES["runs"].about, (
         Command("enter", "open", "Open", "Show the results of the selected run.", priority=True),

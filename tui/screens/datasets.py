@@ -6,6 +6,7 @@ from textual.app import ComposeResult
 
 from tui.jobs import Job
 from tui.reading import StoreEntry
+from tui.screens.crops import CropsScreen
 from tui.screens.form import TrainingForm
 from tui.screens.mode import ModeScreen
 from tui.widgets.datasets import DatasetsPane
@@ -23,6 +24,16 @@ class DatasetsScreen(ModeScreen):
     def show_stores(self, entries: list[StoreEntry]) -> None:
         """List the stores."""
         self.query_one(DatasetsPane).show(entries)
+
+    def show_chosen(self) -> None:
+        """Go to the chosen store."""
+        if self.stemcls.chosen_store is not None:
+            self.query_one(DatasetsPane).select(self.stemcls.chosen_store)
+
+    def on_datasets_pane_crops(self, event: DatasetsPane.Crops) -> None:
+        """Show the crops of a store."""
+        self.stemcls.chosen_store = event.store.path
+        self.app.push_screen(CropsScreen(event.store))
 
     def on_datasets_pane_train(self, event: DatasetsPane.Train) -> None:
         """Open the training form; a job that it starts is looked for among the runs."""
