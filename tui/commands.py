@@ -82,6 +82,8 @@ PLACES: dict[str, Place] = {
         Command("c", "crops", "Crops", "Look at the crops of the selected store as pictures."),
         Command("t", "train", "Train on it", "Open the training form for the selected store."),
         Command("b", "build", "Build", "Make a new store from a folder of images."),
+        Command("s", "stop_build", "Stop building", "Stop the build that began last; the same "
+                "build started again goes on from there.", footer=False),
         Command("left_square_bracket", "tab(-1)", "Tab left", footer=False, shown_key="["),
         Command("right_square_bracket", "tab(1)", "Next tab", "About, fields, split of the "
                 "selected store.", footer=False, shown_key="]"),
@@ -120,6 +122,24 @@ PLACES: dict[str, Place] = {
         Command("pageup", "page(-1)", "Page back", footer=False),
         Command("plus,equals_sign", "zoom(1)", "Larger", shown_key="+"),
         Command("minus", "zoom(-1)", "Smaller", shown_key="-"),
+    )),
+    "build": Place(
+        "Build a store", "Three steps: pick the images; turn the settings until the right cells "
+        "are circled; say how crops are cut. The build goes on when you leave.", (
+            _BACK,
+            Command("ctrl+n", "step(1)", "Next step", shown_key="^n"),
+            Command("ctrl+b", "step(-1)", "Step back", shown_key="^b"),
+            Command("ctrl+l", "launch", "Build", "Start the build as a process of its own.",
+                    shown_key="^l"),
+        ),
+    ),
+    "field": Place("A field", "", (
+        Command("plus,equals_sign", "zoom(1)", "Closer", shown_key="+"),
+        Command("minus", "zoom(-1)", "Further", shown_key="-"),
+        Command("right", "pan(1, 0)", "Right", footer=False, shown_key="→"),
+        Command("left", "pan(-1, 0)", "Left", footer=False, shown_key="←"),
+        Command("down", "pan(0, 1)", "Down", footer=False, shown_key="↓"),
+        Command("up", "pan(0, -1)", "Up", footer=False, shown_key="↑"),
     )),
     "form": Place("Forms", "Every setting with its help; what is wrong is said while you type.", (
         _BACK,

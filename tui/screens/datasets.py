@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from textual.app import ComposeResult
 
 from tui.jobs import Job
-from tui.reading import StoreEntry
+from tui.reading import RunsView, StoreEntry
+from tui.screens.build import BuildScreen
 from tui.screens.crops import CropsScreen
 from tui.screens.form import TrainingForm
 from tui.screens.mode import ModeScreen
@@ -29,6 +32,19 @@ class DatasetsScreen(ModeScreen):
         """Go to the chosen store."""
         if self.stemcls.chosen_store is not None:
             self.query_one(DatasetsPane).select(self.stemcls.chosen_store)
+
+    def show_runs(self, view: RunsView) -> None:
+        """Show the builds that are under way."""
+        self.query_one(DatasetsPane).show_builds(view.builds)
+
+    def on_datasets_pane_build(self) -> None:
+        """Open the build wizard; the cursor goes to the store when it is there."""
+
+        def started(job: Job | None) -> None:
+            if job is not None:
+                self.query_one(DatasetsPane).select(Path(job.store))
+
+        self.app.push_screen(BuildScreen(self.stemcls.workspace), started)
 
     def on_datasets_pane_crops(self, event: DatasetsPane.Crops) -> None:
         """Show the crops of a store."""

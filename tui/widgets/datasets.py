@@ -14,9 +14,12 @@ from textual.containers import Vertical, VerticalScroll
 from textual.message import Message
 from textual.widgets import Static, TabbedContent, TabPane
 
+from stemcls.errors import StemclsError
 from stemcls.store.cropstore import CropStore
 from tui.commands import bindings
-from tui.reading import StoreEntry
+from tui.drawing import bar
+from tui.jobs import stop_build
+from tui.reading import BuildView, StoreEntry
 from tui.stores import FIELD_COLUMNS, SHOWN_FIELDS, describe, field_rows, split_text
 from tui.widgets.audit import audit_mark
 from tui.widgets.table import Table
@@ -40,6 +43,7 @@ class DatasetsPane(Vertical):
     DatasetsPane > TabbedContent { height: 3fr; border-top: solid $panel; }
     DatasetsPane > TabbedContent:focus-within { border-top: solid $accent; }
     DatasetsPane TabPane > VerticalScroll { padding: 0 1; }
+    DatasetsPane > #builds { height: auto; max-height: 4; padding: 0 1; color: $text-accent; }
     DatasetsPane #fields-note { height: auto; padding: 0 1; color: $text-muted; }
     """
 
@@ -61,11 +65,13 @@ class DatasetsPane(Vertical):
         self._folder = workspace / "datasets"
         self._entries: list[StoreEntry] = []
         self._wanted: Path | None = None
+        self._builds: list[BuildView] = []
         self._filled: dict[str, StoreEntry | None] = {}
 
     def compose(self) -> ComposeResult:
         """Table above, description below."""
         yield Table(cursor_type="row", id="stores")
+        yield Static("", id="builds", markup=False)
         with TabbedContent():
             with TabPane("About", id="about"), VerticalScroll(id="about-scroll"):
                 yield Static("Looking ...", id="description", markup=False)
@@ -100,6 +106,12 @@ class DatasetsPane(Vertical):
         if before is not None:
             self.select(before)
         self._describe()
+
+    def show_builds(self, builds: list[BuildView]) -> None:
+        """Show how far the stores are that are being built."""
+        self._builds = builds
+        self.query_one("#builds", Static).update("\n".join(_progress(build) for build in builds))
+        self.query_one("#builds").display = bool(builds)
 
     def select(self, path: Path) -> None:
         """Move the cursor to a store, now or when it is listed."""
@@ -198,6 +210,19 @@ class DatasetsPane(Vertical):
         """Ask for the build wizard."""
         self.post_message(self.Build())
 
+    def action_stop_build(self) -> None:
+        """Stop the build that began last."""
+        if not self._builds:
+            self.app.notify("Nothing is being built.", severity="warning")
+            return
+        job = self._builds[-1].job
+        try:
+            stop_build(job)
+        except StemclsError as error:
+            self.app.notify(str(error), severity="error", markup=False)
+        else:
+            self.app.notify(f"Stopping {job.name} at its next image.", markup=False)
+
     def _usable(self, purpose: str) -> CropStore | None:
         entry = self.selected
         if entry is None:
@@ -207,6 +232,11 @@ class DatasetsPane(Vertical):
                 f"{entry.path.name} cannot be opened: {entry.error}", severity="error", markup=False
             )
         return entry.store if entry else None
+
+
+def _progress(build: BuildView) -> str:
+    share = build.done / build.total if build.total else 0.0
+    return f"… building {build.job.name} {bar(share, 20):·<20} {build.saying}"
 
 
 def _cells(entry: StoreEntry) -> list[Text]:

@@ -151,7 +151,11 @@ class Picture(Widget):
 
     def _in_half_cells(self, pixels: np.ndarray, columns: int, rows: int) -> list[Strip]:
         wide, high = fitted(pixels.shape, columns, rows, HALF_CELL)
-        return half_cells(resized(pixels, wide, 2 * high))
+        return half_cells(self.finish(resized(pixels, wide, 2 * high)))
+
+    def finish(self, pixels: np.ndarray) -> np.ndarray:
+        """Return what is drawn in half cells; for lines that must not be averaged away."""
+        return pixels
 
     def _for_kitty(self, pixels: np.ndarray, columns: int, rows: int) -> list[Strip]:
         from textual_image._terminal import get_cell_size
