@@ -147,7 +147,7 @@ class StemclsApp(App[None]):
         self._troubled = ""
         for job in runs.dead:
             self.notify(
-                job.last_words(), title=job.failure,
+                job.last_words(), title=f"{job.name} ended before its run began",
                 severity="error", timeout=20, markup=False,
             )
         if runs != self.runs:

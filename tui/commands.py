@@ -112,6 +112,13 @@ PLACES: dict[str, Place] = {
         Command("right_square_bracket", "tab(1)", "Tab right", shown_key="]"),
         _STOP, _RESUME,
     )),
+    "system": Place("System", MODES["system"].about, (
+        Command("d", "doctor", "Doctor", "Check backends, devices, image formats, weights and the "
+                "workspace."),
+        Command("t", "set('theme')", "Theme"),
+        Command("i", "set('pictures')", "Pictures", "How pictures are drawn: kitty, sixel, half "
+                "cells, or off."),
+    )),
     "gallery": Place("Pictures", "Arrows move the cursor from picture to picture.", (
         Command("enter", "choose", "Choose"),
         Command("right", "move(1, 0)", "Next", footer=False, shown_key="→"),

@@ -22,7 +22,6 @@ from stemcls.runs import CLOCK_SLACK_SECONDS, Run, is_alive, list_runs
 from tui.tail import last_lines
 
 BACKENDS = ("tensorflow", "jax", "torch")
-PROGRESS_SECONDS = 1.0
 RESUMABLE = ("cancelled", "failed", "crashed", "waiting")
 
 # Processes that this UI started; they must be polled, or a dead one stays a zombie that looks
@@ -41,7 +40,6 @@ class Job:
         log: Where its stdout and stderr go.
         record: The JSON file that remembers it for the next UI.
         run: Folder of the run it resumes, "" for a new one.
-        store: The store that it builds, "" for a job that makes a run.
     """
 
     name: str
@@ -51,19 +49,11 @@ class Job:
     log: str
     record: str
     run: str = ""
-    store: str = ""
 
     @property
     def alive(self) -> bool:
         """Whether its process lives, as far as this host can tell."""
         return self.host != socket.gethostname() or _alive(self.pid, self.started)
-
-    @property
-    def failure(self) -> str:
-        """What happened when it ended without what it was started for."""
-        return f"{self.name} was not built" if self.store else (
-            f"{self.name} ended before its run began"
-        )
 
     def last_words(self, lines: int = 6) -> str:
         """Return the end of what it wrote on stdout and stderr."""
@@ -102,27 +92,6 @@ def launch_training(
     config = stem.with_suffix(".toml")
     atomic.write_text(config, to_toml(experiment))
     return _launch(train_argv(store, config, workspace, folds, backend), stem, name)
-
-
-def launch_build(workspace: Path, argv: list[str], store: Path) -> Job:
-    """Start building a store as its own process; its log tells the progress."""
-    return _launch(argv, _new_stem(workspace, store.stem), store.name, store=str(store))
-
-
-def stop_build(job: Job) -> None:
-    """Ask a build to end at its next image; the same build started again goes on from there.
-
-    Raises:
-        InputError: It runs on another machine, belongs to another user, or is gone.
-    """
-    if job.host != socket.gethostname():
-        raise InputError(f"{job.name} is built on {job.host}; stop it there")
-    try:
-        os.kill(job.pid, signal.SIGTERM)
-    except PermissionError:
-        raise InputError(f"{job.name} belongs to another user: you may not stop it") from None
-    except ProcessLookupError:
-        raise InputError(f"the process that built {job.name} is gone") from None
 
 
 def resume(workspace: Path, run: Run) -> Job:
@@ -208,8 +177,7 @@ def settle(workspace: Path) -> tuple[list[Job], list[Job]]:
             for start in map(last_start, list_runs(workspace))} if jobs else {}
     for job in jobs:
         began = pids.get((job.pid, job.host))
-        built = bool(job.store) and not alive[job.record] and Path(job.store).exists()
-        if built or (began is not None and began >= job.started - CLOCK_SLACK_SECONDS):
+        if began is not None and began >= job.started - CLOCK_SLACK_SECONDS:
             Path(job.record).unlink(missing_ok=True)
         elif alive[job.record]:
             starting.append(job)
@@ -227,19 +195,18 @@ def _new_stem(workspace: Path, name: str) -> Path:
     return folder / f"{stamp}-{safe[:80] or 'run'}-{secrets.token_hex(2)}"
 
 
-def _launch(argv: list[str], stem: Path, name: str, run: str = "", store: str = "") -> Job:
+def _launch(argv: list[str], stem: Path, name: str, run: str = "") -> Job:
     log, record = stem.with_suffix(".log"), stem.with_suffix(".json")
     try:
         with log.open("wb") as output:
             child = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
                 start_new_session=True,
-                env={**os.environ, "STEMCLS_PROGRESS_SECONDS": str(PROGRESS_SECONDS)},
             )
     except OSError as error:
         raise StemclsError(f"could not start {' '.join(argv[:3])}: {error}") from error
     _children[child.pid] = child
-    job = Job(name, child.pid, socket.gethostname(), time.time(), str(log), str(record), run, store)
+    job = Job(name, child.pid, socket.gethostname(), time.time(), str(log), str(record), run)
     atomic.write_json(record, asdict(job))
     return job
 

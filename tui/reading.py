@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,6 @@ from tui import jobs
 from tui.tail import last_lines
 
 LOG_LINES = 300
-# As `stemcls build` says it where stderr is a file: "build: 12/36 name of the image".
-_PROGRESS = re.compile(r"build: (\d+)/(\d+)")
 _SETTLED = ("finished", "failed", "cancelled", "crashed")
 
 
@@ -77,36 +74,10 @@ class StoreShelf:
 
 
 @dataclass(frozen=True)
-class BuildView:
-    """A store on its way.
-
-    Attributes:
-        job: The process that builds it.
-        done, total: Images dealt with and images in all; 0 before it says so.
-        saying: The last line of its log.
-    """
-
-    job: jobs.Job
-    done: int = 0
-    total: int = 0
-    saying: str = ""
-
-
-def read_build(job: jobs.Job) -> BuildView:
-    """Read how far a build is from the end of its log."""
-    lines = last_lines(Path(job.log), 20)
-    for line in reversed(lines):
-        if found := _PROGRESS.match(line):
-            return BuildView(job, int(found[1]), int(found[2]), lines[-1])
-    return BuildView(job, saying=lines[-1] if lines else "starting")
-
-
-@dataclass(frozen=True)
 class RunsView:
     """What the list of runs shows at one moment."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)
-    builds: list[BuildView] = field(default_factory=list)
     dead: list[jobs.Job] = field(default_factory=list)
 
 
@@ -119,9 +90,7 @@ class RunBoard:
 
     def read(self) -> RunsView:
         """Return jobs that are starting, then all runs, newest first, and jobs that just died."""
-        started, dead = jobs.settle(self.workspace)
-        starting = [job for job in started if not job.store]
-        builds = [read_build(job) for job in started if job.store]
+        starting, dead = jobs.settle(self.workspace)
         resumed = {job.run for job in starting}
         rows = [
             {"run": job.name, "path": "", "state": "starting", "stage": None, "epoch": None,
@@ -132,11 +101,11 @@ class RunBoard:
         try:
             runs = list_runs(self.workspace)
         except OSError:  # a run was deleted while we looked; the next second sees it right
-            return RunsView([*rows, *(known[1] for known in self._known.values())], builds, dead)
+            return RunsView([*rows, *(known[1] for known in self._known.values())], dead)
         for run in runs:
             row = self._row(run)
             rows.append({**row, "state": "starting"} if str(run.path) in resumed else row)
-        return RunsView(rows, builds, dead)
+        return RunsView(rows, dead)
 
     def _row(self, run: Run) -> dict[str, Any]:
         try:

@@ -28,8 +28,8 @@ from textual.widgets import (
 from stemcls.config.imaging import BuildConfig
 from stemcls.config.options import Option, options_of
 from stemcls.errors import StemclsError
-from tui import jobs
 from tui.buildplan import FolderView, Plan, grouping, scan
+from tui.builds import Build, start_build
 from tui.commands import bindings
 from tui.preview import find_cells
 from tui.screens.form import Fields
@@ -52,8 +52,8 @@ class Folders(DirectoryTree):
         return [path for path in paths if path.is_dir() and not path.name.startswith(".")]
 
 
-class BuildScreen(Screen[jobs.Job | None]):
-    """Pick images, see which cells are found, and build; returns the job that it started.
+class BuildScreen(Screen[Build | None]):
+    """Pick images, see which cells are found, and build; returns the build that it started.
 
     Args:
         workspace: Where the store is made.
@@ -308,11 +308,11 @@ class BuildScreen(Screen[jobs.Job | None]):
             return
         plan = self._plan()
         try:
-            job = jobs.launch_build(self._workspace, plan.argv, plan.out)
+            build = start_build(self._workspace, plan.out, plan.argv)
         except (StemclsError, OSError) as error:
             self.app.notify(str(error), title="Not built", severity="error", markup=False)
             return
-        self.dismiss(job)
+        self.dismiss(build)
 
     def action_back(self) -> None:
         """Go back without building."""

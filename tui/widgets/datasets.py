@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,10 +17,10 @@ from textual.widgets import Static, TabbedContent, TabPane
 
 from stemcls.errors import StemclsError
 from stemcls.store.cropstore import CropStore
+from tui import builds
 from tui.commands import bindings
 from tui.drawing import bar
-from tui.jobs import stop_build
-from tui.reading import BuildView, StoreEntry
+from tui.reading import StoreEntry
 from tui.stores import FIELD_COLUMNS, SHOWN_FIELDS, describe, field_rows, split_text
 from tui.widgets.audit import audit_mark
 from tui.widgets.table import Table
@@ -43,7 +44,7 @@ class DatasetsPane(Vertical):
     DatasetsPane > TabbedContent { height: 3fr; border-top: solid $panel; }
     DatasetsPane > TabbedContent:focus-within { border-top: solid $accent; }
     DatasetsPane TabPane > VerticalScroll { padding: 0 1; }
-    DatasetsPane > #builds { height: auto; max-height: 4; padding: 0 1; color: $text-accent; }
+    DatasetsPane > #builds { display: none; height: auto; max-height: 4; padding: 0 1; }
     DatasetsPane #fields-note { height: auto; padding: 0 1; color: $text-muted; }
     """
 
@@ -65,7 +66,7 @@ class DatasetsPane(Vertical):
         self._folder = workspace / "datasets"
         self._entries: list[StoreEntry] = []
         self._wanted: Path | None = None
-        self._builds: list[BuildView] = []
+        self._builds: list[builds.Build] = []
         self._filled: dict[str, StoreEntry | None] = {}
 
     def compose(self) -> ComposeResult:
@@ -107,11 +108,15 @@ class DatasetsPane(Vertical):
             self.select(before)
         self._describe()
 
-    def show_builds(self, builds: list[BuildView]) -> None:
+    def show_builds(self, running: Sequence[builds.Running]) -> None:
         """Show how far the stores are that are being built."""
-        self._builds = builds
-        self.query_one("#builds", Static).update("\n".join(_progress(build) for build in builds))
-        self.query_one("#builds").display = bool(builds)
+        self._builds = [build for build, _ in running]
+        shown = self.query_one("#builds", Static)
+        shown.display = bool(running)
+        shown.update("\n".join(
+            f"… building {build.name} {bar(done / (total or 1), 20):·<20} {saying}"
+            for build, (done, total, saying) in running
+        ))
 
     def select(self, path: Path) -> None:
         """Move the cursor to a store, now or when it is listed."""
@@ -215,13 +220,13 @@ class DatasetsPane(Vertical):
         if not self._builds:
             self.app.notify("Nothing is being built.", severity="warning")
             return
-        job = self._builds[-1].job
+        build = self._builds[-1]
         try:
-            stop_build(job)
+            builds.stop_build(build)
         except StemclsError as error:
             self.app.notify(str(error), severity="error", markup=False)
         else:
-            self.app.notify(f"Stopping {job.name} at its next image.", markup=False)
+            self.app.notify(f"Stopping {build.name} at its next image.", markup=False)
 
     def _usable(self, purpose: str) -> CropStore | None:
         entry = self.selected
@@ -232,11 +237,6 @@ class DatasetsPane(Vertical):
                 f"{entry.path.name} cannot be opened: {entry.error}", severity="error", markup=False
             )
         return entry.store if entry else None
-
-
-def _progress(build: BuildView) -> str:
-    share = build.done / build.total if build.total else 0.0
-    return f"… building {build.job.name} {bar(share, 20):·<20} {build.saying}"
 
 
 def _cells(entry: StoreEntry) -> list[Text]:
