@@ -79,8 +79,31 @@ PLACES: dict[str, Place] = {
         ),
     ),
     "datasets": Place("Datasets", MODES["datasets"].about, (
-        Command("enter", "read_on", "Look closer", priority=True),
+        Command("enter", "read_on", "Look closer", "Go to the part below to read on, and back.",
+                footer=False, priority=True),
+        Command("c", "crops", "Crops", "Look at the crops of the selected store as pictures."),
         Command("t", "train", "Train on it", "Open the training form for the selected store."),
+        Command("b", "build", "Build", "Make a new store from a folder of images."),
+        Command("s", "stop_build", "Stop building", "Stop the build that began last; the same "
+                "build started again goes on from there.", footer=False),
+        Command("left_square_bracket", "tab(-1)", "Tab left", footer=False, shown_key="["),
+        Command("right_square_bracket", "tab(1)", "Next tab", "About, fields, split of the "
+                "selected store.", footer=False, shown_key="]"),
+    )),
+    "crops": Place("Crops", "Pictures of crops; class, group and quality filter them.", (
+        _BACK,
+        Command("c", "filter('label')", "Class"),
+        Command("g", "filter('group')", "Group"),
+        Command("y", "filter('quality')", "Quality", "Crops at either end of a measure: dark "
+                "fields, blurred ones, small cells."),
+        Command("o", "filter('order')", "Order", footer=False),
+        Command("n", "page(1)", "Next page"),
+        Command("p", "page(-1)", "Page back", footer=False),
+        Command("x", "contrast", "Contrast", "One range of grey for the page, one for each crop, "
+                "or pixels as stored."),
+    )),
+    "picture": Place("One picture", "", (
+        Command("escape,enter", "back", "Back"),
     )),
     "runs": Place("Runs", MODES["runs"].about, (
         Command("enter", "open", "Open", "Show the results of the selected run.", priority=True),
@@ -90,6 +113,42 @@ PLACES: dict[str, Place] = {
         Command("left_square_bracket", "tab(-1)", "Tab left", shown_key="["),
         Command("right_square_bracket", "tab(1)", "Tab right", shown_key="]"),
         _STOP, _RESUME,
+    )),
+    "system": Place("System", MODES["system"].about, (
+        Command("d", "doctor", "Doctor", "Check backends, devices, image formats, weights and the "
+                "workspace."),
+        Command("t", "set('theme')", "Theme"),
+        Command("i", "set('pictures')", "Pictures", "How pictures are drawn: kitty, sixel, half "
+                "cells, or off."),
+    )),
+    "gallery": Place("Pictures", "Arrows move the cursor from picture to picture.", (
+        Command("enter", "choose", "Choose"),
+        Command("right", "move(1, 0)", "Next", footer=False, shown_key="→"),
+        Command("left", "move(-1, 0)", "Previous", footer=False, shown_key="←"),
+        Command("down", "move(0, 1)", "Down", footer=False, shown_key="↓"),
+        Command("up", "move(0, -1)", "Up", footer=False, shown_key="↑"),
+        Command("pagedown", "page(1)", "Page on", footer=False),
+        Command("pageup", "page(-1)", "Page back", footer=False),
+        Command("plus,equals_sign", "zoom(1)", "Larger", shown_key="+"),
+        Command("minus", "zoom(-1)", "Smaller", shown_key="-"),
+    )),
+    "build": Place(
+        "Build a store", "Three steps: pick the images; turn the settings until the right cells "
+        "are circled; say how crops are cut. The build goes on when you leave.", (
+            _BACK,
+            Command("ctrl+n", "step(1)", "Next step", shown_key="^n"),
+            Command("ctrl+b", "step(-1)", "Step back", shown_key="^b"),
+            Command("ctrl+l", "launch", "Build", "Start the build as a process of its own.",
+                    shown_key="^l"),
+        ),
+    ),
+    "field": Place("A field", "", (
+        Command("plus,equals_sign", "zoom(1)", "Closer", shown_key="+"),
+        Command("minus", "zoom(-1)", "Further", shown_key="-"),
+        Command("right", "pan(1, 0)", "Right", footer=False, shown_key="→"),
+        Command("left", "pan(-1, 0)", "Left", footer=False, shown_key="←"),
+        Command("down", "pan(0, 1)", "Down", footer=False, shown_key="↓"),
+        Command("up", "pan(0, -1)", "Up", footer=False, shown_key="↑"),
     )),
     "form": Place("Forms", "Every setting with its help; what is wrong is said while you type.", (
         _BACK,

@@ -149,9 +149,10 @@ def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]
 def progress(title: str) -> Iterator[Callable[[int, int, str], None]]:
     """Show a progress bar with an ETA on stderr; yields `update(done, total, note)`.
 
-    Where stderr is no terminal (a log file, a scheduler) a line is printed every few seconds
-    instead.
+    Where stderr is no terminal (a log file, a scheduler) a line is printed every 10 seconds
+    instead, or every $STEMCLS_PROGRESS_SECONDS.
     """
+    import os
     import time
 
     from rich.console import Console
@@ -167,10 +168,11 @@ def progress(title: str) -> Iterator[Callable[[int, int, str], None]]:
     console = Console(stderr=True)
     if not console.is_terminal:
         said = time.monotonic()
+        pause = float(os.environ.get("STEMCLS_PROGRESS_SECONDS", SECONDS_BETWEEN_LINES))
 
         def note_now_and_then(done: int, total: int, note: str = "") -> None:
             nonlocal said
-            if time.monotonic() - said >= SECONDS_BETWEEN_LINES:
+            if time.monotonic() - said >= pause:
                 said = time.monotonic()
                 say(f"{title}: {done}/{total} {note}".rstrip())
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from stemcls.errors import InputError
+from stemcls.errors import InputError, StemclsError
 
 DEFAULT_PORT = 8720
 
@@ -52,6 +52,7 @@ def tui(
             "the terminal UI needs a terminal on stdin and stdout; `stemcls runs --json` is for "
             "scripts"
         )
+    _ask_terminal_for_pictures()
     from tui.app import StemclsApp
 
     StemclsApp(folder).run()
@@ -78,3 +79,21 @@ def _serve(workspace: Path, host: str, port: int) -> None:
             err=True,
         )
     BrowserServer(workspace, host, port).serve()
+
+
+def _ask_terminal_for_pictures() -> None:
+    """Let textual-image ask the terminal what it can draw: once the UI reads the keys, it cannot.
+
+    With half cells, or without pictures, nobody asks.
+    """
+    from tui.settings import Settings, read_settings
+
+    try:
+        settings = read_settings()
+    except StemclsError:
+        settings = Settings()  # the UI says what is wrong with the file
+    if settings.pictures in ("auto", "kitty", "sixel"):
+        import textual_image.renderable  # noqa: F401
+        from textual_image._terminal import get_cell_size
+
+        get_cell_size()

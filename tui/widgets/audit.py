@@ -8,7 +8,7 @@ from rich.text import Text
 
 from stemcls.store.auditfile import AuditResult
 
-_MARKS = {"pass": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red")}
+MARKS = {"pass": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red")}
 
 
 def audit_mark(result: AuditResult | None) -> Text:
@@ -17,7 +17,7 @@ def audit_mark(result: AuditResult | None) -> Text:
         return Text("-")
     if result.stale:
         return Text("out of date", style="yellow")
-    mark, colour = _MARKS[result.worst]
+    mark, colour = MARKS[result.worst]
     return Text(f"{mark} {result.worst}", style=colour)
 
 
@@ -33,7 +33,7 @@ def audit_text(result: AuditResult | None, store: Path) -> Text:
         return text
     text.append("\n")
     for check in result.checks:
-        mark, colour = _MARKS[check["status"]]
+        mark, colour = MARKS[check["status"]]
         text.append(f"{mark} ", style=f"not bold {colour}")
         text.append(f"{check['title']}\n", style="not bold")
         if check["status"] != "pass":

@@ -1,26 +1,33 @@
-"""The tab of crop stores: a table of them, and what is in the selected one."""
+"""The stores of a workspace: a table of them, and what is in the selected one."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
 from rich.text import Text
+from textual import work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.message import Message
-from textual.widgets import Static
+from textual.widgets import Static, TabbedContent, TabPane
 
+from stemcls.errors import StemclsError
 from stemcls.store.cropstore import CropStore
+from tui import builds
 from tui.commands import bindings
 from tui.drawing import bar
 from tui.reading import StoreEntry
-from tui.widgets.audit import audit_mark, audit_text
+from tui.stores import FIELD_COLUMNS, SHOWN_FIELDS, describe, field_rows, split_text
+from tui.widgets.audit import audit_mark
 from tui.widgets.table import Table
 
-SHOWN_GROUPS = 200
 _COLUMNS = ("store", "crops", "classes", "groups", "fields", "size px", "audit")
+# Tabs in order, and what takes the keys in each.
+_INSIDE = {"about": "#about-scroll", "fields": "#fields-table", "split": "#split-scroll"}
 
 
 class DatasetsPane(Vertical):
@@ -33,9 +40,12 @@ class DatasetsPane(Vertical):
     PLACE = "datasets"
     BINDINGS: ClassVar[list[BindingType]] = bindings("datasets")
     DEFAULT_CSS = """
-    DatasetsPane > DataTable { height: 2fr; }
-    DatasetsPane > VerticalScroll { height: 3fr; border-top: solid $panel; padding: 0 1; }
-    DatasetsPane > VerticalScroll:focus { border-top: solid $accent; }
+    DatasetsPane > #stores { height: 2fr; }
+    DatasetsPane > TabbedContent { height: 3fr; border-top: solid $panel; }
+    DatasetsPane > TabbedContent:focus-within { border-top: solid $accent; }
+    DatasetsPane TabPane > VerticalScroll { padding: 0 1; }
+    DatasetsPane > #builds { display: none; height: auto; max-height: 4; padding: 0 1; }
+    DatasetsPane #fields-note { height: auto; padding: 0 1; color: $text-muted; }
     """
 
     class Train(Message):
@@ -45,76 +55,188 @@ class DatasetsPane(Vertical):
             super().__init__()
             self.store = store
 
+    class Crops(Train):
+        """The user wants to see the crops of a store."""
+
+    class Build(Message):
+        """The user wants to make a store."""
+
     def __init__(self, workspace: Path) -> None:
         super().__init__()
         self._folder = workspace / "datasets"
         self._entries: list[StoreEntry] = []
+        self._wanted: Path | None = None
+        self._builds: list[builds.Build] = []
+        self._filled: dict[str, StoreEntry | None] = {}
 
     def compose(self) -> ComposeResult:
         """Table above, description below."""
         yield Table(cursor_type="row", id="stores")
-        with VerticalScroll(id="about"):
-            yield Static("Looking ...", id="description", markup=False)
+        yield Static("", id="builds", markup=False)
+        with TabbedContent():
+            with TabPane("About", id="about"), VerticalScroll(id="about-scroll"):
+                yield Static("Looking ...", id="description", markup=False)
+            with TabPane("Fields", id="fields"):
+                yield Static("", id="fields-note", markup=False)
+                yield Table(cursor_type="row", id="fields-table")
+            with TabPane("Split", id="split"), VerticalScroll(id="split-scroll"):
+                yield Static("", id="split-text", markup=False)
 
     def on_mount(self) -> None:
         """Lay out the columns."""
-        table = self.query_one(Table)
         for name in _COLUMNS:
-            table.add_column(name, key=name)
-        table.focus()
+            self._table.add_column(name, key=name)
+        for name in FIELD_COLUMNS:
+            self.query_one("#fields-table", Table).add_column(name, key=name)
+        self._table.focus()
+
+    @property
+    def _table(self) -> Table:
+        return self.query_one("#stores", Table)
 
     def show(self, entries: list[StoreEntry]) -> None:
         """Show these stores; the cursor stays on its store."""
         if entries == self._entries and entries:
             return
-        table = self.query_one(Table)
-        before = self.selected
+        table = self._table
+        before = self._wanted or (self.selected.path if self.selected else None)
         self._entries = entries
         table.clear()
         for entry in entries:
             table.add_row(*_cells(entry), key=str(entry.path))
-        paths = [entry.path for entry in entries]
-        if before is not None and before.path in paths:
-            table.move_cursor(row=paths.index(before.path))
+        if before is not None:
+            self.select(before)
         self._describe()
+
+    def show_builds(self, running: Sequence[builds.Running]) -> None:
+        """Show how far the stores are that are being built."""
+        self._builds = [build for build, _ in running]
+        shown = self.query_one("#builds", Static)
+        shown.display = bool(running)
+        shown.update("\n".join(
+            f"… building {build.name} {bar(done / (total or 1), 20):·<20} {saying}"
+            for build, (done, total, saying) in running
+        ))
+
+    def select(self, path: Path) -> None:
+        """Move the cursor to a store, now or when it is listed."""
+        paths = [entry.path for entry in self._entries]
+        self._wanted = None if path in paths else path
+        if path in paths:
+            self._table.move_cursor(row=paths.index(path))
 
     @property
     def selected(self) -> StoreEntry | None:
         """The store under the cursor."""
-        row = self.query_one(Table).cursor_row
+        row = self._table.cursor_row
         return self._entries[row] if 0 <= row < len(self._entries) else None
 
-    def on_data_table_row_highlighted(self) -> None:
+    def on_data_table_row_highlighted(self, event: Table.RowHighlighted) -> None:
         """Describe the store that the cursor came to."""
+        if event.data_table is self._table:
+            self._describe()
+
+    def on_tabbed_content_tab_activated(self) -> None:
+        """Fill the tab that is seen now."""
         self._describe()
 
     def _describe(self) -> None:
-        entry = self.selected
-        self.query_one("#description", Static).update(
-            Text(
-                f"No crop stores in {self._folder} yet.\n\n"
-                "stemcls demo                      simulated cells, from fields to a model\n"
-                "stemcls build FOLDER --out STORE  your own images, one folder per class"
+        entry, tab = self.selected, self.query_one(TabbedContent).active
+        if tab in self._filled and self._filled[tab] is entry and entry is not None:
+            return
+        self._filled[tab] = entry
+        if tab == "fields":
+            self._fill_fields(entry)
+        elif tab == "split":
+            self._fill_split(entry)
+        else:
+            self.query_one("#description", Static).update(
+                Text(
+                    f"No crop stores in {self._folder} yet.\n\n"
+                    "b                                 build one from a folder of images, step by "
+                    "step\n"
+                    "stemcls demo                      simulated cells, from fields to a model\n"
+                    "stemcls build FOLDER --out STORE  your own images, one folder per class"
+                )
+                if entry is None else describe(entry)
             )
-            if entry is None else _description(entry)
-        )
+
+    @work(exclusive=True, group="fields")
+    async def _fill_fields(self, entry: StoreEntry | None) -> None:
+        table = self.query_one("#fields-table", Table)
+        table.clear()
+        note = self.query_one("#fields-note", Static)
+        if entry is None or entry.store is None:
+            note.update("There is no readable store under the cursor.")
+            return
+        for row in await asyncio.to_thread(field_rows, entry.store):
+            table.add_row(*row)
+        n_fields = len(entry.store.fields)
+        more = f", the first {SHOWN_FIELDS} of them below" if n_fields > SHOWN_FIELDS else ""
+        note.update(f"{entry.path.name}: {n_fields} fields{more}")
+
+    @work(exclusive=True, group="split")
+    async def _fill_split(self, entry: StoreEntry | None) -> None:
+        shown = self.query_one("#split-text", Static)
+        if entry is None or entry.store is None:
+            shown.update("There is no readable store under the cursor.")
+            return
+        shown.update("Splitting ...")
+        shown.update(await asyncio.to_thread(split_text, entry.store))
+
+    def action_tab(self, step: int) -> None:
+        """Go to the next or the previous tab."""
+        tabs = self.query_one(TabbedContent)
+        names = list(_INSIDE)
+        inside = tabs.has_focus_within
+        tabs.active = names[(names.index(tabs.active) + step) % len(names)]
+        if inside:
+            self.query_one(_INSIDE[tabs.active]).focus()
 
     def action_read_on(self) -> None:
         """Go to the description, to scroll it; from there back to the table."""
-        about, table = self.query_one("#about"), self.query_one(Table)
-        (table if about.has_focus else about).focus()
+        tabs = self.query_one(TabbedContent)
+        if self._table.has_focus:
+            self.query_one(_INSIDE[tabs.active]).focus()
+        else:
+            self._table.focus()
 
     def action_train(self) -> None:
         """Ask for the training form."""
+        if store := self._usable("train on"):
+            self.post_message(self.Train(store))
+
+    def action_crops(self) -> None:
+        """Ask for the crops."""
+        if store := self._usable("look at"):
+            self.post_message(self.Crops(store))
+
+    def action_build(self) -> None:
+        """Ask for the build wizard."""
+        self.post_message(self.Build())
+
+    def action_stop_build(self) -> None:
+        """Stop the build that began last."""
+        if not self._builds:
+            self.app.notify("Nothing is being built.", severity="warning")
+            return
+        build = self._builds[-1]
+        try:
+            builds.stop_build(build)
+        except StemclsError as error:
+            self.app.notify(str(error), severity="error", markup=False)
+        else:
+            self.app.notify(f"Stopping {build.name} at its next image.", markup=False)
+
+    def _usable(self, purpose: str) -> CropStore | None:
         entry = self.selected
         if entry is None:
-            self.app.notify("There is no store to train on yet.", severity="warning")
+            self.app.notify(f"There is no store to {purpose} yet.", severity="warning")
         elif entry.store is None:
             self.app.notify(
                 f"{entry.path.name} cannot be opened: {entry.error}", severity="error", markup=False
             )
-        else:
-            self.post_message(self.Train(entry.store))
+        return entry.store if entry else None
 
 
 def _cells(entry: StoreEntry) -> list[Text]:
@@ -126,36 +248,3 @@ def _cells(entry: StoreEntry) -> list[Text]:
     shown = (len(store), len(store.classes), groups, len(store.fields), size)
     cells = (Text(str(cell), justify="right") for cell in shown)
     return [Text(entry.path.name), *cells, audit_mark(entry.audit)]
-
-
-def _description(entry: StoreEntry) -> Text:
-    if entry.store is None:
-        return Text(f"{entry.path.name} cannot be opened.\n{entry.error}", style="red")
-    store = entry.store
-    text = Text()
-    text.append(f"{entry.path.name}\n", style="bold")
-    rows = entry.class_counts
-    widest = max((len(name) for name, _ in rows), default=0)
-    most = max((count for _, count in rows), default=0)
-    for name, count in rows:
-        share = count / max(len(store), 1)
-        text.append(f"{name:<{widest}} ")
-        text.append(f"{bar(count / max(most, 1), 30):<30}", style="cyan")
-        text.append(f" {count:>7}  {share:6.1%}\n")
-    size = "unknown" if store.pixel_size_um is None else f"{store.pixel_size_um:g} um"
-    text.append(
-        f"\npixel size {size}, {store.dtype}, channels {', '.join(store.channels)}\n"
-        f"images {store.layout.kind}"
-        + (f", {store.layout.compression}" if store.layout.compression else "")
-        + f", created {store.created or 'unknown'}\n"
-    )
-    groups = entry.group_counts
-    heading = store.group_what if store.has_groups else "field"
-    text.append_text(audit_text(entry.audit, entry.path))
-    text.append(f"\n{len(store.fields)} fields, {len(groups)} groups ({heading}), "
-                "kept together in a split\n")
-    for name, count, classes in groups[:SHOWN_GROUPS]:
-        text.append(f"  {name}: {count} crops of {', '.join(classes) or 'no class'}\n")
-    if len(groups) > SHOWN_GROUPS:
-        text.append(f"  and {len(groups) - SHOWN_GROUPS} more\n")
-    return text
