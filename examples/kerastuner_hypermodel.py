@@ -12,9 +12,9 @@ import keras_tuner
 
 from stemcls.config.experiment import Experiment, ModelConfig
 from stemcls.config.options import to_toml
-from stemcls.tuning.hypermodel import StemclsHyperModel
-from stemcls.tuning.oracle import ExpectedImprovementOracle
-from stemcls.tuning.spacefile import read_space
+from stemcls.tuning.kerastuner.hypermodel import StemclsHyperModel
+from stemcls.tuning.kerastuner.oracle import ExpectedImprovementOracle
+from stemcls.tuning.space.file import read_space
 
 
 def search(store: str, space: str, trials: int, folder: str = "kerastuner") -> keras_tuner.Tuner:

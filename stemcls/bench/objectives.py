@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from stemcls.tuning.history import Trial
-from stemcls.tuning.space import Condition, Dimension, SearchSpace
+from stemcls.tuning.search.history import Trial
+from stemcls.tuning.space.space import Condition, Dimension, SearchSpace
 
 BOWL_CENTRE = (0.3, 0.7, 0.4, 0.6, 0.35, 0.65, 0.45, 0.55)
 FOLDS = 3

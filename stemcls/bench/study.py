@@ -18,12 +18,12 @@ from stemcls.config.experiment import Experiment, ModelConfig, SplitConfig, Stag
 from stemcls.interruption import Interruption
 from stemcls.models.backend import choose_backend
 from stemcls.store.splits import Split
-from stemcls.tuning.dimensions import Dimension
-from stemcls.tuning.machine import machine_of
-from stemcls.tuning.setup import define, new_study
-from stemcls.tuning.space import SearchSpace
-from stemcls.tuning.study import Study
-from stemcls.tuning.supervise import Search
+from stemcls.tuning.running.machine import machine_of
+from stemcls.tuning.running.supervise import Search
+from stemcls.tuning.space.dimensions import Dimension
+from stemcls.tuning.space.space import SearchSpace
+from stemcls.tuning.study.setup import define, new_study
+from stemcls.tuning.study.study import Study
 
 CROPS, TRIALS, FOLDS = 5000, 40, 3
 EPOCHS, VIEWS, BATCH = 20, 8, 128

@@ -14,8 +14,8 @@ from typing import Any
 from stemcls.bench.measure import result
 from stemcls.bench.objectives import OBJECTIVES, Objective
 from stemcls.models.backend import installed_backends
-from stemcls.tuning.history import Trial
-from stemcls.tuning.suggest import suggest
+from stemcls.tuning.search.history import Trial
+from stemcls.tuning.search.suggest import suggest
 
 SEEDS = 10
 TRIALS = 36

@@ -102,9 +102,9 @@ def tune(
     first Ctrl-C finishes the folds under way, a second abandons them; --resume goes on.
     """
     from stemcls.models.backend import choose_backend
-    from stemcls.tuning.machine import machine_of
-    from stemcls.tuning.setup import check_store, new_study
-    from stemcls.tuning.study import Study
+    from stemcls.tuning.running.machine import machine_of
+    from stemcls.tuning.study.setup import check_store, new_study
+    from stemcls.tuning.study.study import Study
 
     if extend is not None and resume is None:
         raise InputError("--extend adds trials to a study: give --resume STUDY; else --trials")
@@ -160,8 +160,8 @@ def _defined(
     experiment: Experiment, backbones: Sequence[str], space: Path | None,
     search: dict[str, Any], n_slots: int, backend: str, old: Any,
 ) -> Any:
-    from stemcls.tuning.objective import DEFAULT
-    from stemcls.tuning.setup import define
+    from stemcls.tuning.study.objective import DEFAULT
+    from stemcls.tuning.study.setup import define
 
     if backbones:
         model = dataclasses.replace(experiment.model, backbone=backbones[0])
@@ -183,10 +183,10 @@ def _defined(
 def _space_of(
     experiment: Experiment, backbones: Sequence[str], space: Path | None, old: Any
 ) -> Any:
-    from stemcls.tuning.defaultspace import default_space
-    from stemcls.tuning.dimensions import Dimension
-    from stemcls.tuning.space import SearchSpace
-    from stemcls.tuning.spacefile import read_space
+    from stemcls.tuning.space.default import default_space
+    from stemcls.tuning.space.dimensions import Dimension
+    from stemcls.tuning.space.file import read_space
+    from stemcls.tuning.space.space import SearchSpace
 
     if space is None:
         return old.space if old and not backbones else default_space(experiment, backbones)
@@ -208,7 +208,7 @@ def _warn_of_version(study: Any) -> None:
 
 
 def _show_space(definition: Any, json: bool) -> None:
-    from stemcls.tuning.setup import samples
+    from stemcls.tuning.study.setup import samples
 
     settings = samples(definition, SAMPLES)
     size = definition.space.size()

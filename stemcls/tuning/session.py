@@ -10,11 +10,11 @@ from stemcls.evaluation.comparison import METRICS
 from stemcls.interruption import interruptible
 from stemcls.training.journal import Update, reported
 from stemcls.training.lock import locked
-from stemcls.tuning.conclude import conclude
-from stemcls.tuning.machine import Machine
-from stemcls.tuning.report import describe, write_report
-from stemcls.tuning.study import Study
-from stemcls.tuning.supervise import Search
+from stemcls.tuning.results.conclude import conclude
+from stemcls.tuning.results.report import describe, write_report
+from stemcls.tuning.running.machine import Machine
+from stemcls.tuning.running.supervise import Search
+from stemcls.tuning.study.study import Study
 
 Say = Callable[[str], None]
 

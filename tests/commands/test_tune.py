@@ -15,9 +15,9 @@ from stemcls.config.options import from_mapping, read_toml
 from stemcls.interruption import Interruption
 from stemcls.store.cropstore import CropStore
 from stemcls.store.splits import Split, make_split
-from stemcls.tuning.foldjob import fold_job
-from stemcls.tuning.study import Study
-from stemcls.tuning.worker import answer
+from stemcls.tuning.running.foldjob import fold_job
+from stemcls.tuning.running.worker import answer
+from stemcls.tuning.study.study import Study
 
 CONFIG = """
 seed = 3
@@ -94,7 +94,7 @@ def resumed(killed, files, stemcls):
 
 
 def test_a_fold_that_was_killed_comes_to_what_an_undisturbed_one_does(resumed, tmp_path):
-    from stemcls.tuning.foldtraining import train_fold
+    from stemcls.tuning.running.foldtraining import train_fold
 
     study, _ = resumed
     found = train_fold(
@@ -107,7 +107,7 @@ def test_a_fold_that_was_killed_comes_to_what_an_undisturbed_one_does(resumed, t
 
 
 def test_folds_of_heads_share_features_and_do_not_depend_on_the_fold_before(resumed, tmp_path):
-    from stemcls.tuning.foldtraining import train_fold
+    from stemcls.tuning.running.foldtraining import train_fold
 
     study, _ = resumed
     config = read_toml(study.trial_path(1) / "config.toml")
@@ -148,7 +148,7 @@ def test_a_network_too_large_for_the_memory_is_a_failure_of_that_kind(resumed, t
         tmp_path / "trial", tmp_path / "fold", study.split_path(0), study.outer_path, "auroc",
         "tensorflow",
     )
-    error = answer("stemcls.tuning.foldjob:run_fold", job)["error"]
+    error = answer("stemcls.tuning.running.foldjob:run_fold", job)["error"]
     assert error["kind"] == "memory"
     assert error["message"].startswith("out of memory: ")
 

@@ -8,11 +8,11 @@ import pytest
 
 from stemcls.config.experiment import Experiment, ModelConfig, SplitConfig
 from stemcls.interruption import Interruption
-from stemcls.tuning.dimensions import Dimension
-from stemcls.tuning.setup import define, new_study
-from stemcls.tuning.slots import Slot, SlotExecutor
-from stemcls.tuning.space import SearchSpace
-from stemcls.tuning.supervise import Search
+from stemcls.tuning.running.slots import Slot, SlotExecutor
+from stemcls.tuning.running.supervise import Search
+from stemcls.tuning.space.dimensions import Dimension
+from stemcls.tuning.space.space import SearchSpace
+from stemcls.tuning.study.setup import define, new_study
 
 from .studies import HERE, PYTHONPATH, SUPERVISOR
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from stemcls.config.options import read_toml
 from stemcls.errors import InputError, StemclsError
-from stemcls.tuning.foldjob import once
-from stemcls.tuning.journal import FoldResult
+from stemcls.tuning.running.foldjob import once
+from stemcls.tuning.study.journal import FoldResult
 
 
 def place(job):

@@ -10,12 +10,12 @@ import keras_tuner
 from stemcls.config.experiment import DEFAULT_STAGES, AugmentConfig, Experiment, ModelConfig
 from stemcls.config.options import from_mapping, read_toml
 from stemcls.errors import InputError
-from stemcls.tuning.dimensions import Condition, Dimension
-from stemcls.tuning.history import Trial
-from stemcls.tuning.hypermodel import StemclsHyperModel
-from stemcls.tuning.oracle import ExpectedImprovementOracle, translate
-from stemcls.tuning.space import SearchSpace
-from stemcls.tuning.suggest import suggest
+from stemcls.tuning.kerastuner.hypermodel import StemclsHyperModel
+from stemcls.tuning.kerastuner.oracle import ExpectedImprovementOracle, translate
+from stemcls.tuning.search.history import Trial
+from stemcls.tuning.search.suggest import suggest
+from stemcls.tuning.space.dimensions import Condition, Dimension
+from stemcls.tuning.space.space import SearchSpace
 
 store, folder = sys.argv[1], Path(sys.argv[2])
 sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))

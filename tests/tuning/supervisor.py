@@ -10,9 +10,9 @@ from stemcls.errors import StemclsError
 from stemcls.interruption import interruptible
 from stemcls.training.journal import reported
 from stemcls.training.lock import locked
-from stemcls.tuning.machine import machine_of
-from stemcls.tuning.study import Study
-from stemcls.tuning.supervise import Search
+from stemcls.tuning.running.machine import machine_of
+from stemcls.tuning.running.supervise import Search
+from stemcls.tuning.study.study import Study
 
 
 def main() -> None:

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from stemcls.errors import InputError, StemclsError
-from stemcls.tuning.choice import best_trial
-from stemcls.tuning.dimensions import Dimension
-from stemcls.tuning.evidence import weigh
-from stemcls.tuning.history import Trial
-from stemcls.tuning.racing import hopeless
-from stemcls.tuning.space import SearchSpace
+from stemcls.tuning.results.choice import best_trial
+from stemcls.tuning.search.evidence import weigh
+from stemcls.tuning.search.history import Trial
+from stemcls.tuning.space.dimensions import Dimension
+from stemcls.tuning.space.space import SearchSpace
+from stemcls.tuning.study.racing import hopeless
 
 SPACE = SearchSpace((Dimension(key="width", kind="int", low=1, high=999),))
 # Fold 2 is hard for every trial; that is no noise.

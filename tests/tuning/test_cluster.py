@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from stemcls.errors import InputError
-from stemcls.tuning import cluster
+from stemcls.tuning.running import cluster
 
 from .studies import PYTHONPATH, calls, finished, held_by, hold, trace, wait_for
 

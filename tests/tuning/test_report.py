@@ -7,15 +7,15 @@ import pytest
 
 from stemcls.evaluation.figures import write_figure
 from stemcls.runs import Run
-from stemcls.tuning import charts
-from stemcls.tuning.choice import Choice
-from stemcls.tuning.conclude import Outcome, choose, write_best
-from stemcls.tuning.dimensions import Condition, Dimension
-from stemcls.tuning.history import Trial
-from stemcls.tuning.importance import importances
-from stemcls.tuning.journal import FoldResult, Record
-from stemcls.tuning.report import describe, write_report
-from stemcls.tuning.space import SearchSpace
+from stemcls.tuning.results import charts
+from stemcls.tuning.results.choice import Choice
+from stemcls.tuning.results.conclude import Outcome, choose, write_best
+from stemcls.tuning.results.importance import importances
+from stemcls.tuning.results.report import describe, write_report
+from stemcls.tuning.search.history import Trial
+from stemcls.tuning.space.dimensions import Condition, Dimension
+from stemcls.tuning.space.space import SearchSpace
+from stemcls.tuning.study.journal import FoldResult, Record
 
 SPACE = SearchSpace((
     Dimension(key="model.dropout", kind="float", low=0.0, high=1.0),

@@ -9,10 +9,10 @@ import pytest
 
 from stemcls.config.experiment import DEFAULT_STAGES, Experiment, ModelConfig, StageConfig
 from stemcls.errors import InputError
-from stemcls.tuning.defaultspace import default_space
-from stemcls.tuning.dimensions import Condition, Dimension
-from stemcls.tuning.space import SearchSpace
-from stemcls.tuning.spacefile import read_space
+from stemcls.tuning.space.default import default_space
+from stemcls.tuning.space.dimensions import Condition, Dimension
+from stemcls.tuning.space.file import read_space
+from stemcls.tuning.space.space import SearchSpace
 
 DEPTH = "model.dense.depth"
 

@@ -18,13 +18,13 @@ from stemcls.store.build import build_store
 from stemcls.store.cropstore import CropStore
 from stemcls.store.splits import Split
 from stemcls.training.score import finished_model
-from stemcls.tuning.definition import differences
-from stemcls.tuning.dimensions import Dimension
-from stemcls.tuning.journal import FoldResult, Journal, Record, read_records
-from stemcls.tuning.objective import check_objective, objective_of
-from stemcls.tuning.order import history, known, width_for
-from stemcls.tuning.space import SearchSpace
-from stemcls.tuning.study import Study
+from stemcls.tuning.space.dimensions import Dimension
+from stemcls.tuning.space.space import SearchSpace
+from stemcls.tuning.study.definition import differences
+from stemcls.tuning.study.journal import FoldResult, Journal, Record, read_records
+from stemcls.tuning.study.objective import check_objective, objective_of
+from stemcls.tuning.study.order import history, known, width_for
+from stemcls.tuning.study.study import Study
 
 
 @pytest.fixture(scope="module")

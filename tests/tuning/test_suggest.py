@@ -8,13 +8,13 @@ import pytest
 
 from stemcls.bench.objectives import OBJECTIVES
 from stemcls.errors import InputError
-from stemcls.tuning.acquisition import log_expected_improvement, name_of
-from stemcls.tuning.dimensions import Condition, Dimension
-from stemcls.tuning.encoding import Encoding
-from stemcls.tuning.history import Trial
-from stemcls.tuning.space import SearchSpace
-from stemcls.tuning.suggest import ALGORITHMS, suggest
-from stemcls.tuning.surrogate import Surrogate
+from stemcls.tuning.search.acquisition import log_expected_improvement, name_of
+from stemcls.tuning.search.encoding import Encoding
+from stemcls.tuning.search.history import Trial
+from stemcls.tuning.search.suggest import ALGORITHMS, suggest
+from stemcls.tuning.search.surrogate import Surrogate
+from stemcls.tuning.space.dimensions import Condition, Dimension
+from stemcls.tuning.space.space import SearchSpace
 
 SMALL = SearchSpace((
     Dimension(key="net", kind="choice", choices=("a", "b", "c")),

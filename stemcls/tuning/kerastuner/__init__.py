@@ -1,0 +1,1 @@
+"""Our search and our networks, each for use inside KerasTuner."""

@@ -1,0 +1,1 @@
+"""What to try next, from the trials so far: nothing here runs or writes anything."""

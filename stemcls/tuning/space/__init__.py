@@ -1,0 +1,1 @@
+"""What may be tried: settings, their ranges, and where they count."""
