@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from textual.app import ComposeResult
 
-from tui.jobs import Job
 from tui.reading import StoreEntry
-from tui.screens.form import TrainingForm
 from tui.screens.mode import ModeScreen
 from tui.widgets.datasets import DatasetsPane
 
@@ -25,15 +23,5 @@ class DatasetsScreen(ModeScreen):
         self.query_one(DatasetsPane).show(entries)
 
     def on_datasets_pane_train(self, event: DatasetsPane.Train) -> None:
-        """Open the training form; a job that it starts is looked for among the runs."""
-        app = self.stemcls
-
-        def started(job: Job | None) -> None:
-            if job is not None:
-                app.go("runs")
-                app.notify(
-                    f"Started {job.name}. Its run shows up here in some seconds.", markup=False
-                )
-
-        app.chosen_store = event.store.path
-        app.push_screen(TrainingForm(app.workspace, event.store), started)
+        """Open the training form of a store."""
+        self.stemcls.go("train", store=event.store.path)
