@@ -91,13 +91,7 @@ class Run:
             content = (self.path / "events.jsonl").read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:
             return
-        for line in content.splitlines():
-            try:
-                event = json.loads(line)
-            except json.JSONDecodeError:
-                continue
-            if isinstance(event, dict):
-                yield event
+        yield from parse_events(content)
 
     def folds(self) -> list[Run]:
         """Return the runs of a cross-validation in order; empty for a single run."""
@@ -121,47 +115,82 @@ class Run:
     def summary(self, now: float | None = None) -> dict[str, Any]:
         """Return what a list of runs shows.
 
-        Returns: `run`, `path`, `state` (waiting, running, stalled, crashed, finished, failed or
-            cancelled), `stage`, `epoch`, `epochs`, `started`, `seconds`, `metrics`, `message`.
+        Returns: `run`, `path`, and what `Progress.summary` tells.
         """
-        state = "waiting"
-        latest: dict[str, Any] = {}
-        started = last = None
-        seconds = 0.0
+        progress = Progress()
         for event in self.events():
-            kind, last = event.get("event"), event.get("time", last)
-            if kind == "started":
-                seconds += _span(started, latest.get("time"))
-                started, state = event.get("time"), "running"
-                latest.pop("message", None)
-            elif kind == "stage":
-                latest.pop("epoch", None)
-                latest.pop("epochs", None)
-            elif kind in _ENDINGS:
-                state = str(kind)
-            latest.update(event)
+            progress.add(event)
+        return {"run": self.name, "path": str(self.path), **progress.summary(now)}
+
+
+class Progress:
+    """What the events of a run add up to; fed one by one, so that a growing file is read once.
+
+    Attributes:
+        start: The latest `started` event; empty before the first.
+        latest: The latest value of everything that events told.
+    """
+
+    def __init__(self) -> None:
+        self.start: dict[str, Any] = {}
+        self.latest: dict[str, Any] = {}
+        self._state = "waiting"
+        self._last: float | None = None
+        self._seconds = 0.0
+
+    def add(self, event: dict[str, Any]) -> None:
+        """Take the next event into account."""
+        kind, self._last = event.get("event"), event.get("time", self._last)
+        if kind == "started":
+            self._seconds += _span(self.start.get("time"), self.latest.get("time"))
+            self.start, self._state = event, "running"
+            self.latest.pop("message", None)
+        elif kind == "stage":
+            self.latest.pop("epoch", None)
+            self.latest.pop("epochs", None)
+        elif kind in _ENDINGS:
+            self._state = str(kind)
+        self.latest.update(event)
+
+    def summary(self, now: float | None = None) -> dict[str, Any]:
+        """Return where the run stands.
+
+        Args:
+            now: Seconds since the epoch; None: this moment.
+        Returns: `state` (waiting, running, stalled, crashed, finished, failed or cancelled),
+            `stage`, `epoch`, `epochs`, `started`, `seconds`, `metrics`, `message`.
+        """
+        started = self.start.get("time")
+        state = self._state
         if state == "running":
-            state = self._liveness(latest, started, last, time.time() if now is None else now)
+            state = self._liveness(started, time.time() if now is None else now)
         return {
-            "run": self.name,
-            "path": str(self.path),
             "state": state,
-            "stage": latest.get("stage"),
-            "epoch": latest.get("epoch"),
-            "epochs": latest.get("epochs"),
+            "stage": self.latest.get("stage"),
+            "epoch": self.latest.get("epoch"),
+            "epochs": self.latest.get("epochs"),
             "started": started,
-            "seconds": seconds + _span(started, last),
-            "metrics": latest.get("metrics"),
-            "message": latest.get("message"),
+            "seconds": self._seconds + _span(started, self._last),
+            "metrics": self.latest.get("metrics"),
+            "message": self.latest.get("message"),
         }
 
-    def _liveness(
-        self, latest: dict[str, Any], started: float | None, last: float | None, now: float
-    ) -> str:
-        here = latest.get("host") == socket.gethostname()
-        if here and not is_alive(latest.get("pid"), started or 0.0):
+    def _liveness(self, started: float | None, now: float) -> str:
+        here = self.start.get("host") == socket.gethostname()
+        if here and not is_alive(self.start.get("pid"), started or 0.0):
             return "crashed"
-        return "stalled" if now - (last or 0.0) > STALLED_AFTER_SECONDS else "running"
+        return "stalled" if now - (self._last or 0.0) > STALLED_AFTER_SECONDS else "running"
+
+
+def parse_events(text: str) -> Iterator[dict[str, Any]]:
+    """Yield the events in the lines of an events.jsonl; what is no event is passed over."""
+    for line in text.split("\n"):
+        try:
+            event = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        if isinstance(event, dict):
+            yield event
 
 
 def list_runs(workspace: Path) -> list[Run]:

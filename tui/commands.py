@@ -106,8 +106,30 @@ PLACES: dict[str, Place] = {
         Command("escape,enter", "back", "Back"),
     )),
     "runs": Place("Runs", MODES["runs"].about, (
-        Command("enter", "open", "Open", "Show the results of the selected run.", priority=True),
-        _STOP, _RESUME,
+        Command("s", "stop", "Stop", "Stop the run at its next step, or take a job out of the "
+                "queue; a stopped run can be resumed."),
+        _RESUME,
+        Command("a", "again", "Again", "Launch it once more as a new job from its settings."),
+        Command("v", "turn", "Log/curves", "Show the log in place of the curves, or the curves."),
+        Command("m", "value", "Value", "Draw another value: losses, metrics, rate.", footer=False),
+        Command("e", "rename", "Rename", "Give it a title; its folder keeps its name.",
+                footer=False),
+        Command("t", "tag", "Tag", "Words to find it by.", footer=False),
+        Command("n", "note", "Note", "A line to remember it by.", footer=False),
+        Command("d", "delete", "Delete", "Delete the run's folder, after a question.",
+                footer=False),
+    )),
+    "run-list": Place("List of runs", "Click a heading to sort by it.", (
+        Command("enter", "enter", "Open", "Show the results of the selected run.", priority=True),
+        Command("space", "mark", "Mark", "Lay its curves over those of the other marked runs."),
+        Command("u", "unmark", "Unmark", "Take all marks off.", footer=False),
+        Command("slash", "filter", "Find", "Show only runs that have some words in title, state, "
+                "tags, note, device or stage.", shown_key="/"),
+        Command("escape", "unfilter", "All", "Show all runs again.", footer=False),
+        Command("o", "sort(1)", "Order", "Sort by the next column.", footer=False),
+        Command("O", "sort(0)", "Turn order", "Sort the other way round.", footer=False),
+        Command("greater_than_sign", "page(1)", "Next page", footer=False, shown_key=">"),
+        Command("less_than_sign", "page(-1)", "Page before", footer=False, shown_key="<"),
     )),
     "results": Place("Results", MODES["results"].about, (
         Command("left_square_bracket", "tab(-1)", "Tab left", shown_key="["),
@@ -150,10 +172,26 @@ PLACES: dict[str, Place] = {
         Command("down", "pan(0, 1)", "Down", footer=False, shown_key="↓"),
         Command("up", "pan(0, -1)", "Up", footer=False, shown_key="↑"),
     )),
-    "form": Place("Forms", "Every setting with its help; what is wrong is said while you type.", (
+    "train": Place("Train", MODES["train"].about),
+    "tune": Place("Tune", MODES["tune"].about, (
+        Command("n", "new", "New search", "Open the form of a search."),
+        _STOP, _RESUME,
+        Command("p", "promote", "Promote", "Train the selected trial's settings as a run."),
+        Command("right_square_bracket", "picture(1)", "Picture", "Show the next picture: best so "
+                "far, spread over folds, each setting against the score.", shown_key="]"),
+        Command("left_square_bracket", "picture(-1)", "Before", footer=False, shown_key="["),
+        Command("o", "sort(1)", "Order", "Sort the trials by the next column.", footer=False),
+        Command("O", "sort(0)", "Turn order", "Sort the other way round.", footer=False),
+    )),
+    "search-form": Place("Search", "A search for the best settings around the experiment below.", (
         _BACK,
-        Command("ctrl+l", "launch", "Launch", "Start the job as a process of its own.",
-                shown_key="^l"),
+    )),
+    "form": Place("Forms", "Every setting with its help; what is wrong is said while you type. "
+                  "Beside it is the config as `stemcls train --config` takes it.", (
+        Command("ctrl+l", "launch", "Launch", "Start the job as a process of its own; where its "
+                "device is busy it waits in a queue.", shown_key="^l"),
+        Command("ctrl+t", "preview", "Form/TOML", "Show the config in place of the form, or the "
+                "form.", shown_key="^t"),
     )),
     "tour": Place("Tour", "", (
         Command("enter,right,space", "step(1)", "On", shown_key="enter"),

@@ -9,6 +9,7 @@ from rich.text import Text
 
 # A mark and a word for each state, so that it reads without colour as well.
 STATES = {
+    "queued": ("‖", "cyan"),
     "starting": ("…", "cyan"),
     "waiting": ("·", "cyan"),
     "running": ("▶", "green"),
@@ -16,6 +17,7 @@ STATES = {
     "crashed": ("✗", "bold red"),
     "finished": ("✓", "bold"),
     "failed": ("✗", "red"),
+    "unreadable": ("!", "red"),
     "cancelled": ("■", "yellow"),
 }
 _EIGHTHS = " ▏▎▍▌▋▊▉█"

@@ -1,4 +1,8 @@
-"""Start, stop and resume jobs: separate processes that outlive the UI."""
+"""Start, queue, stop and resume jobs: separate processes that outlive the UI.
+
+A job is a record in saved_models/.jobs/, and a waiter (`tui.waiter`) that becomes the command when
+its device is free.
+"""
 
 from __future__ import annotations
 
@@ -10,20 +14,22 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from stemcls import atomic
-from stemcls.config.experiment import Experiment
-from stemcls.config.options import to_toml
 from stemcls.errors import InputError, StemclsError
-from stemcls.runs import CLOCK_SLACK_SECONDS, Run, is_alive, list_runs
+from stemcls.runs import CLOCK_SLACK_SECONDS, Run, is_alive
+from tui import locks
 from tui.tail import last_lines
 
-BACKENDS = ("tensorflow", "jax", "torch")
 RESUMABLE = ("cancelled", "failed", "crashed", "waiting")
+# So often a waiter that died is started again before its job counts as dead.
+WAITERS_AT_MOST = 5
+# Latest start of each run, by process and host: when.
+Starts = Mapping[tuple[Any, Any], tuple[float, Run]]
 
 # Processes that this UI started; they must be polled, or a dead one stays a zombie that looks
 # alive to everybody who asks for its pid.
@@ -32,15 +38,20 @@ _children: dict[int, subprocess.Popen[bytes]] = {}
 
 @dataclass(frozen=True)
 class Job:
-    """A process that was started and has not shown itself as a run yet.
+    """A command that waits for its device, or was started and has not shown itself as a run yet.
 
     Attributes:
         name: What a list shows: the store's or the run's name.
-        pid, host: Its process.
-        started: Seconds since the epoch.
+        pid: Of its waiter, then of the command: they are one process; 0 before that runs.
+        host: Where it runs.
+        started: Seconds since the epoch: when it was launched; when its turn came.
         log: Where its stdout and stderr go.
-        record: The JSON file that remembers it for the next UI.
+        record: The JSON file that remembers it.
         run: Folder of the run it resumes, "" for a new one.
+        argv: The command.
+        device: What it keeps for itself: cpu, or numbers of GPUs as 0,1.
+        queued: Whether it still waits.
+        waiters: How many waiters it has had.
     """
 
     name: str
@@ -50,79 +61,93 @@ class Job:
     log: str
     record: str
     run: str = ""
+    argv: tuple[str, ...] = ()
+    device: str = "cpu"
+    queued: bool = True
+    waiters: int = 1
+
+    @property
+    def lock(self) -> Path:
+        """Held by its waiter, and by the command that it becomes."""
+        return Path(self.record).with_suffix(".lock")
+
+    @property
+    def here(self) -> bool:
+        """Whether it belongs to this host."""
+        return self.host == socket.gethostname()
 
     @property
     def alive(self) -> bool:
         """Whether its process lives, as far as this host can tell."""
-        return self.host != socket.gethostname() or _alive(self.pid, self.started)
+        return not self.here or locks.is_held(self.lock)
+
+    @property
+    def devices(self) -> frozenset[str]:
+        """What it keeps for itself, one by one."""
+        return frozenset(self.device.split(","))
+
+    @property
+    def place(self) -> tuple[float, str]:
+        """Its place in the queue: less is earlier."""
+        return self.started, self.record
 
     def last_words(self, lines: int = 6) -> str:
         """Return the end of what it wrote on stdout and stderr."""
         return "\n".join(last_lines(Path(self.log), lines)) or "it wrote nothing"
 
 
-def train_argv(
-    store: Path, config: Path, workspace: Path, folds: int = 0, backend: str = ""
-) -> list[str]:
-    """Return the command line that trains on `store` as the TOML file `config` says."""
-    argv = [sys.executable, "-m", "stemcls", "train", str(store), "--config", str(config)]
-    argv += ["--workspace", str(workspace)]
-    if folds:
-        argv += ["--folds", str(folds)]
-    return argv + (["--backend", backend] if backend else [])
+def jobs_folder(workspace: Path) -> Path:
+    """Return where records, logs and configs of jobs are."""
+    return workspace / "saved_models" / ".jobs"
 
 
-def resume_argv(run: Run, workspace: Path) -> list[str]:
-    """Return the command line that goes on with `run`, on the backend it began with."""
-    command = "tune" if run.is_study else "train"
-    argv = [sys.executable, "-m", "stemcls", command, "--resume", str(run.path)]
-    argv += ["--workspace", str(workspace)]
-    for name in ("environment.json", "folds/fold-1/environment.json"):
-        backend = (run.read_json(name) or {}).get("backend")
-        if backend in BACKENDS:
-            return [*argv, "--backend", backend]
-    return argv
+def output_path(run: Path) -> Path:
+    """Return what the process of a run printed, where it was launched here and has begun."""
+    return run.parent / ".jobs" / f"{run.name}.output"
 
 
-def launch_training(
-    workspace: Path, store: Path, experiment: Experiment, folds: int = 0, backend: str = ""
+def launch(
+    workspace: Path, name: str, argv: Callable[[Path], list[str]], config: str, device: str,
+    run: str = "",
 ) -> Job:
-    """Start a training run on `store` as its own process; the config is kept beside its log."""
-    name = experiment.name or store.stem
-    stem = _new_stem(workspace, name)
-    config = stem.with_suffix(".toml")
-    atomic.write_text(config, to_toml(experiment))
-    return _launch(train_argv(store, config, workspace, folds, backend), stem, name)
-
-
-def launch(workspace: Path, name: str, words: Sequence[str]) -> Job:
-    """Start `stemcls WORDS... --workspace WORKSPACE` as its own process.
+    """Put a command in the queue of its device; it starts at once where that is free.
 
     Args:
-        workspace: Where the command works and its log goes.
-        name: What a list shows until it shows itself as a run.
-        words: Command and arguments.
+        workspace: Where the job's record, log and config are kept.
+        name: What a list shows.
+        argv: Returns the command, given the file that holds `config`.
+        config: Text of the config; "" where the command takes none.
+        device: What the job keeps for itself.
+        run: Folder of the run that it resumes.
+    Raises:
+        StemclsError: The process cannot be started.
+        OSError: The workspace cannot be written.
     """
-    argv = [sys.executable, "-m", "stemcls", *words, "--workspace", str(workspace)]
-    return _launch(argv, _new_stem(workspace, name), name)
+    folder = jobs_folder(workspace)
+    folder.mkdir(parents=True, exist_ok=True)
+    safe = "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in name)
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+    stem = folder / f"{stamp}-{safe[:80] or 'run'}-{secrets.token_hex(2)}"
+    if config:
+        atomic.write_text(stem.with_suffix(".toml"), config)
+    job = Job(
+        name, 0, socket.gethostname(), time.time(), str(stem.with_suffix(".log")),
+        str(stem.with_suffix(".json")), run, tuple(argv(stem.with_suffix(".toml"))), device,
+    )
+    return _start_waiter(job)
 
 
-def resume(workspace: Path, run: Run) -> Job:
-    """Go on with an interrupted run in a new process.
+def dequeue(workspace: Path, job: Job) -> None:
+    """Take a job out of the queue.
 
     Raises:
-        InputError: It is finished, still has a process, or is just being resumed.
+        InputError: Its turn has come.
     """
-    state = run.summary()["state"]
-    if state not in RESUMABLE:
-        raise InputError(
-            f"{run.name} is {state}: only a run that is {', '.join(RESUMABLE[:-1])} or waiting can "
-            "be resumed" + ("; stop it first" if state in ("running", "stalled") else "")
-        )
-    if any(job.run == str(run.path) and job.alive for job in open_jobs(workspace)):
-        raise InputError(f"{run.name} is being resumed already")
-    stem = _new_stem(workspace, run.name)
-    return _launch(resume_argv(run, workspace), stem, run.name, str(run.path))
+    with turn(workspace):
+        now = read_job(Path(job.record))
+        if now is not None and not now.queued:
+            raise InputError(f"{job.name} has just begun; stop its run instead")
+        _forget(job)
 
 
 def stop(run: Run) -> None:
@@ -138,7 +163,7 @@ def stop(run: Run) -> None:
     host, pid = started.get("host"), started.get("pid")
     if host != (here := socket.gethostname()):
         raise InputError(f"{run.name} runs on {host}, this is {here}: stop it there")
-    if not isinstance(pid, int) or pid <= 1 or not _alive(pid, started.get("time", 0.0)):
+    if not isinstance(pid, int) or pid <= 1 or not is_alive(pid, started.get("time", 0.0)):
         raise InputError(f"the process of {run.name} is gone; it can be resumed")
     try:
         os.kill(pid, signal.SIGTERM)
@@ -157,6 +182,60 @@ def last_start(run: Run) -> dict[str, Any]:
     return started
 
 
+def open_jobs(workspace: Path) -> list[Job]:
+    """Return the jobs that nobody has settled yet, also an earlier UI's, in order."""
+    found = map(read_job, jobs_folder(workspace).glob("*.json"))
+    return sorted((job for job in found if job is not None), key=lambda job: job.place)
+
+
+def read_job(record: Path) -> Job | None:
+    """Return the job of a record; None where it is gone, or was written by another version."""
+    try:
+        fields = json.loads(record.read_text("utf-8"))
+        return Job(**{**fields, "record": str(record), "argv": tuple(fields["argv"])})
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def keep_job(job: Job) -> None:
+    """Write a job's record."""
+    atomic.write_json(Path(job.record), asdict(job))
+
+
+def turn(workspace: Path) -> Any:
+    """Return a lock for a `with` block: inside it no job of the workspace is begun or removed."""
+    return locks.alone(jobs_folder(workspace) / ".turn")
+
+
+def settle(workspace: Path, starts: Callable[[], Starts]) -> tuple[list[Job], list[Job]]:
+    """Forget the jobs whose run has shown itself, and find those that died before that.
+
+    A job in the queue whose waiter died gets another one.
+
+    Args:
+        workspace: Of the jobs.
+        starts: Returns the latest start of each run; asked only while there are jobs.
+    Returns: jobs still on their way to a run, and jobs that died without one (told only once).
+    """
+    reap()
+    coming: list[Job] = []
+    dead: list[Job] = []
+    jobs = open_jobs(workspace)
+    # Alive is asked first: a job that starts its run and ends in between is then still settled.
+    alive = {job.record: job.alive for job in jobs}
+    begun = starts() if jobs else {}
+    for job in jobs:
+        since, run = begun.get((job.pid, job.host), (0.0, None))
+        if run is not None and not job.queued and since >= job.started - CLOCK_SLACK_SECONDS:
+            _forget(job, run)
+        elif alive[job.record] or _revived(workspace, job):
+            coming.append(job)
+        else:
+            _forget(job)
+            dead.append(job)
+    return coming, dead
+
+
 def reap() -> None:
     """Collect processes of ours that ended, so that their runs can be seen to have crashed."""
     for pid, child in list(_children.items()):
@@ -164,67 +243,47 @@ def reap() -> None:
             del _children[pid]
 
 
-def open_jobs(workspace: Path) -> list[Job]:
-    """Return the jobs that nobody has settled yet, also those of an earlier UI."""
-    found = []
-    for path in sorted((workspace / "saved_models" / ".jobs").glob("*.json")):
+def _revived(workspace: Path, job: Job) -> bool:
+    with turn(workspace):
+        now = read_job(Path(job.record))
+        if now is None or not now.queued:
+            return now is not None and now.alive
+        if now.alive:
+            return True
+        if now.waiters >= WAITERS_AT_MOST:
+            return False
         try:
-            found.append(Job(**{**json.loads(path.read_text("utf-8")), "record": str(path)}))
-        except (OSError, ValueError, TypeError):
-            continue  # half gone or written by another version; its log stays for a person to read
-    return found
+            _start_waiter(replace(now, pid=0, waiters=now.waiters + 1))
+        except (StemclsError, OSError):
+            return False
+    return True
 
 
-def settle(workspace: Path) -> tuple[list[Job], list[Job]]:
-    """Forget the jobs whose run has shown itself, and find those that died before that.
-
-    Returns: jobs still on their way to a run, and jobs that died without one (told only once).
-    """
-    reap()
-    starting: list[Job] = []
-    dead: list[Job] = []
-    jobs = open_jobs(workspace)
-    # Alive is asked first: a job that starts its run and ends in between is then still settled.
-    alive = {job.record: job.alive for job in jobs}
-    pids = {(start.get("pid"), start.get("host")): start.get("time", 0.0)
-            for start in map(last_start, list_runs(workspace))} if jobs else {}
-    for job in jobs:
-        began = pids.get((job.pid, job.host))
-        if began is not None and began >= job.started - CLOCK_SLACK_SECONDS:
-            Path(job.record).unlink(missing_ok=True)
-        elif alive[job.record]:
-            starting.append(job)
-        else:
-            Path(job.record).unlink(missing_ok=True)
-            dead.append(job)
-    return starting, dead
-
-
-def _new_stem(workspace: Path, name: str) -> Path:
-    folder = workspace / "saved_models" / ".jobs"
-    folder.mkdir(parents=True, exist_ok=True)
-    safe = "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in name)
-    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
-    return folder / f"{stamp}-{safe[:80] or 'run'}-{secrets.token_hex(2)}"
-
-
-def _launch(argv: list[str], stem: Path, name: str, run: str = "") -> Job:
-    log, record = stem.with_suffix(".log"), stem.with_suffix(".json")
+def _start_waiter(job: Job) -> Job:
+    """Start the process that waits for the device and then becomes the command."""
+    # It is born with its lock, so that nobody sees the job without a live process.
+    lock = locks.hold(job.lock)
+    if lock is None:
+        return job
+    keep_job(job)
+    argv = [sys.executable, "-m", "tui.waiter", job.record, str(lock)]
     try:
-        with log.open("wb") as output:
+        with Path(job.log).open("ab") as output:
             child = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-                start_new_session=True,
+                start_new_session=True, pass_fds=[lock],
             )
     except OSError as error:
+        _forget(job)
         raise StemclsError(f"could not start {' '.join(argv[:3])}: {error}") from error
+    finally:
+        locks.let_go([lock])
     _children[child.pid] = child
-    job = Job(name, child.pid, socket.gethostname(), time.time(), str(log), str(record), run)
-    atomic.write_json(record, asdict(job))
-    return job
+    return replace(job, pid=child.pid)
 
 
-def _alive(pid: int, since: float) -> bool:
-    if pid in _children:
-        return _children[pid].poll() is None
-    return is_alive(pid, since)
+def _forget(job: Job, run: Run | None = None) -> None:
+    Path(job.record).unlink(missing_ok=True)
+    job.lock.unlink(missing_ok=True)
+    if run is not None and Path(job.log).exists():
+        Path(job.log).replace(output_path(run.path))

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from stemcls.errors import StemclsError
-from stemcls.runs import Run, list_runs
+from stemcls.runs import Run
 from stemcls.store.auditfile import AuditResult, audit_path, read_audit
 from stemcls.store.cropstore import CropStore
 from tui import jobs
+from tui.board import EMPTY, Board
 from tui.tail import last_lines
 
 LOG_LINES = 300
-_SETTLED = ("finished", "failed", "cancelled", "crashed")
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,42 +82,41 @@ class RunsView:
 
 
 class RunBoard:
-    """The runs of a workspace; settled runs whose events did not change are not read again."""
+    """The jobs and runs of a workspace, as rows of a list."""
 
     def __init__(self, workspace: Path) -> None:
         self.workspace = workspace
-        self._known: dict[str, tuple[tuple[int, int], dict[str, Any]]] = {}
+        self.board = Board(workspace)
 
     def read(self) -> RunsView:
-        """Return jobs that are starting, then all runs, newest first, and jobs that just died."""
-        starting, dead = jobs.settle(self.workspace)
-        resumed = {job.run for job in starting}
-        rows = [
-            {"run": job.name, "path": "", "state": "starting", "stage": None, "epoch": None,
-             "epochs": None, "metrics": None, "seconds": 0.0, "key": job.record,
-             "message": f"process {job.pid} is loading; its output: {job.log}"}
-            for job in starting if not job.run
-        ]
-        try:
-            runs = list_runs(self.workspace)
-        except OSError:  # a run was deleted while we looked; the next second sees it right
-            return RunsView([*rows, *(known[1] for known in self._known.values())], dead)
-        for run in runs:
-            row = self._row(run)
-            rows.append({**row, "state": "starting"} if str(run.path) in resumed else row)
+        """Return jobs in the queue and starting, then all runs, and jobs that just died."""
+        self.board.look()
+        coming, dead = jobs.settle(self.workspace, self._starts)
+        resumed = {job.run: job for job in coming if job.run}
+        rows = [_row_of(job) for job in coming if job.run not in self.board.followers]
+        for row in self.board.rows:
+            job = resumed.get(row["path"])
+            rows.append(row if job is None else {**row, **_coming(job)})
         return RunsView(rows, dead)
 
-    def _row(self, run: Run) -> dict[str, Any]:
-        try:
-            status = (run.path / "events.jsonl").stat()
-            version = (status.st_mtime_ns, status.st_size)
-        except OSError:
-            version = (0, 0)
-        known = self._known.get(str(run.path))
-        if known is None or known[0] != version or known[1]["state"] not in _SETTLED:
-            known = (version, {**run.summary(), "key": str(run.path)})
-            self._known[str(run.path)] = known
-        return known[1]
+    def _starts(self) -> jobs.Starts:
+        self.board.look()  # once more: a job may have begun its run since
+        return self.board.starts()
+
+
+def _row_of(job: jobs.Job) -> dict[str, Any]:
+    return {**EMPTY, "run": job.name, "title": job.name, "key": job.record, **_coming(job)}
+
+
+def _coming(job: jobs.Job) -> dict[str, Any]:
+    message = f"waits until {job.device} is free" if job.queued else (
+        f"process {job.pid} is loading; its output: {job.log}"
+    )
+    return {
+        "state": "queued" if job.queued else "starting", "device": job.device, "host": job.host,
+        "message": message,
+        "job": job, "left": None, "resumable": False,
+    }
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,6 @@ from typing import Any
 
 import numpy as np
 
-from stemcls import atomic
 from stemcls.bench.measure import result
 from stemcls.errors import StemclsError
 from stemcls.runs import Run

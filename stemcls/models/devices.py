@@ -85,6 +85,20 @@ def choose_device(wanted: str) -> None:
     os.environ.update(chosen)
 
 
+def device_in_use() -> str:
+    """Return which devices the frameworks of this process see, as `choose_device` takes them.
+
+    Returns: cpu, or numbers of GPUs: 0, or 0,1.
+    """
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return visible or "cpu"
+    try:
+        return ",".join(str(gpu.index) for gpu in list_gpus())
+    except NoGpuToolError:
+        return "cpu"
+
+
 def n_devices(wanted: str) -> int:
     """Return how many devices `wanted` names; see `choose_device`."""
     return wanted.count(",") + 1

@@ -15,6 +15,7 @@ from typing import Any
 
 from stemcls import atomic
 from stemcls.errors import CancelledError, StemclsError
+from stemcls.models.devices import device_in_use
 from stemcls.runs import Run, process_identity
 
 HEARTBEAT_SECONDS = 15.0
@@ -95,7 +96,7 @@ def reported(run: Run, update: Update | None, **started: Any) -> Iterator[Journa
     Yields the journal. `finished` is written by the job itself, with its metrics; an exception
     writes `failed` or `cancelled` and is raised again.
     """
-    run.append("started", **process_identity(), **started)
+    run.append("started", **process_identity(), **{"device": device_in_use(), **started})
     journal = Journal(run, update)
     over = threading.Event()
     heart = threading.Thread(target=_beat, args=(run, over), name="heartbeat", daemon=True)

@@ -45,7 +45,7 @@ def run_session(
         executor = machine.open(study.path)
         with reported(
             study.run, update, kind="tune", store=definition.experiment.store,
-            seed=definition.experiment.seed, trials=study.n_trials,
+            seed=definition.experiment.seed, trials=study.n_trials, device=machine.device,
         ) as journal:
 
             def tell(message: str) -> None:

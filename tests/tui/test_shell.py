@@ -172,13 +172,13 @@ async def test_the_footer_shows_what_the_place_can_do(workspace) -> None:
 async def test_who_comes_first_is_shown_around_once(tmp_path, home, monkeypatch) -> None:
     settings.settings_path().unlink()
     started = []
-    monkeypatch.setattr("tui.jobs.launch", lambda *job: started.append(job))
+    monkeypatch.setattr("tui.commandlines.demo", started.append)
     app = StemclsApp(tmp_path)
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         await until(pilot, "Welcome to stemcls (1/")
         await pilot.press("d")
         await until(pilot, "The demo runs")
-        assert started == [(tmp_path, "demo", ["demo"])]
+        assert started == [tmp_path]
         await pilot.press("enter", "enter", "left")
         for step, (mode, title, _) in enumerate(STEPS[1:], 2):
             await until(pilot, f"{title} ({step}/{len(STEPS)})")

@@ -32,8 +32,8 @@ from tui.buildplan import FolderView, Plan, grouping, scan
 from tui.builds import Build, start_build
 from tui.commands import bindings
 from tui.preview import find_cells
-from tui.screens.form import Fields
 from tui.widgets.fieldview import Circle, FieldView
+from tui.widgets.jobform import Fields
 from tui.widgets.setting import Setting
 
 LOOK_AFTER_SECONDS = 0.6

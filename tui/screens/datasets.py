@@ -9,11 +9,9 @@ from textual import work
 from textual.app import ComposeResult
 
 from tui.builds import Build, BuildsView, read_builds
-from tui.jobs import Job
 from tui.reading import StoreEntry
 from tui.screens.build import BuildScreen
 from tui.screens.crops import CropsScreen
-from tui.screens.form import TrainingForm
 from tui.screens.mode import ModeScreen
 from tui.widgets.datasets import DatasetsPane
 
@@ -72,15 +70,5 @@ class DatasetsScreen(ModeScreen):
         self.app.push_screen(CropsScreen(event.store))
 
     def on_datasets_pane_train(self, event: DatasetsPane.Train) -> None:
-        """Open the training form; a job that it starts is looked for among the runs."""
-        app = self.stemcls
-
-        def started(job: Job | None) -> None:
-            if job is not None:
-                app.go("runs")
-                app.notify(
-                    f"Started {job.name}. Its run shows up here in some seconds.", markup=False
-                )
-
-        app.chosen_store = event.store.path
-        app.push_screen(TrainingForm(app.workspace, event.store), started)
+        """Open the training form of a store."""
+        self.stemcls.go("train", store=event.store.path)

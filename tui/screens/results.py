@@ -15,11 +15,12 @@ from textual.widgets import Log, Static, TabbedContent, TabPane
 from stemcls.runs import Run
 from tui.commands import bindings
 from tui.drawing import curve, duration, interval_bar, number, state_text
+from tui.listing import place
 from tui.reading import RunView, read_run
 from tui.screens.mode import ModeScreen
 from tui.widgets.confusion import ConfusionPane
 from tui.widgets.explained import ExplainedPane
-from tui.widgets.runs import place, resume_run, stop_run
+from tui.widgets.runactions import resume_run, stop_run
 from tui.widgets.table import Table
 
 REFRESH_SECONDS = 1.0

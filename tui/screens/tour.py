@@ -12,7 +12,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from stemcls.errors import StemclsError
-from tui import jobs
+from tui import commandlines
 from tui.commands import bindings
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class TourScreen(ModalScreen[None]):
     def action_demo(self) -> None:
         """Start the demo as a job, so that there is something to look at."""
         try:
-            jobs.launch(self._stemcls.workspace, "demo", ["demo"])
+            commandlines.demo(self._stemcls.workspace)
         except (StemclsError, OSError) as error:
             self.app.notify(str(error), title="Not started", severity="error", markup=False)
         else:

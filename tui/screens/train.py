@@ -1,19 +1,46 @@
-"""The mode Train."""
+"""The mode Train: the form of a training run."""
 
 from __future__ import annotations
 
 from textual.app import ComposeResult
-from textual.widgets import Static
 
+from tui.commandlines import Training
+from tui.reading import RunsView, StoreEntry
 from tui.screens.mode import ModeScreen
+from tui.widgets.jobform import JobForm
+from tui.widgets.setting import Setting
 
 
 class TrainScreen(ModeScreen):
-    """What the mode shows while it has nothing to show."""
+    """Choose a store and settings and launch a run."""
 
     MODE = "train"
+    PLACE = "train"
 
     def compose_body(self) -> ComposeResult:
-        """Say what to do."""
-        text = "Press 1, choose a store and press t: the form of its settings opens."
-        yield Static(text, classes="empty", markup=False)
+        """The form."""
+        yield JobForm(Training, self.stemcls.workspace)
+
+    def on_mount(self) -> None:
+        """Begin at the first setting."""
+        self.query_one(Setting).query_one("Input").focus()
+
+    def show_stores(self, entries: list[StoreEntry]) -> None:
+        """Offer the stores."""
+        self.query_one(JobForm).offer_stores(entries)
+
+    def show_runs(self, view: RunsView) -> None:
+        """Know what is on the devices."""
+        self.query_one(JobForm).know_runs(view)
+
+    def show_chosen(self) -> None:
+        """Train on the chosen store; look for devices while the mode is open."""
+        form = self.query_one(JobForm)
+        form.offer_stores(self.stemcls.stores or [], self.stemcls.chosen_store)
+        form.watch_devices()
+
+    def on_job_form_launched(self, event: JobForm.Launched) -> None:
+        """Go to the list of runs, where the job shows."""
+        job = event.job
+        self.stemcls.go("runs")
+        self.notify(f"{job.name} begins as soon as {job.device} is free.", markup=False)

@@ -1,7 +1,8 @@
-"""The tab of runs: a live table, newest first, and where the selected one stands."""
+"""The list of runs: live, filtered and sorted; the selected one is described below it."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -10,162 +11,230 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.message import Message
-from textual.widget import Widget
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
-from stemcls.errors import StemclsError
-from stemcls.runs import Run
-from tui import jobs
 from tui.commands import bindings
-from tui.drawing import duration, number, state_text
+from tui.listing import COLUMNS, ORDERS, Listing, Row, cells, pages
 from tui.reading import RunsView
+from tui.widgets.plot import MARKS
 from tui.widgets.table import Table
 
-_COLUMNS = ("state", "run", "at", "recall", "AUROC", "time")
 
-
-class RunsPane(Vertical):
+class RunList(Vertical):
     """Runs and jobs of a workspace.
 
     Args:
         workspace: Its saved_models/ is shown.
+
+    Attributes:
+        marked: Keys of the marked rows, in order.
     """
 
-    PLACE = "runs"
-    BINDINGS: ClassVar[list[BindingType]] = bindings("runs")
+    PLACE = "run-list"
+    BINDINGS: ClassVar[list[BindingType]] = bindings("run-list")
+    DEFAULT_CSS = """
+    RunList > #run-filter { display: none; }
+    RunList > #run-filter.-open { display: block; }
+    RunList > #run-head { height: 1; color: $text-muted; padding: 0 1; }
+    """
 
     class Opened(Message):
-        """The user wants to see one run."""
+        """A person wants to see the selected run."""
 
-        def __init__(self, run: Run) -> None:
-            super().__init__()
-            self.run = run
+    class Chosen(Message):
+        """Another run is selected, or others are marked."""
 
     def __init__(self, workspace: Path) -> None:
         super().__init__()
         self._workspace = workspace
-        self._rows: list[dict[str, Any]] = []
-        self._following = ""
+        self._view = RunsView()
+        self._listing = Listing()
+        self._found: list[Row] = []
+        self._shown: list[tuple[Row, str]] = []
+        self.marked: dict[str, None] = {}
 
     def compose(self) -> ComposeResult:
-        """Table above, a note on the selected run below."""
+        """Filter, one line on what is shown, table, a note on the selected run."""
+        yield Input(placeholder="words to find", id="run-filter", compact=True)
+        yield Static("", id="run-head", markup=False)
         yield Table(cursor_type="row", id="run-table")
         yield Static("Looking ...", classes="note", id="run-note", markup=False)
 
     def on_mount(self) -> None:
         """Lay out the columns."""
         table = self.query_one(Table)
-        for name in _COLUMNS:
-            table.add_column(name, key=name)
+        table.add_column("", key="mark", width=1)
+        for column in COLUMNS:
+            table.add_column(column.name, key=column.name)
+        table.focus()
 
     def show(self, view: RunsView) -> None:
         """Show these runs: cells change in place, rows only when runs come or go."""
-        table = self.query_one(Table)
-        before, self_rows = self.selected, self._rows
-        keys = [row["key"] for row in view.rows]
-        same = keys == [row["key"] for row in self_rows]
-        self._rows = view.rows
-        if same:
-            for old, row in zip(self_rows, view.rows, strict=True):
-                if old != row:
-                    for name, cell in zip(_COLUMNS, _cells(row), strict=True):
-                        table.update_cell(row["key"], name, cell, update_width=True)
-        else:
-            table.clear()
-            for row in view.rows:
-                table.add_row(*_cells(row), key=row["key"])
-            wanted = before["key"] if before is not None else ""
-            if self._following in keys:
-                wanted, self._following = self._following, ""
-            # A job that became a run leaves the cursor on the first row: the newest run is its.
-            table.move_cursor(row=keys.index(wanted) if wanted in keys else 0)
-        self._describe()
-
-    def follow(self, job: jobs.Job) -> None:
-        """Put the cursor on a job as soon as it is listed."""
-        self._following = job.record
+        self._view = view
+        self._arrange()
 
     @property
     def selected(self) -> dict[str, Any] | None:
-        """The row under the cursor, as from `Run.summary`."""
-        row = self.query_one(Table).cursor_row
-        return self._rows[row] if 0 <= row < len(self._rows) else None
+        """The row under the cursor, as from `RunBoard.read`."""
+        place = self.query_one(Table).cursor_row
+        return self._shown[place][0] if 0 <= place < len(self._shown) else None
 
-    def on_data_table_row_highlighted(self) -> None:
+    @property
+    def compared(self) -> list[tuple[Row, str]]:
+        """The runs whose curves are wanted, each with its mark: the marked ones, else the selected.
+        """
+        rows = {row["key"]: row for row in self._view.rows}
+        marked = [(rows[key], mark) for key, mark in self._marks().items() if key in rows]
+        if marked or self.selected is None:
+            return marked
+        return [(self.selected, MARKS[0])]
+
+    def _marks(self) -> dict[str, str]:
+        return {key: MARKS[place % len(MARKS)] for place, key in enumerate(self.marked)}
+
+    def _arrange(self) -> None:
+        before = self.selected
+        self._found = self._listing.apply(self._view.rows)
+        last = pages(self._found) - 1
+        if self._listing.page > last:
+            self._listing = replace(self._listing, page=last)
+        marks = self._marks()
+        shown = [(row, marks.get(row["key"], "")) for row in self._listing.cut(self._found)]
+        self._draw(shown, before["key"] if before else "")
+        self._tell()
+
+    def _draw(self, shown: list[tuple[Row, str]], selected: str) -> None:
+        table = self.query_one(Table)
+        old, self._shown = self._shown, shown
+        keys = [row["key"] for row, _ in shown]
+        if keys == [row["key"] for row, _ in old]:
+            for (was, marked), (row, mark) in zip(old, shown, strict=True):
+                if was is not row or marked != mark:
+                    _change_cells(table, row["key"], cells(was, marked), cells(row, mark))
+            return
+        at = table.cursor_row
+        table.clear()
+        for row, mark in shown:
+            table.add_row(*cells(row, mark), key=row["key"])
+        # A job that became a run leaves the cursor on its place: the newest run is its.
+        table.move_cursor(row=keys.index(selected) if selected in keys else min(at, len(keys) - 1))
+
+    def _tell(self) -> None:
+        listing, total = self._listing, len(self._view.rows)
+        parts = [f"{total} runs" if len(self._found) == total else
+                 f"{len(self._found)} of {total} runs"]
+        parts.append(f"by {listing.order}{', turned' if listing.turned else ''}")
+        if pages(self._found) > 1:
+            parts.append(f"page {listing.page + 1} of {pages(self._found)} (< >)")
+        if listing.wanted:
+            parts.append(f"with {listing.wanted!r} (esc: all)")
+        if self.marked:
+            parts.append(f"{len(self.marked)} marked (u: none)")
+        self.query_one("#run-head", Static).update("   ".join(parts))
+        self.query_one("#run-note", Static).update(self._note())
+
+    def _note(self) -> Text:
+        row = self.selected
+        if row is None and self._view.rows:
+            return Text("No run has these words. / changes them, esc shows all.")
+        if row is None:
+            return Text(
+                f"No runs in {self._workspace / 'saved_models'} yet.\n"
+                "Press 2 to choose a store and train on it, or run: stemcls demo"
+            )
+        hints = {
+            "crashed": "r resumes it, a begins it again. ", "cancelled": "r resumes it. ",
+            "failed": "r resumes it, a begins it again. ", "queued": "s takes it out. ",
+            "stalled": "It lives but has said nothing for some minutes. ",
+        }
+        text = Text(hints.get(row["state"], ""), style="bold")
+        text.append(str(row["message"] or row["path"]), style="not bold")
+        if row["note"]:
+            text.append(f"\n{row['note']}", style="not bold italic")
+        return text
+
+    def on_data_table_row_highlighted(self, event: Table.RowHighlighted) -> None:
         """Describe the run that the cursor came to."""
-        self._describe()
+        event.stop()
+        self.query_one("#run-note", Static).update(self._note())
+        self.post_message(self.Chosen())
 
-    def _describe(self) -> None:
+    def on_data_table_header_selected(self, event: Table.HeaderSelected) -> None:
+        """Sort by a column; once more turns it round."""
+        event.stop()
+        if event.column_key.value in ORDERS:
+            self._sort(str(event.column_key.value))
+
+    def action_filter(self) -> None:
+        """Type words that a run must have."""
+        field = self.query_one("#run-filter", Input)
+        field.add_class("-open")
+        field.focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Show the runs that have what is typed."""
+        event.stop()
+        self._listing = replace(self._listing, wanted=event.value, page=0)
+        self._arrange()
+
+    def action_enter(self) -> None:
+        """Open the selected run; in the filter, go into the list that was found."""
+        if self.query_one("#run-filter").has_focus:
+            self._leave_filter()
+        else:
+            self.post_message(self.Opened())
+
+    def action_unfilter(self) -> None:
+        """Show all runs again."""
+        self.query_one("#run-filter", Input).value = ""
+        self._leave_filter()
+
+    def _leave_filter(self) -> None:
+        field = self.query_one("#run-filter", Input)
+        field.set_class(bool(field.value), "-open")
+        self.query_one(Table).focus()
+
+    def action_sort(self, step: int) -> None:
+        """Sort by the next column, or the other way round."""
+        if not step:
+            self._sort(self._listing.order)
+            return
+        self._sort(ORDERS[(ORDERS.index(self._listing.order) + step) % len(ORDERS)])
+
+    def _sort(self, order: str) -> None:
+        again = order == self._listing.order
+        turned = not self._listing.turned if again else False
+        self._listing = replace(self._listing, order=order, turned=turned, page=0)
+        self._arrange()
+
+    def action_page(self, step: int) -> None:
+        """Show the next page of runs, or the one before."""
+        page = min(max(self._listing.page + step, 0), pages(self._found) - 1)
+        self._listing = replace(self._listing, page=page)
+        self._arrange()
+
+    def action_mark(self) -> None:
+        """Lay the selected run's curves over those of the other marked ones, or take them off."""
         row = self.selected
         if row is None:
-            text = (
-                f"No runs in {self._workspace / 'saved_models'} yet.\n"
-                "Press 1, choose a store and press t to train on it, or run: stemcls demo"
-            )
+            return
+        if row["key"] in self.marked:
+            del self.marked[row["key"]]
         else:
-            text = row["message"] or row["path"]
-            if row["state"] in ("crashed", "cancelled", "failed"):
-                text = f"r resumes it, Enter shows its log. {text}"
-        self.query_one("#run-note", Static).update(Text(text))
+            self.marked[row["key"]] = None
+        self._arrange()
+        self.query_one(Table).action_cursor_down()
+        self.post_message(self.Chosen())
 
-    def action_open(self) -> None:
-        """Open the selected run."""
-        row = self.selected
-        if row is not None and row["path"]:
-            self.post_message(self.Opened(Run(Path(row["path"]))))
-        elif row is not None:
-            self.app.notify("It is still loading and has no run folder yet.")
-
-    def action_stop(self) -> None:
-        """Ask the selected run to stop."""
-        row = self.selected
-        if row is not None:
-            stop_run(self, row)
-
-    def action_resume(self) -> None:
-        """Go on with the selected run."""
-        row = self.selected
-        if row is not None:
-            resume_run(self, self._workspace, row)
+    def action_unmark(self) -> None:
+        """Take all marks off."""
+        self.marked.clear()
+        self._arrange()
+        self.post_message(self.Chosen())
 
 
-def stop_run(widget: Widget, row: dict[str, Any]) -> None:
-    """Stop the run of a row and say what came of it."""
-    try:
-        if not row["path"]:
-            raise StemclsError("It is still loading; stop it once its run has begun.")
-        jobs.stop(Run(Path(row["path"])))
-    except StemclsError as error:
-        widget.app.notify(str(error), severity="warning", markup=False)
-    else:
-        widget.app.notify(f"{row['run']} stops at its next step; r resumes it.", markup=False)
-
-
-def resume_run(widget: Widget, workspace: Path, row: dict[str, Any]) -> None:
-    """Resume the run of a row and say what came of it."""
-    try:
-        if not row["path"]:
-            raise StemclsError("It is only just starting.")
-        jobs.resume(workspace, Run(Path(row["path"])))
-    except StemclsError as error:
-        widget.app.notify(str(error), severity="warning", markup=False)
-    else:
-        widget.app.notify(f"{row['run']} goes on in a new process.", markup=False)
-
-
-def _cells(row: dict[str, Any]) -> list[Text]:
-    metrics = row["metrics"] or {}
-    return [
-        state_text(row["state"]),
-        Text(row["run"]),
-        Text(place(row)),
-        Text(number(metrics.get("mean_recall")), justify="right"),
-        Text(number(metrics.get("auroc")), justify="right"),
-        Text(duration(row["seconds"]), justify="right"),
-    ]
-
-
-def place(row: dict[str, Any]) -> str:
-    """Return stage and epoch of a summary, as `finetune 3/10`."""
-    epoch = f"{row['epoch']}/{row['epochs']}" if row["epoch"] is not None else ""
-    return f"{row['stage'] or ''} {epoch}".strip()
+def _change_cells(table: Table, key: str, old: list[Text], new: list[Text]) -> None:
+    names = ("mark", *(column.name for column in COLUMNS))
+    for name, was, cell in zip(names, old, new, strict=True):
+        if was != cell:
+            table.update_cell(key, name, cell, update_width=True)

@@ -79,8 +79,8 @@ class Setting(Horizontal):
         if option.type is bool:
             return Switch(option.default, animate=False)
         if isinstance(option.default, tuple):
-            return Input(", ".join(map(str, option.default)), placeholder="a, b, ...", compact=True)
-        return Input("" if option.default is None else str(option.default), compact=True)
+            return Input(written(option.default), placeholder="a, b, ...", compact=True)
+        return Input(written(option.default), compact=True)
 
     @property
     def value(self) -> Any:
@@ -89,6 +89,14 @@ class Setting(Horizontal):
         if isinstance(widget, Select | Switch):
             return widget.value
         return parse(self.query_one(Input).value, self.option.type)
+
+    def put(self, value: Any) -> None:
+        """Set it to a value of its type."""
+        widget = self.query_one("Input, Select, Switch")
+        if isinstance(widget, Select | Switch):
+            widget.value = value
+        else:
+            self.query_one(Input).value = written(value)
 
     @property
     def nested(self) -> dict[str, Any]:
@@ -124,6 +132,13 @@ class Setting(Horizontal):
         """Check a switch."""
         event.stop()
         self.check()
+
+
+def written(value: Any) -> str:
+    """Return a value as it is typed; `parse` turns it back."""
+    if isinstance(value, tuple | list):
+        return ", ".join(map(str, value))
+    return "" if value is None else str(value)
 
 
 def parse(text: str, hint: Any) -> Any:

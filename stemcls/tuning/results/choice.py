@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +12,7 @@ from stemcls.errors import StemclsError
 from stemcls.tuning.search.evidence import weigh
 from stemcls.tuning.search.history import Trial
 from stemcls.tuning.space.space import SearchSpace
+from stemcls.tuning.study.journal import Record
 
 NAMED = 5
 
@@ -29,6 +32,29 @@ class Choice:
     best: Trial
     alike: tuple[Trial, ...]
     reason: str
+
+
+def choose_among(records: Sequence[Record], space: SearchSpace) -> Choice:
+    """Choose the best trial: of those that are as good, the one with the fewest weights.
+
+    Args:
+        records: Of a study, also of one that is under way; those that have not ended are passed
+            over.
+        space: Of the study.
+    Raises:
+        StemclsError: No trial has all its folds.
+    """
+    ended = [record for record in records if record.ended]
+    sizes = {_label(record.values): float(record.parameters or math.inf) for record in ended}
+
+    def simplicity(values: Mapping[str, Any]) -> float:
+        return sizes.get(_label(values), math.inf)
+
+    return best_trial([record.as_trial() for record in ended], space, simplicity, True)
+
+
+def _label(values: Mapping[str, Any]) -> str:
+    return json.dumps(values, sort_keys=True)
 
 
 def best_trial(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
@@ -19,7 +17,7 @@ from stemcls.evaluation.finished import read_finished
 from stemcls.evaluation.sidebyside import lay_side_by_side, write_comparison
 from stemcls.interruption import Interruption
 from stemcls.runs import Run
-from stemcls.tuning.results.choice import Choice, best_trial
+from stemcls.tuning.results.choice import Choice, choose_among
 from stemcls.tuning.running.foldjob import STOP, final_job, run_final
 from stemcls.tuning.running.slots import Reply, WorkerDiedError
 from stemcls.tuning.running.supervise import ATTEMPTS, POLL_SECONDS, JobExecutor, Work
@@ -62,13 +60,7 @@ def choose(study: Study, records: Sequence[Record]) -> Choice:
             f"no trial of {study.path} was finished" + (f": {'; '.join(sorted(reasons))}"
                                                         if reasons else "; give it more time")
         )
-    sizes = {_label(record.values): float(record.parameters or math.inf) for record in ended}
-
-    def simplicity(values: Mapping[str, Any]) -> float:
-        return sizes.get(_label(values), math.inf)
-
-    trials = [record.as_trial() for record in ended]
-    return best_trial(trials, study.definition.space, simplicity, True)
+    return choose_among(records, study.definition.space)
 
 
 def write_best(study: Study, choice: Choice) -> Path:
@@ -184,7 +176,3 @@ def _compare(study: Study, best: Run, initial: Run) -> dict[str, Any]:
     if not folder.exists():
         write_comparison(folder, document)
     return document
-
-
-def _label(values: Mapping[str, Any]) -> str:
-    return json.dumps(values, sort_keys=True)

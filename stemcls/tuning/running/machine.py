@@ -18,10 +18,12 @@ class Machine:
     Attributes:
         n_slots: How many at once.
         open: Given a folder for logs, returns what runs them.
+        device: Where that is: cpu, numbers of GPUs as 0,1, or cluster.
     """
 
     n_slots: int
     open: Callable[[Path], JobExecutor]
+    device: str
 
 
 def machine_of(
@@ -34,7 +36,9 @@ def machine_of(
     """
     if scheduler is None:
         found = make_slots(slots, devices)
-        return Machine(len(found), lambda logs: SlotExecutor(found, logs))
+        names = dict.fromkeys(slot.environment.get("CUDA_VISIBLE_DEVICES") or "cpu"
+                              for slot in found)
+        return Machine(len(found), lambda logs: SlotExecutor(found, logs), ",".join(names))
     if devices:
         raise InputError(
             "--devices is for this machine; the workers of --scheduler choose their own"
@@ -42,4 +46,4 @@ def machine_of(
     from stemcls.tuning.running.cluster import DaskExecutor, connect
 
     cluster = connect(scheduler, slots)
-    return Machine(cluster.n_slots, lambda logs: DaskExecutor(cluster, logs, say))
+    return Machine(cluster.n_slots, lambda logs: DaskExecutor(cluster, logs, say), "cluster")
