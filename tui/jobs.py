@@ -53,7 +53,7 @@ class Job:
     @property
     def alive(self) -> bool:
         """Whether its process lives, as far as this host can tell."""
-        return self.host != socket.gethostname() or _alive(self.pid, self.started)
+        return self.host != socket.gethostname() or is_running(self.pid, self.started)
 
     def last_words(self, lines: int = 6) -> str:
         """Return the end of what it wrote on stdout and stderr."""
@@ -125,7 +125,7 @@ def stop(run: Run) -> None:
     host, pid = started.get("host"), started.get("pid")
     if host != (here := socket.gethostname()):
         raise InputError(f"{run.name} runs on {host}, this is {here}: stop it there")
-    if not isinstance(pid, int) or pid <= 1 or not _alive(pid, started.get("time", 0.0)):
+    if not isinstance(pid, int) or pid <= 1 or not is_running(pid, started.get("time", 0.0)):
         raise InputError(f"the process of {run.name} is gone; it can be resumed")
     try:
         os.kill(pid, signal.SIGTERM)
@@ -197,21 +197,36 @@ def _new_stem(workspace: Path, name: str) -> Path:
 
 def _launch(argv: list[str], stem: Path, name: str, run: str = "") -> Job:
     log, record = stem.with_suffix(".log"), stem.with_suffix(".json")
-    try:
-        with log.open("wb") as output:
-            child = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-    except OSError as error:
-        raise StemclsError(f"could not start {' '.join(argv[:3])}: {error}") from error
-    _children[child.pid] = child
-    job = Job(name, child.pid, socket.gethostname(), time.time(), str(log), str(record), run)
+    pid = spawn(argv, log)
+    job = Job(name, pid, socket.gethostname(), time.time(), str(log), str(record), run)
     atomic.write_json(record, asdict(job))
     return job
 
 
-def _alive(pid: int, since: float) -> bool:
+def spawn(argv: list[str], log: Path, **environment: str) -> int:
+    """Start a process that outlives this one and writes to `log`; return its pid.
+
+    Args:
+        argv: Its command line.
+        log: Takes its stdout and stderr.
+        environment: Variables on top of our own.
+    Raises:
+        StemclsError: It cannot be started.
+    """
+    try:
+        with log.open("wb") as output:
+            child = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+                start_new_session=True, env={**os.environ, **environment},
+            )
+    except OSError as error:
+        raise StemclsError(f"could not start {' '.join(argv[:3])}: {error}") from error
+    _children[child.pid] = child
+    return child.pid
+
+
+def is_running(pid: int, since: float) -> bool:
+    """Return whether the process `pid` of this host lives and had begun by `since`."""
     if pid in _children:
         return _children[pid].poll() is None
     return is_alive(pid, since)

@@ -17,6 +17,8 @@ from stemcls.config.options import Option, from_mapping, merged, options_of
 
 Item = TypeVar("Item")
 SECONDS_BETWEEN_LINES = 10.0
+# Whoever follows a log, such as the terminal UI, may want its lines more often.
+SECONDS_VARIABLE = "STEMCLS_PROGRESS_SECONDS"
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Backend = Annotated[
     str | None, typer.Option(help="tensorflow, jax or torch (default: KERAS_BACKEND).")
@@ -152,6 +154,7 @@ def progress(title: str) -> Iterator[Callable[[int, int, str], None]]:
     Where stderr is no terminal (a log file, a scheduler) a line is printed every few seconds
     instead.
     """
+    import os
     import time
 
     from rich.console import Console
@@ -167,10 +170,11 @@ def progress(title: str) -> Iterator[Callable[[int, int, str], None]]:
     console = Console(stderr=True)
     if not console.is_terminal:
         said = time.monotonic()
+        wait = float(os.environ.get(SECONDS_VARIABLE) or SECONDS_BETWEEN_LINES)
 
         def note_now_and_then(done: int, total: int, note: str = "") -> None:
             nonlocal said
-            if time.monotonic() - said >= SECONDS_BETWEEN_LINES:
+            if time.monotonic() - said >= wait:
                 said = time.monotonic()
                 say(f"{title}: {done}/{total} {note}".rstrip())
 
