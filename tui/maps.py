@@ -50,11 +50,15 @@ class Explained:
     methods: tuple[str, ...]
 
     def caption(self, at: int) -> str:
-        """Return a short line on one cell: its row, and what it is and was called."""
-        truth = self.classes[self.truth[at]] if self.truth[at] >= 0 else "?"
+        """Return a short line on one cell: row, whether it was rightly called, score."""
+        right = "✓" if self.truth[at] == self.predicted[at] else "✗"
+        return f"{self.rows[at]} {right if self.truth[at] >= 0 else '?'} {self.score[at]:.2f}"
+
+    def in_words(self, at: int) -> str:
+        """Return what a cell is and was called."""
+        truth = self.classes[self.truth[at]] if self.truth[at] >= 0 else "unlabelled"
         called = self.classes[self.predicted[at]]
-        mark = "✓" if truth == called else "✗" if truth != "?" else ""
-        return f"{self.rows[at]} {truth}→{called} {self.score[at]:.2f} {mark}".rstrip()
+        return f"Row {self.rows[at]}: {truth}, called {called} ({self.score[at]:.2f})"
 
 
 @dataclass(frozen=True, eq=False)

@@ -64,7 +64,7 @@ class CellsScreen(ModeScreen):
     MODE = "results"
     PLACE = "cells"
     BINDINGS: ClassVar[list[BindingType]] = bindings("cells")
-    CSS = """
+    CSS = ModeScreen.CSS + """
     #cells-note { height: auto; max-height: 3; padding: 0 1; }
     #cell-side { width: 40%; max-width: 60; border-left: solid $panel; padding: 0 1; }
     #cell-pictures { height: 1fr; max-height: 16; }
@@ -78,7 +78,7 @@ class CellsScreen(ModeScreen):
         self._places = entry.scored.entry(entry.truth, entry.predicted)
         self._page = 0
         self._pixels: list[np.ndarray | None] = []
-        self._maps: dict[int, list[tuple[Explained, int]]] = {}
+        self._maps: dict[int, list[tuple[Explained, int]]] | None = None
         self._method = ""
         self._group_names = entry.origin.group_names()
 
@@ -110,15 +110,19 @@ class CellsScreen(ModeScreen):
     async def _turn_to(self, page: int, index: int = 0) -> None:
         places = self._places[page * PAGE : (page + 1) * PAGE]
         rows = self._entry.scored.predictions.rows[places]
-        if not self._maps:
+        if self._maps is None:
             self._maps = await asyncio.to_thread(self._read_maps)
         try:
             pixels = await asyncio.to_thread(self._read_crops, rows)
+            problem = ""
         except (StemclsError, OSError, IndexError, ValueError) as error:
-            self.query_one("#cells-note", Static).update(f"The crops cannot be read: {error}")
-            self.query_one("#cells-note").display = True
-            pixels = [None] * len(rows)
+            pixels, problem = [None] * len(rows), f"The crops cannot be read: {error}"
+        if not self.is_shown:
+            return
         self._page, self._pixels = page, pixels
+        if problem:
+            self.query_one("#cells-note", Static).update(problem)
+            self.query_one("#cells-note").display = True
         cells = [
             Cell(crop, f"{self._entry.scored.score[place]:.2f} {row}{self._salient(row)}")
             for crop, place, row in zip(pixels, places, rows.tolist(), strict=True)
@@ -146,7 +150,7 @@ class CellsScreen(ModeScreen):
         return maps_of_rows(self._entry.run.path, stores)
 
     def _salient(self, row: int) -> str:
-        return " *" if row in self._maps else ""
+        return " *" if row in (self._maps or {}) else ""
 
     @property
     def _position(self) -> int | None:
@@ -188,7 +192,7 @@ class CellsScreen(ModeScreen):
         position = self._position
         if position is not None:
             row = int(self._entry.scored.predictions.rows[position])
-            for explained, place in self._maps.get(row, ()):
+            for explained, place in (self._maps or {}).get(row, ()):
                 for name in explained.methods:
                     yield name, explained, place
 
@@ -197,6 +201,8 @@ class CellsScreen(ModeScreen):
         position = self._position
         if position is not None:
             said = await self._show_saliency()
+            if not self.is_shown:
+                return
             self.query_one("#cell-about", Static).update(self._about(position, said))
 
     async def _show_saliency(self) -> str:

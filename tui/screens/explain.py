@@ -52,11 +52,13 @@ class ExplainScreen(ModeScreen):
 
     @work(exclusive=True)
     async def _watch(self) -> None:
-        while self.is_current:
+        while self.is_shown:
             path = self.stemcls.chosen_run
             if path is not None:
                 there = await asyncio.to_thread(path.is_dir)
                 rows = await asyncio.to_thread(read_explanations, Run(path))
+                if not self.is_shown:
+                    return
                 self.query_one("#explain-title", Static).update(
                     f"explain   {path.name}" if there else f"{path.name} is gone: press c"
                 )

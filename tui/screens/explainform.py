@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, make_dataclass
 from pathlib import Path
 from typing import Any
 
 from textual import work
 from textual.widget import Widget
-from textual.widgets import SelectionList
 
 from stemcls.config.explain import ExplainConfig
 from stemcls.config.options import from_mapping, option, options_of
@@ -45,16 +44,25 @@ class Pick:
     device: str = option("auto", "auto, cpu, or the number of a GPU.")
 
 
+def _field(method: str) -> str:
+    return method.replace("+", "p").replace("-", "_")
+
+
+# A switch for each row of the table of methods.
+Methods = make_dataclass(
+    "Methods",
+    [(_field(name), bool, option(name == "gradcam", f"{name}: {row.summary}"))
+     for name, row in METHODS.items()],
+    frozen=True, kw_only=True,
+)
+
+
 class ExplainForm(TaskForm):
     """Choose cells, methods and settings, and start `stemcls explain`.
 
     Args:
         workspace: Where it works.
         run: A finished run.
-    """
-
-    CSS = """
-    ExplainForm SelectionList { height: auto; max-height: 12; border: none; padding: 0 1; }
     """
 
     def __init__(self, workspace: Path, run: Run) -> None:
@@ -73,10 +81,9 @@ class ExplainForm(TaskForm):
         yield section("cells")
         for entry in options_of(Pick):
             yield Setting(entry, Pick)
-        yield section("methods: space takes one in or out")
-        yield SelectionList(*(
-            (f"{name}: {row.summary}", name, name == "gradcam") for name, row in METHODS.items()
-        ), compact=True, id="methods")
+        yield section("methods")
+        for entry in options_of(Methods):
+            yield Setting(entry, Methods)
         yield section("settings")
         for entry in options_of(ExplainConfig):
             if entry.keys not in _OWN:
@@ -97,13 +104,9 @@ class ExplainForm(TaskForm):
             self._unscored = str(error)
         self.show_verdict()
 
-    def on_selection_list_selected_changed(self) -> None:
-        """Judge anew."""
-        self.show_verdict()
-
     def judge(self) -> str:
         """Return what is wrong beyond single settings."""
-        if not self.query_one("#methods", SelectionList).selected:
+        if not self._methods():
             return "methods: choose one at least"
         target = self.values(ExplainConfig)["target"]
         classes = self._scored.classes if self._scored is not None else None
@@ -111,6 +114,10 @@ class ExplainForm(TaskForm):
             return f"target: the run knows no class {target!r}{nearest(target, classes)}"
         self._rows()
         return ""
+
+    def _methods(self) -> list[str]:
+        wanted = self.values(Methods)
+        return [name for name in METHODS if wanted[_field(name)]]
 
     def _rows(self) -> str:
         """Return the rows to explain, "" for telling ones.
@@ -133,7 +140,7 @@ class ExplainForm(TaskForm):
         pick = from_mapping(Pick, self.values(Pick))
         out = tasks.new_folder(self._run.path / "explanations")
         arguments = explain_arguments(
-            self._run, out, self.query_one("#methods", SelectionList).selected, self._rows(),
+            self._run, out, self._methods(), self._rows(),
             self.values(ExplainConfig), pick,
         )
         return tasks.start(

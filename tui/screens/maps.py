@@ -13,7 +13,7 @@ from textual.widgets import Static
 
 from stemcls.errors import StemclsError
 from tui.commands import bindings
-from tui.maps import Explained, beside, read_explained, read_maps
+from tui.maps import Explained, Maps, beside, overlaid, read_explained, read_maps
 from tui.screens.mode import ModeScreen
 from tui.widgets.pictures import Cell, Gallery, Picture
 
@@ -31,7 +31,7 @@ class MapsScreen(ModeScreen):
     MODE = "explain"
     PLACE = "maps"
     BINDINGS: ClassVar[list[BindingType]] = bindings("maps")
-    CSS = """
+    CSS = ModeScreen.CSS + """
     #map-large { height: 1fr; display: none; }
     MapsScreen.-large #map-large { display: block; }
     MapsScreen.-large #maps-gallery { height: 8; }
@@ -43,6 +43,7 @@ class MapsScreen(ModeScreen):
         self._folder = folder
         self._method = method
         self._explained: Explained | None = None
+        self._maps: Maps | None = None
         self._page = 0
 
     def compose_body(self) -> ComposeResult:
@@ -68,32 +69,35 @@ class MapsScreen(ModeScreen):
             places = slice(first, min(first + PAGE, len(explained.rows)))
             maps = await asyncio.to_thread(read_maps, explained.path, self._method, places)
         except StemclsError as error:
-            note.update(str(error))
+            if self.is_shown:
+                note.update(str(error))
+            return
+        if not self.is_shown:
             return
         cells = [
-            Cell(beside(crop, heat), f"{explained.caption(first + at)} ps {score:.2f}")
-            for at, (crop, heat, score) in enumerate(
-                zip(maps.crops, maps.heatmaps, maps.pixel_score.tolist(), strict=True)
-            )
+            Cell(overlaid(crop, heat), explained.caption(first + at))
+            for at, (crop, heat) in enumerate(zip(maps.crops, maps.heatmaps, strict=True))
         ]
-        self._page = page
+        self._page, self._maps = page, maps
         layer = f" at layer {maps.layer}" if maps.layer else ""
         number = explained.methods.index(self._method) + 1
         self.query_one("#maps-title", Static).update(
             f"{self._method} ({number} of {len(explained.methods)}){layer}: "
             f"{len(explained.rows)} cells"
         )
-        note.update("Crop and map; below: row, truth→prediction, score, ps: pixel score. "
-                    "Enter enlarges.")
         self.query_one(Gallery).show(cells, index)
 
     def on_gallery_moved(self, event: Gallery.Moved) -> None:
-        """Keep the large picture on the cursor."""
-        cells = self.query_one(Gallery).cells
-        if event.index < len(cells):
-            picture = self.query_one("#map-large", Picture)
-            picture.pixels = cells[event.index].pixels
-            picture.caption = cells[event.index].caption
+        """Say more of the cell under the cursor, and keep the large picture on it."""
+        maps, explained = self._maps, self._explained
+        if maps is None or explained is None or event.index >= len(maps.crops):
+            return
+        said = explained.in_words(self._page * PAGE + event.index)
+        self.query_one("#maps-note", Static).update(
+            f"{said}; pixel score {maps.pixel_score[event.index]:.3f}. Enter: larger, esc: smaller."
+        )
+        picture = self.query_one("#map-large", Picture)
+        picture.pixels = beside(maps.crops[event.index], maps.heatmaps[event.index])
 
     def on_gallery_chosen(self) -> None:
         """Show the cell under the cursor large."""

@@ -39,7 +39,7 @@ class PredictScreen(ModeScreen):
     MODE = "predict"
     PLACE = "predict"
     BINDINGS: ClassVar[list[BindingType]] = bindings("predict")
-    CSS = """
+    CSS = ModeScreen.CSS + """
     #predictions { height: 1fr; }
     """
 
@@ -69,8 +69,10 @@ class PredictScreen(ModeScreen):
 
     @work(exclusive=True)
     async def _watch(self) -> None:
-        while self.is_current:
+        while self.is_shown:
             entries = await asyncio.to_thread(self._shelf.read)
+            if not self.is_shown:
+                return
             if entries != self._entries:
                 self._show(entries)
             await asyncio.sleep(REFRESH_SECONDS)
@@ -131,6 +133,8 @@ class PredictScreen(ModeScreen):
             table = await asyncio.to_thread(read_table, entry.path)
         except StemclsError as error:
             self.app.notify(str(error), severity="error", markup=False)
+            return
+        if not self.is_shown:
             return
         from tui.screens.predicted import PredictedScreen
 

@@ -39,7 +39,7 @@ class PredictedScreen(ModeScreen):
     MODE = "predict"
     PLACE = "predicted"
     BINDINGS: ClassVar[list[BindingType]] = bindings("predicted")
-    CSS = """
+    CSS = ModeScreen.CSS + """
     #predicted-fields { width: 34; }
     #predicted-side { width: 1fr; border-left: solid $panel; }
     #predicted-note { height: auto; padding: 0 1; }
@@ -97,6 +97,8 @@ class PredictedScreen(ModeScreen):
         else:
             if picture is None:
                 note += "\nThere is no picture of it: crops, stores and --no-overlay have none."
+        if not self.is_shown:
+            return
         self._field, self._picture = field, picture
         self.query_one("#predicted-note", Static).update(note)
         self._draw()

@@ -48,7 +48,7 @@ class PredictForm(TaskForm):
         run: A run with a model.
     """
 
-    CSS = """
+    CSS = TaskForm.CSS + """
     PredictForm .input { height: auto; padding: 0 1; }
     PredictForm .input > Static { width: 16; }
     PredictForm .input > Input { width: 1fr; }

@@ -53,7 +53,7 @@ class ResultsScreen(ModeScreen):
     MODE = "results"
     PLACE = "results"
     BINDINGS: ClassVar[list[BindingType]] = bindings("results")
-    CSS = """
+    CSS = ModeScreen.CSS + """
     ScoresPane DataTable { height: auto; margin-bottom: 1; }
     #compare-runs { height: 1fr; }
     #compare-scores { height: auto; max-height: 10; border-top: solid $panel; }
@@ -111,8 +111,10 @@ class ResultsScreen(ModeScreen):
 
     @work(exclusive=True)
     async def _watch(self) -> None:
-        while self.is_current and self._shown_run is not None:
+        while self.is_shown and self._shown_run is not None:
             view = await asyncio.to_thread(_read, self._shown_run, self._set)
+            if not self.is_shown:
+                return
             if view is None:
                 self.query_one("#run-state", Static).update(GONE)
             elif view != self._view:
@@ -156,10 +158,14 @@ class ResultsScreen(ModeScreen):
         try:
             scored = await asyncio.to_thread(self._shelf.read, path)
         except StemclsError as error:
+            if not self.is_shown:
+                return
             if tab == "threshold":
                 self.query_one(ThresholdPane).show(None, metrics, str(error))
             else:
                 self.query_one(GroupsPane).show([], (), "group", str(error))
+            return
+        if not self.is_shown:
             return
         if tab == "threshold":
             self.query_one(ThresholdPane).show(scored, metrics)
@@ -167,7 +173,8 @@ class ResultsScreen(ModeScreen):
         origin = await asyncio.to_thread(self._origin, run)
         groups = await asyncio.to_thread(groups_of, scored, origin)
         what = origin.store.group_what if origin.store and origin.by == "group" else origin.by
-        self.query_one(GroupsPane).show(groups, scored.classes, what, origin.note)
+        if self.is_shown:
+            self.query_one(GroupsPane).show(groups, scored.classes, what, origin.note)
 
     def _origin(self, run: Run) -> Any:
         stores = [entry.store for entry in self.stemcls.stores or () if entry.store is not None]
@@ -210,6 +217,8 @@ class ResultsScreen(ModeScreen):
             self.app.notify(str(error), severity="error", markup=False)
             return
         origin = await asyncio.to_thread(self._origin, run)
+        if not self.is_shown:
+            return
         if max(event.truth, event.predicted) >= len(scored.classes):
             self.app.notify("The predictions know fewer classes than the matrix; evaluate again.",
                             severity="error")

@@ -78,7 +78,7 @@ class TaskForm(Screen[Task | None]):
 
     def on_mount(self) -> None:
         """Begin at the first setting."""
-        self.query("Setting Input, Setting Choice, SelectionList").first().focus()
+        self.query("Setting Input, Setting Choice").first().focus()
         self.show_verdict()
 
     def on_setting_changed(self) -> None:

@@ -60,7 +60,7 @@ class TaskLine(Static):
     @work(exclusive=True)
     async def look(self) -> None:
         """Look at the disk once."""
-        if not self.screen.is_current:
+        if not self.is_attached or not self.screen.is_current:
             return
         found = await asyncio.to_thread(self._read)
         before = {task.folder: state for task, state in self._tasks}
@@ -73,6 +73,8 @@ class TaskLine(Static):
             if task.passing:
                 tasks.forget(task)
         lines = await asyncio.to_thread(_lines, found)
+        if not self.is_attached:
+            return
         self.set_class(not lines, "-idle")
         self.update(Text("\n").join(lines))
 
