@@ -134,6 +134,12 @@ PLACES: dict[str, Place] = {
     "results": Place("Results", MODES["results"].about, (
         Command("left_square_bracket", "tab(-1)", "Tab left", shown_key="["),
         Command("right_square_bracket", "tab(1)", "Tab right", shown_key="]"),
+        Command("e", "next_set", "Next set", "Show the scores on the next set of crops: the run's "
+                "own, then every other store that it was evaluated on.", footer=False),
+        Command("x", "export", "Export", "Write the tables of this tab as CSV to exports/ in the "
+                "workspace."),
+        Command("o", "report", "Report", "Open the run's HTML report; where there is none yet, "
+                "write it."),
         _STOP, _RESUME,
     )),
     "system": Place("System", MODES["system"].about, (
@@ -143,6 +149,74 @@ PLACES: dict[str, Place] = {
         Command("i", "set('pictures')", "Pictures", "How pictures are drawn: kitty, sixel, half "
                 "cells, or off."),
     )),
+    "confusion": Place("Confusion matrix", "Rows are the truth, columns what the model said.", (
+        Command("enter", "open", "Cells", "Show the cells of this entry, the surest first.",
+                priority=True),
+    )),
+    "threshold": Place(
+        "Threshold", "A crop is called the class where its probability reaches the threshold.", (
+            Command("right", "move(1)", "Higher", "Raise the threshold by 0.01.", shown_key="→"),
+            Command("left", "move(-1)", "Lower", "Lower the threshold by 0.01.", shown_key="←"),
+            Command("shift+right", "move(10)", "Much higher", "Raise it by 0.1.", footer=False),
+            Command("shift+left", "move(-10)", "Much lower", "Lower it by 0.1.", footer=False),
+            Command("down", "turn(1)", "Next class", shown_key="↓"),
+            Command("up", "turn(-1)", "Previous class", footer=False, shown_key="↑"),
+            Command("home", "reset", "Back to 0.5", footer=False),
+        ),
+    ),
+    "compare": Place("Runs side by side", "Mark two runs or more to see their scores beside each "
+                     "other.", (
+        Command("space", "mark", "Mark", "Take the run under the cursor in, or out.",
+                priority=True),
+        Command("c", "compare", "Test", "Start `stemcls compare` on the marked runs: whether their "
+                "differences hold."),
+    )),
+    "explained": Place("Explanations", "What single methods say the model looks at.", (
+        Command("enter", "open", "Pictures", "Show the maps of this method over their crops.",
+                priority=True),
+    )),
+    "cells": Place("Cells of an entry", "Surest first.", (
+        _BACK,
+        Command("m", "method", "Next method", "Show the map of the next method that explained "
+                "this cell."),
+        Command("x", "export", "Export", "Write all cells of the entry as CSV to exports/."),
+    )),
+    "maps": Place("Maps", "Each crop, and what the method says the model looks at.", (
+        _BACK,
+        Command("m", "method", "Next method", "Show the same cells by the next method."),
+    )),
+    "choose": Place("Choose a run", "Finished runs, newest first.", (
+        _BACK,
+        Command("enter", "choose", "Choose", priority=True),
+    )),
+    "explain": Place("Explain", MODES["explain"].about, (
+        Command("n", "new", "New", "Explain cells of the chosen run."),
+        Command("c", "choose_run", "Choose run", "Choose the run that this is about."),
+        Command("s", "stop", "Stop", "Stop the explanation that is under way."),
+    )),
+    "predict": Place("Predict", MODES["predict"].about, (
+        Command("n", "new", "New", "Classify the cells of new images with the chosen run."),
+        Command("c", "choose_run", "Choose run", "Choose the run whose model is used."),
+        Command("enter", "open", "Open", "Browse the fields of the selected prediction.",
+                priority=True),
+        Command("s", "stop", "Stop", "Stop the prediction that is under way."),
+    )),
+    "predicted": Place(
+        "A prediction", "Cells below the score cut are grey, and left out of composition and "
+        "export.", (
+            _BACK,
+            Command("right", "move(1)", "Raise cut", "Raise the score cut by 0.01.",
+                    shown_key="→", priority=True),
+            Command("left", "move(-1)", "Lower cut", "Lower the score cut by 0.01.",
+                    shown_key="←", priority=True),
+            Command("shift+right", "move(10)", "Much higher", "Raise it by 0.1.", footer=False,
+                    priority=True),
+            Command("shift+left", "move(-10)", "Much lower", "Lower it by 0.1.", footer=False,
+                    priority=True),
+            Command("x", "export", "Export", "Write the cells from the cut on as a new CSV to "
+                    "exports/."),
+        ),
+    ),
     "gallery": Place("Pictures", "Arrows move the cursor from picture to picture.", (
         Command("enter", "choose", "Choose"),
         Command("right", "move(1, 0)", "Next", footer=False, shown_key="→"),

@@ -287,3 +287,32 @@ def _forget(job: Job, run: Run | None = None) -> None:
     job.lock.unlink(missing_ok=True)
     if run is not None and Path(job.log).exists():
         Path(job.log).replace(output_path(run.path))
+
+
+def spawn(argv: list[str], log: Path, **environment: str) -> int:
+    """Start a process that outlives this one and writes to `log`; return its pid.
+
+    Args:
+        argv: Its command line.
+        log: Takes its stdout and stderr.
+        environment: Variables on top of our own.
+    Raises:
+        StemclsError: It cannot be started.
+    """
+    try:
+        with log.open("wb") as output:
+            child = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+                start_new_session=True, env={**os.environ, **environment},
+            )
+    except OSError as error:
+        raise StemclsError(f"could not start {' '.join(argv[:3])}: {error}") from error
+    _children[child.pid] = child
+    return child.pid
+
+
+def is_running(pid: int, since: float) -> bool:
+    """Return whether the process `pid` of this host lives and had begun by `since`."""
+    if pid in _children:
+        return _children[pid].poll() is None
+    return is_alive(pid, since)

@@ -17,6 +17,8 @@ from stemcls.config.options import Option, from_mapping, merged, options_of
 
 Item = TypeVar("Item")
 SECONDS_BETWEEN_LINES = 10.0
+# Whoever follows a log, such as the terminal UI, may want its lines more often.
+SECONDS_VARIABLE = "STEMCLS_PROGRESS_SECONDS"
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Backend = Annotated[
     str | None, typer.Option(help="tensorflow, jax or torch (default: KERAS_BACKEND).")
@@ -168,11 +170,11 @@ def progress(title: str) -> Iterator[Callable[[int, int, str], None]]:
     console = Console(stderr=True)
     if not console.is_terminal:
         said = time.monotonic()
-        pause = float(os.environ.get("STEMCLS_PROGRESS_SECONDS", SECONDS_BETWEEN_LINES))
+        wait = float(os.environ.get(SECONDS_VARIABLE) or SECONDS_BETWEEN_LINES)
 
         def note_now_and_then(done: int, total: int, note: str = "") -> None:
             nonlocal said
-            if time.monotonic() - said >= pause:
+            if time.monotonic() - said >= wait:
                 said = time.monotonic()
                 say(f"{title}: {done}/{total} {note}".rstrip())
 

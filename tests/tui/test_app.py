@@ -100,7 +100,7 @@ async def test_a_run_shows_intervals_matrix_history_and_log(workspace) -> None:
         assert "6  75%" in text
         await pilot.press("right")
         await until(pilot, "Of 8 crops that are alpha, 1 (12.5%) were wrongly called beta. ")
-        await pilot.press("]")
+        await pilot.press("]", "]", "]")
         text = await until(pilot, "val_loss, oldest to latest")
         assert "0.800" in text
         await pilot.press("]")
@@ -128,7 +128,7 @@ async def test_a_cross_validation_shows_its_folds(tmp_path) -> None:
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         app.go("results", run=parent.path)
         await until(pilot, "0.750")
-        await pilot.press("]", "]")
+        await pilot.press("]", "]", "]", "]")
         await until(pilot, lambda text: ["2", "frozen", "1/5"] in [
             line.split()[:3] for line in text.splitlines()
         ])
@@ -150,7 +150,7 @@ async def test_a_run_shows_which_methods_explained_it(workspace) -> None:
     async with app.run_test(size=(110, 30), notifications=True) as pilot:
         app.go("results", run=run)
         await until(pilot, "0.812")
-        await pilot.press("[")
+        await pilot.press("[", "[")
         text = await until(pilot, "gradcam FAILED on this model.")
         lines = {line.split()[0]: line.split() for line in text.splitlines() if " 64 " in line}
         assert lines["gradcam"][1:7] == ["0.312", "0.750", "0.250", "failed", "64", "relu_3"]

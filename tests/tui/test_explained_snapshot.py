@@ -56,6 +56,6 @@ async def test_the_methods_that_explained_a_run(explained: Run) -> None:
     async with app.run_test(size=(110, 30)) as pilot:
         app.go("results", run=explained.path)
         await until(pilot, "Explained")
-        await pilot.press("[")
+        await pilot.press("[", "[")
         await until(pilot, "gradcam passed on this model")
         looks_as_before(app, "explained")

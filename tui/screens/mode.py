@@ -76,6 +76,14 @@ class ModeScreen(Screen[None]):
         """The app, with its own type."""
         return cast("StemclsApp", self.app)
 
+    @property
+    def is_shown(self) -> bool:
+        """Whether it is on the screen and stays there; to be asked after every wait.
+
+        While one waits for the disk, the person may leave or the app may close.
+        """
+        return self.is_current and self.is_attached and self.app.is_running
+
     def show_runs(self, view: RunsView) -> None:
         """Show these runs; called when they changed and the mode is open, and when it opens."""
 

@@ -1,19 +1,149 @@
-"""The mode Predict."""
+"""The mode Predict: a run's model put to work on new images, and what came of it."""
 
 from __future__ import annotations
 
+import asyncio
+import time
+from pathlib import Path
+from typing import ClassVar
+
+from textual import work
 from textual.app import ComposeResult
+from textual.binding import BindingType
 from textual.widgets import Static
 
+from stemcls.errors import StemclsError
+from stemcls.runs import Run
+from tui.commands import bindings
+from tui.predicted import TableEntry, TableShelf, read_table
+from tui.screens.choose import ChooseRunScreen
+from tui.screens.explain import unfinished
 from tui.screens.mode import ModeScreen
+from tui.tasks import Task
+from tui.widgets.scores import fill
+from tui.widgets.table import Table
+from tui.widgets.taskline import TaskLine
+
+REFRESH_SECONDS = 1.0
+SHOWN = 1000
+NO_RUN = "predict   No run is chosen: press c."
+EMPTY = (
+    "No prediction yet. Press n, choose a folder of fields, crops or stores, and ctrl+l; or run: "
+    "stemcls predict RUN FOLDER --out predictions/NAME/cells.csv"
+)
 
 
 class PredictScreen(ModeScreen):
-    """What the mode shows while it has nothing to show."""
+    """The predictions of a workspace."""
 
     MODE = "predict"
+    PLACE = "predict"
+    BINDINGS: ClassVar[list[BindingType]] = bindings("predict")
+    CSS = ModeScreen.CSS + """
+    #predictions { height: 1fr; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._shelf = TableShelf(self.stemcls.workspace)
+        self._entries: list[TableEntry] | None = None
 
     def compose_body(self) -> ComposeResult:
-        """Say what to do."""
-        text = "Choose a run (3, Enter), then: stemcls predict RUN FIELD..."
-        yield Static(text, classes="empty", markup=False)
+        """The run, the predictions, what is under way."""
+        yield Static(NO_RUN, id="predict-title", classes="title", markup=False)
+        yield Static("", id="predict-empty", classes="empty", markup=False)
+        yield Table(cursor_type="row", id="predictions")
+        yield TaskLine(self.stemcls.workspace, "predict")
+
+    def on_mount(self) -> None:
+        """Leave the keys to the table."""
+        self.query_one(Table).focus()
+
+    def show_chosen(self) -> None:
+        """Follow the workspace while the mode is open."""
+        path = self.stemcls.chosen_run
+        self.query_one("#predict-title", Static).update(
+            NO_RUN if path is None else f"predict   with {path.name}"
+        )
+        self._watch()
+
+    @work(exclusive=True)
+    async def _watch(self) -> None:
+        while self.is_shown:
+            entries = await asyncio.to_thread(self._shelf.read)
+            if not self.is_shown:
+                return
+            if entries != self._entries:
+                self._show(entries)
+            await asyncio.sleep(REFRESH_SECONDS)
+
+    def _show(self, entries: list[TableEntry]) -> None:
+        self._entries = entries
+        self.query_one("#predict-empty", Static).update("" if entries else EMPTY)
+        self.query_one("#predict-empty").display = not entries
+        rows = [
+            [entry.name, str(entry.n_cells),
+             time.strftime("%Y-%m-%d %H:%M", time.gmtime(entry.written))]
+            for entry in entries[:SHOWN]
+        ]
+        fill(self.query_one(Table), ("prediction", "cells", "written (UTC)"), rows)
+
+    def action_choose_run(self) -> None:
+        """Choose another run."""
+
+        def chosen(path: Path | None) -> None:
+            if path is not None:
+                self.stemcls.chosen_run = path
+                self.show_chosen()
+
+        rows = self.stemcls.runs.rows if self.stemcls.runs else []
+        self.app.push_screen(ChooseRunScreen(rows, "Predict with which run?"), chosen)
+
+    def action_new(self) -> None:
+        """Open the form, where the run has a model."""
+        path = self.stemcls.chosen_run
+        if path is None:
+            self.action_choose_run()
+            return
+        run = Run(path)
+        if not run.model_path.is_file():
+            self.app.notify(unfinished(run), severity="warning", markup=False)
+            return
+        from tui.screens.predictform import PredictForm
+
+        self.app.push_screen(PredictForm(self.stemcls.workspace, run), self._started)
+
+    def _started(self, task: Task | None) -> None:
+        if task is not None:
+            self.query_one(TaskLine).follow()
+
+    def on_task_line_finished(self, event: TaskLine.Finished) -> None:
+        """Say that it can be opened."""
+        self.app.notify(f"{event.task.about} is finished: Enter opens it.", markup=False)
+
+    @work(exclusive=True, group="open")
+    async def action_open(self) -> None:
+        """Browse the selected prediction."""
+        place = self.query_one(Table).cursor_row
+        if not self._entries or not 0 <= place < len(self._entries):
+            self.app.notify("There is no prediction yet: press n.", severity="warning")
+            return
+        entry = self._entries[place]
+        try:
+            table = await asyncio.to_thread(read_table, entry.path)
+        except StemclsError as error:
+            self.app.notify(str(error), severity="error", markup=False)
+            return
+        if not self.is_shown:
+            return
+        from tui.screens.predicted import PredictedScreen
+
+        self.app.push_screen(PredictedScreen(table, entry.name))
+
+    def on_data_table_row_selected(self) -> None:
+        """A second click opens."""
+        self.action_open()
+
+    def action_stop(self) -> None:
+        """Stop what is under way."""
+        self.query_one(TaskLine).stop()

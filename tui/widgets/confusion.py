@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
+from textual.binding import BindingType
 from textual.containers import Vertical
+from textual.message import Message
 from textual.widgets import Static
 
+from tui.commands import bindings
 from tui.drawing import shade
 from tui.widgets.table import Table
 
 
 class ConfusionPane(Vertical):
     """Truth in rows, predicted class in columns; the cursor moves over the cells."""
+
+    PLACE = "confusion"
+    BINDINGS: ClassVar[list[BindingType]] = bindings("confusion")
+
+    class Opened(Message):
+        """The cells of an entry are asked for."""
+
+        def __init__(self, truth: int, predicted: int) -> None:
+            super().__init__()
+            self.truth = truth
+            self.predicted = predicted
 
     DEFAULT_CSS = """
     ConfusionPane > #confusion-table { height: auto; max-height: 1fr; }
@@ -29,7 +43,7 @@ class ConfusionPane(Vertical):
         """A line on how to read it, the matrix, the cell in words."""
         yield Static("No evaluation yet.", id="confusion-how", markup=False)
         yield Table(cursor_type="cell", cursor_background_priority="css", cell_padding=0,
-                        id="confusion-table")
+                    id="confusion-table")
         yield Static("", classes="note", id="confusion-note", markup=False)
 
     def show(self, evaluation: dict[str, Any] | None) -> None:
@@ -58,6 +72,16 @@ class ConfusionPane(Vertical):
     def on_data_table_cell_highlighted(self, event: Table.CellHighlighted) -> None:
         """Say what the cell under the cursor means."""
         self._explain(event.coordinate.row, event.coordinate.column)
+
+    def action_open(self) -> None:
+        """Ask for the cells of the entry under the cursor."""
+        at = self.query_one(Table).cursor_coordinate
+        if self._labels:
+            self.post_message(self.Opened(at.row, at.column))
+
+    def on_data_table_cell_selected(self) -> None:
+        """A second click on an entry asks for its cells."""
+        self.action_open()
 
     def _explain(self, truth: int, predicted: int) -> None:
         self.query_one("#confusion-note", Static).update(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
+from textual.binding import BindingType
 from textual.containers import Vertical
+from textual.message import Message
 from textual.widgets import Static
 
+from tui.commands import bindings
 from tui.drawing import number
 from tui.widgets.table import Table
 
@@ -19,15 +22,26 @@ COLUMNS = ("method", "pixel score", "inside", "area", "check", "cells", "layer",
 class ExplainedPane(Vertical):
     """Methods with their pixel scores, and where the pictures are."""
 
+    PLACE = "explained"
+    BINDINGS: ClassVar[list[BindingType]] = bindings("explained")
     DEFAULT_CSS = """
     #explained-note { height: auto; padding-bottom: 1; }
     #explained-table { height: auto; max-height: 1fr; }
     #explained-detail { height: auto; padding-top: 1; }
     """
 
+    class Opened(Message):
+        """The pictures of a method are asked for."""
+
+        def __init__(self, folder: Path, method: str) -> None:
+            super().__init__()
+            self.folder = folder
+            self.method = method
+
     def __init__(self) -> None:
         super().__init__()
         self._rows: list[dict[str, Any]] = []
+        self._home = Path()
 
     def compose(self) -> ComposeResult:
         """Note, table, and the line that the cursor is on in words."""
@@ -38,7 +52,8 @@ class ExplainedPane(Vertical):
     def show(self, run: Path, rows: list[dict[str, Any]]) -> None:
         """Fill the table with what `tui.reading.read_explanations` found of a run."""
         self._rows = rows
-        note = f"Nothing yet: stemcls explain {run}"
+        self._home = run / "explanations"
+        note = f"Nothing yet. Press 6, then n, or run: stemcls explain {run}"
         if rows:
             note = (
                 "Pixel score: saliency from 0.5 on, mean of all pixels. Inside, area: share of the "
@@ -57,6 +72,21 @@ class ExplainedPane(Vertical):
     def on_data_table_row_highlighted(self, event: Table.RowHighlighted) -> None:
         """Say more of the method under the cursor."""
         self._tell(event.cursor_row)
+
+    def action_open(self) -> None:
+        """Ask for the pictures of the method under the cursor."""
+        place = self.query_one(Table).cursor_row
+        if place >= len(self._rows):
+            return
+        row = self._rows[place]
+        if row.get("problem"):
+            self.app.notify(row["problem"], severity="error", markup=False)
+        else:
+            self.post_message(self.Opened(self._home / row["folder"], row["method"]))
+
+    def on_data_table_row_selected(self) -> None:
+        """A second click on a method asks for its pictures."""
+        self.action_open()
 
     def _tell(self, place: int) -> None:
         text = ""

@@ -1,0 +1,131 @@
+"""What the forms of tasks share: settings, a verdict while typing, one key to launch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Button, Footer, Static
+
+from stemcls.config.options import merged
+from stemcls.errors import StemclsError
+from tui.commands import bindings
+from tui.tasks import Task
+from tui.widgets.jobform import Fields
+from tui.widgets.setting import Setting
+
+
+class TaskForm(Screen[Task | None]):
+    """Fill in what a command takes and launch it; returns the task that it started.
+
+    Subclasses give `title`, `sections` and `launch`, and may add to `judge`.
+
+    Args:
+        workspace: Where the task works.
+    """
+
+    PLACE = "form"
+    BINDINGS: ClassVar[list[BindingType]] = bindings("form")
+    CSS = """
+    TaskForm .section { text-style: bold; padding: 1 1 0 1; color: $text-accent; height: auto; }
+    TaskForm #bar { height: auto; max-height: 3; border-top: solid $panel; padding: 0 1; }
+    TaskForm #verdict { width: 1fr; height: auto; }
+    TaskForm #verdict.-bad { color: $text-error; text-style: bold; }
+    TaskForm Button { width: auto; }
+    """
+
+    def __init__(self, workspace: Path) -> None:
+        super().__init__()
+        self.workspace = workspace
+
+    @property
+    def title_text(self) -> str:
+        """What the form starts, in one line."""
+        raise NotImplementedError
+
+    def sections(self) -> Iterator[Widget]:
+        """Yield headings and settings."""
+        raise NotImplementedError
+
+    def judge(self) -> str:
+        """Return what is wrong beyond single settings, "" if nothing; must not wait for disks."""
+        return ""
+
+    def launch(self) -> Task:
+        """Start the task.
+
+        Raises:
+            StemclsError: It cannot be started.
+            OSError: Its folder cannot be made.
+        """
+        raise NotImplementedError
+
+    def compose(self) -> ComposeResult:
+        """Title, settings, verdict and button, footer."""
+        yield Static(self.title_text, classes="title", markup=False)
+        with Fields(id="fields"):
+            yield from self.sections()
+        with Horizontal(id="bar"):
+            yield Static("", id="verdict", markup=False)
+            yield Button("Launch", variant="primary", compact=True, id="launch")
+        yield Footer()
+
+    def on_mount(self) -> None:
+        """Begin at the first setting."""
+        self.query("Setting Input, Setting Choice").first().focus()
+        self.show_verdict()
+
+    def on_setting_changed(self) -> None:
+        """Say whether the form can be launched."""
+        self.show_verdict()
+
+    def values(self, cls: type) -> dict[str, Any]:
+        """Return the nested values of the settings of a config class."""
+        mapping: dict[str, Any] = {}
+        for setting in self.query(Setting):
+            if setting.cls is cls:
+                mapping = merged(mapping, setting.nested)
+        return mapping
+
+    def show_verdict(self) -> str:
+        """Show and return the first thing that is wrong, "" if nothing is."""
+        problems = [setting.problem for setting in self.query(Setting) if setting.problem]
+        try:
+            problem = problems[0] if problems else self.judge()
+        except StemclsError as error:
+            problem = str(error)
+        verdict = self.query_one("#verdict", Static)
+        verdict.set_class(bool(problem), "-bad")
+        verdict.update(f"! {problem}" if problem else "All settings are valid. ctrl+l launches.")
+        self.query_one("#launch", Button).disabled = bool(problem)
+        return problem
+
+    def on_button_pressed(self) -> None:
+        """Launch."""
+        self.action_launch()
+
+    def action_launch(self) -> None:
+        """Start the task and go back, unless something is wrong."""
+        problem = self.show_verdict()
+        if not problem:
+            try:
+                self.dismiss(self.launch())
+                return
+            except (StemclsError, OSError) as error:
+                problem = str(error)
+        self.app.notify(problem, title="Not launched", severity="error", markup=False)
+
+    def action_back(self) -> None:
+        """Go back without starting anything."""
+        self.dismiss(None)
+
+
+def section(title: str) -> Static:
+    """Return a heading."""
+    return Static(title, classes="section", markup=False)
