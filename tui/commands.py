@@ -23,6 +23,7 @@ class Command:
         footer: Whether the footer shows it.
         shown_key: How footer and help write the key; "" for Textual's own way.
         priority: Whether it comes before the keys of the widget that has the focus.
+        anywhere: A key that does it even in a text field.
     """
 
     keys: str
@@ -32,6 +33,7 @@ class Command:
     footer: bool = True
     shown_key: str = ""
     priority: bool = False
+    anywhere: str = ""
 
     @property
     def key(self) -> str:
@@ -62,8 +64,8 @@ _BACK = Command("escape", "back", "Back")
 PLACES: dict[str, Place] = {
     "app": Place(
         "Everywhere",
-        "Arrows move, Tab goes on to the next part. In a text field letters are text: F1 is help "
-        "there, and esc leaves. Jobs go on when you quit; `stemcls tui` finds them again.",
+        "Arrows move, Tab goes on to the next part. In a text field letters and numbers are "
+        "text: there F1 is help and Alt with a number changes the mode. Jobs go on when you quit; `stemcls tui` finds them again.",
         (
             Command("question_mark,f1", "help", "Help", "Explain this screen and its keys.",
                     shown_key="?"),
@@ -71,7 +73,8 @@ PLACES: dict[str, Place] = {
                     shown_key="^p"),
             Command("ctrl+o", "jump", "Jump", "Put a letter on every part of the screen; typing "
                     "it goes there.", shown_key="^o"),
-            *(Command(mode.key, f"go('{name}')", mode.title, mode.about, footer=False)
+            *(Command(mode.key, f"go('{name}')", mode.title, mode.about, footer=False,
+                      anywhere=f"alt+{mode.key}")
               for name, mode in MODES.items()),
             Command("f10", "tour", "Tour", "Go through all modes, with a few sentences on each.",
                     footer=False),
@@ -284,14 +287,18 @@ PLACES: dict[str, Place] = {
 
 def bindings(place: str) -> list[BindingType]:
     """Return the commands of a place as the `BINDINGS` of its screen or widget."""
-    return [
-        Binding(
+    found: list[BindingType] = []
+    for command in PLACES[place].commands:
+        found.append(Binding(
             command.keys, command.action, command.label, show=command.footer,
             key_display=command.shown_key or None, tooltip=command.help,
             priority=command.priority,
-        )
-        for command in PLACES[place].commands
-    ]
+        ))
+        if command.anywhere:
+            found.append(Binding(
+                command.anywhere, command.action, command.label, show=False, priority=True
+            ))
+    return found
 
 
 def places_on(screen: Screen[object]) -> list[tuple[str, DOMNode]]:
