@@ -21,7 +21,7 @@ from stemcls.runs import Run, list_runs
 pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
 
 # Long enough to be stopped in the middle, short enough to wait for.
-EPOCHS = 40
+EPOCHS = 30
 PATIENCE_SECONDS = 120.0
 
 
@@ -38,6 +38,8 @@ class Tmux:
             **os.environ, "XDG_CONFIG_HOME": str(home), "XDG_STATE_HOME": str(home),
             "TERM": "xterm-256color",
         }
+        # Without a session the server would end when the UIs are killed.
+        self._run("new-session", "-d", "-s", "hold", "sleep", "900")
 
     def open(self, session: str) -> int:
         """Open a UI at 120x40; return its process."""
@@ -86,7 +88,7 @@ def workspace(tmp_path: Path, striped_store: Path, tiny_config: Path) -> Path:
     shutil.copy(striped_store, store)
     with h5py.File(store, "r+") as file:
         labels = file["label"][:]
-        labels[::5] = 1 - labels[::5]
+        labels[::3] = 1 - labels[::3]  # some of every donor: 3 does not divide 10
         file["label"][:] = labels
     tiny_config.write_text(
         tiny_config.read_text().replace("epochs = 3", f"epochs = {EPOCHS}\npatience = {EPOCHS}")
@@ -148,8 +150,9 @@ def test_a_run_outlives_the_ui_and_its_wrongly_called_cells_are_seen(
     tmux.press("third", "]")
     tmux.wait_for("third", "Rows: the truth")
     tmux.press("third", *["Down"] * truth, *["Right"] * predicted, "Enter")
-    text = tmux.wait_for("third", " called ")
-    assert "donor" in text
+    names = ("along x", "quer/süß")
+    entry = f"{names[truth]} called {names[predicted]}"
+    tmux.wait_for("third", lambda text: entry in text and "donor" in text)
     jobs = [run for run in list_runs(workspace) if run.summary()["state"] == "running"]
     assert len(jobs) == 1
     os.kill(_process_of(jobs[0]), signal.SIGTERM)
@@ -160,7 +163,7 @@ def _wrong_entry(run: Run) -> tuple[int, int]:
         json.loads((run.path / "evaluation" / "metrics.json").read_text())["confusion"]
     )
     np.fill_diagonal(confusion, 0)
-    assert confusion.any(), "with a fifth of the labels wrong some cells are called wrongly"
+    assert confusion.any(), "with a third of the labels wrong some cells are called wrongly"
     truth, predicted = np.unravel_index(confusion.argmax(), confusion.shape)
     return int(truth), int(predicted)
 
