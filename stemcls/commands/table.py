@@ -18,6 +18,7 @@ from stemcls.commands.embed import embed
 from stemcls.commands.ensemble import ensemble
 from stemcls.commands.evaluate import evaluate
 from stemcls.commands.explain import explain
+from stemcls.commands.export import export
 from stemcls.commands.info import info
 from stemcls.commands.morphometry import morphometry
 from stemcls.commands.populations import populations
@@ -50,6 +51,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "predict": predict,
     "populations": populations,
     "report": report,
+    "export": export,
     "runs": runs,
     "weights": weights,
     "doctor": doctor,
