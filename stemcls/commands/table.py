@@ -25,6 +25,7 @@ from stemcls.commands.populations import populations
 from stemcls.commands.predict import predict
 from stemcls.commands.report import report
 from stemcls.commands.runs import runs
+from stemcls.commands.serve import serve
 from stemcls.commands.simulate import simulate
 from stemcls.commands.train import train
 from stemcls.commands.tui import tui
@@ -49,6 +50,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "ensemble": ensemble,
     "explain": explain,
     "predict": predict,
+    "serve": serve,
     "populations": populations,
     "report": report,
     "export": export,

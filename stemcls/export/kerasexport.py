@@ -54,7 +54,8 @@ def predict_saved_model(path: Path, crops: np.ndarray) -> np.ndarray:
     """Return the probabilities that TensorFlow computes from a folder, (N, K) float32."""
     import tensorflow as tf
 
-    loaded = tf.saved_model.load(str(path))
+    with _quietly():
+        loaded = tf.saved_model.load(str(path))
     return np.asarray(loaded.serve(crops))
 
 
