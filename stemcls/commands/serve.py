@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,9 +19,6 @@ from stemcls.commands.terminal import (
     say,
 )
 from stemcls.config.serve import ServeConfig
-from stemcls.errors import InputError
-
-_PACKAGES = ("fastapi", "uvicorn", "python_multipart")
 
 
 @config_options(ServeConfig)
@@ -42,8 +38,9 @@ def serve(
     from stemcls.evaluation.runfiles import model_named
     from stemcls.models.backend import choose_backend
     from stemcls.models.saved import read_card
+    from stemcls.serving.packages import check_packages
 
-    _check_packages()
+    check_packages()
     config = resolved(ServeConfig, given)
     path = model_named(model, workspace)
     card = read_card(path)
@@ -67,15 +64,6 @@ def serve(
         print(server.url, flush=True)
     say("loading the model; the page can be opened already. Ctrl-C ends it")
     server.run()
-
-
-def _check_packages() -> None:
-    missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
-    if missing:
-        raise InputError(
-            f"the page needs the package {', '.join(missing)}, which is not installed; "
-            "pip install 'stemcls[web]'"
-        )
 
 
 def _tell(state: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 
 class Problem(BaseModel):
@@ -14,12 +14,10 @@ class Problem(BaseModel):
 class Cell(BaseModel):
     """One cell of a field, or one crop."""
 
-    model_config = ConfigDict(populate_by_name=True)
-
     y_px: float = Field(description="Centre, pixels of the field from its top.")
     x_px: float = Field(description="Centre, pixels of the field from its left.")
     radius_px: float
-    class_: str = Field(alias="class", description="The likeliest class.")
+    class_: str = Field(serialization_alias="class", description="The likeliest class.")
     score: float = Field(ge=0, le=1, description="Its probability.")
     probabilities: list[float] = Field(description="Of each class, in the order of the model.")
 

@@ -6,7 +6,7 @@ import shutil
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -46,7 +46,7 @@ Skipped = tuple[str, str]
 
 
 def lay_out(
-    files: list[tuple[str, IO[bytes]]], folder: Path, config: ServeConfig
+    files: Sequence[tuple[str, IO[bytes]]], folder: Path, config: ServeConfig
 ) -> tuple[list[Upload], list[Skipped]]:
     """Copy images, also those inside zips, to a folder, and look at how large they are.
 
@@ -81,7 +81,7 @@ def lay_out(
 
 
 def _unpacked(
-    files: list[tuple[str, IO[bytes]]], config: ServeConfig
+    files: Sequence[tuple[str, IO[bytes]]], config: ServeConfig
 ) -> Iterator[tuple[str, IO[bytes]]]:
     for given, content in files:
         name = _plain(given)
