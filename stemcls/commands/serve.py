@@ -51,7 +51,7 @@ def serve(
     name = path.parent.name if path.name == "model.keras" else path.stem
     if name == "calibrated":
         name = f"{path.parent.parent.name} (calibrated)"
-    server = open_server(partial(load, path, backend, device), card, name, config, _tell)
+    server = open_server(partial(load, path, device), card, name, config, _tell)
     if not config.is_local:
         say(
             f"WARNING: {config.host} can be reached from other machines. There is no password and "

@@ -19,6 +19,8 @@ _CHUNK_BYTES = 2**20
 _END_OF_ZIP = b"PK\x05\x06"
 _LONGEST_ZIP_END = 22 + 2**16
 _DIRECTORY_BYTES_PER_FILE = 1024
+# Python unpacks these piece by piece; of the others one piece may be thousands of times as large.
+_BOUNDED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 class TooLargeError(InputError):
@@ -95,11 +97,13 @@ def _unpacked(
                     inside = PurePosixPath(entry.filename)
                     if entry.is_dir() or inside.name.startswith(".") or "__MACOSX" in inside.parts:
                         continue
+                    if entry.compress_type not in _BOUNDED:
+                        raise InputError(f"{name} is packed in an unusual way; zip it again")
                     with archive.open(entry) as member:
                         yield _plain(entry.filename), member
-        except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, OSError) as error:
+        except (zipfile.BadZipFile, EOFError, ValueError, OSError) as error:
             raise InputError(f"{name} is no zip that can be unpacked: {error}") from error
-        except (RuntimeError, NotImplementedError) as error:  # a password, an unknown method
+        except RuntimeError as error:  # a password
             raise InputError(f"{name} cannot be unpacked: {error}; zip it again") from error
 
 
@@ -130,11 +134,22 @@ def _plain(name: str) -> str:
 
 def _copy(content: IO[bytes], upload: Upload, budget: list[int]) -> None:
     with upload.path.open("wb") as file:
-        while chunk := content.read(_CHUNK_BYTES):
+        for chunk in _chunks(content, upload.name):
             budget[0] -= len(chunk)
             if budget[0] < 0:
                 raise TooLargeError(f"{upload.name} unpacks to more than one request may bring")
             file.write(chunk)
+
+
+def _chunks(content: IO[bytes], name: str) -> Iterator[bytes]:
+    while True:
+        try:
+            chunk = content.read(_CHUNK_BYTES)
+        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+            raise InputError(f"{name} cannot be unpacked: {error}; zip it again") from error
+        if not chunk:
+            return
+        yield chunk
 
 
 def _refusal(upload: Upload, max_megapixels: float) -> str:

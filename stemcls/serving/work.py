@@ -52,15 +52,17 @@ class Reading:
     pixel_size_um: float = 0.0
 
 
-def load(path: Path, backend: str | None, device: str) -> Loaded:
+def load(path: Path, device: str) -> Loaded:
     """Load a model for prediction, and let it see crops once so that no user waits for that.
 
+    Args:
+        path: A .keras file.
+        device: As `choose_backend` was told.
     Raises:
         InputError: As `load_model`.
     """
-    from stemcls.models.backend import choose_backend, load_keras
+    from stemcls.models.backend import load_keras
 
-    choose_backend(backend, device, shares_batches=True)
     load_keras(device)
     from stemcls.models.inference import predict
     from stemcls.models.saved import load_model

@@ -32,9 +32,9 @@ def send(url, *files, path="api/predict", **form):
     return requests.post(f"{url}{path}", files=sent, data=form, timeout=120)
 
 
-def zipped(**members: bytes) -> bytes:
+def zipped(method: int = zipfile.ZIP_DEFLATED, /, **members: bytes) -> bytes:
     kept = io.BytesIO()
-    with zipfile.ZipFile(kept, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(kept, "w", method) as archive:
         for name, content in members.items():
             archive.writestr(name.replace("__", "/").replace("_", "."), content)
     return kept.getvalue()
@@ -132,7 +132,11 @@ def test_a_field_without_cells_has_an_empty_table(url):
         ("a.tif", b"II*\0" + b"\0" * 50, 422, "a.tif is damaged"),
         ("a.h5", b"\x89HDF", 422, "no image suffix"),
         ("a.zip", b"PK\x03\x04 broken", 422, "no zip that can be unpacked"),
+        ("a.zip", zipped().replace(b"PK", b"KP"), 422, "no zip that can be unpacked"),
         ("a.zip", zipped(), 422, "no files"),
+        ("a.zip", zipped(zipfile.ZIP_LZMA, a_tif=bytes(9_000_000)), 422, "in an unusual way"),
+        ("a.zip", zipped(a_tif=b"x" * 99).replace(b"\xab\xa8", b"\xff\xff"), 422,
+         "a.tif cannot be unpacked"),
         ("a.zip", zipped(b_zip=zipped(a_png=b"x")), 422, "no image suffix"),
         ("bomb.zip", zipped(a_tif=bytes(3_000_000)), 413, "a.tif unpacks to more"),
         ("many.zip", zipped(**{f"f{n}_txt": b"" for n in range(9)}), 413, "more than 8 files"),

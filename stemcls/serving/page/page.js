@@ -183,7 +183,7 @@ async function explain(number) {
   at("cell").replaceChildren(element("p", `${cell.class}, score ${cell.score.toFixed(3)}`), probabilities, status);
   if (!about.explainable) return;
   try {
-    const more = { ...reading, y_px: cell.y_px, x_px: cell.x_px, name: image.name };
+    const more = { ...reading, y_px: cell.y_px, x_px: cell.x_px, name: image.name, target: cell.class };
     const map = await ask("/api/saliency", formOf(sent, more));
     if (!status.isConnected) return;
     const pictures = element("p", "");
