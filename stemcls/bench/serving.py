@@ -17,7 +17,7 @@ from typing import Any
 from stemcls.bench.backends import on_backend
 from stemcls.bench.measure import interleave, result
 from stemcls.bench.prediction import random_network, write_simulated
-from stemcls.config.imaging import BuildConfig
+from stemcls.config.imaging import BuildConfig, DetectConfig
 from stemcls.config.serve import ServeConfig
 from stemcls.models.backend import choose_backend
 from stemcls.serving.packages import check_packages
@@ -25,6 +25,7 @@ from stemcls.store.build import build_store
 from stemcls.store.cropstore import CropStore
 
 FIELD_PX, CELLS, CROP_PX, ROUNDS = 2048, 60, 96, 5
+DIAMETER_PX = 36.0  # of the cells simulated
 MOST_TIMES_PREDICT = 1.5
 _BOUNDARY = "stemcls-bench"
 
@@ -39,7 +40,7 @@ def serve(data: Path) -> dict[str, Any]:  # noqa: ARG001 - benchmarks take the f
     check_packages()
     backend = choose_backend(None)
     with tempfile.TemporaryDirectory(prefix="stemcls-bench-") as folder:
-        write_simulated(Path(folder) / "fields", 1, FIELD_PX, CELLS)
+        write_simulated(Path(folder) / "fields", 3, FIELD_PX, CELLS)  # one of each class
         found = on_backend(backend, measure, folder=folder)
     return result(
         "serve", found["seconds"], found["predict_seconds"], "s", 1 / MOST_TIMES_PREDICT,
@@ -66,13 +67,16 @@ def measure(
     from stemcls.serving.work import Loaded
 
     root = Path(folder)
-    build_store(root / "fields", root / "fields.h5", BuildConfig(crop_px=crop_px), workers=1)
+    detect = DetectConfig(diameter_px=DIAMETER_PX)
+    build_store(
+        root / "fields", root / "fields.h5", BuildConfig(crop_px=crop_px, detect=detect), workers=1
+    )
     store = CropStore.open(root / "fields.h5")
     card = ModelCard(
         store.classes, store.size_px, store.channels, str(store.dtype), build=store.config
     )
     model = random_network(backbone, alpha, crop_px, len(card.classes))
-    (path,) = sorted((root / "fields").rglob("*.tif"))
+    path = min((root / "fields").rglob("*.tif"))
     out, overlays = root / "cells.csv", root / "overlays"
     body = _form(path)
     answers: dict[str, list[list[str]]] = {}

@@ -409,7 +409,7 @@ def test_the_benchmark_compares_the_same_tables(tmp_path):
     from stemcls.bench.prediction import write_simulated
     from stemcls.bench.serving import measure
 
-    write_simulated(tmp_path / "fields", 1, 256, 6)
+    write_simulated(tmp_path / "fields", 3, 256, 6)
     found = measure(str(tmp_path), "TinyCNN", 1.0, CROP_PX)
     assert found["equal"]
     assert found["cells"] > 2
