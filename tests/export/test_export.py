@@ -99,9 +99,9 @@ def test_a_bioimageio_package_passes_the_zoos_own_test(stemcls, trained_run, tmp
     assert found["tested_by"].startswith("bioimageio.core")
     assert found["largest_difference"] <= LIMIT
     with zipfile.ZipFile(found["model"]) as package:
-        described = package.read("bioimageio.yaml").decode()
+        described = package.read("rdf.yaml").decode()
         card = package.read("MODEL_CARD.md").decode()
-    for said in ("keras_v3:", "Ada Müller", "CC-BY-4.0", "[along_x, quer_s__]"):
+    for said in ("keras_v3:", "Ada Müller", "CC-BY-4.0", "- along_x", "- quer_s__"):
         assert said in described
     assert "Ada Müller" in card
     assert "Stripes." in card

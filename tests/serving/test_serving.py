@@ -144,6 +144,7 @@ def test_a_field_without_cells_has_an_empty_table(url):
         ("grey.png", cv2.imencode(".png", np.zeros((60, 60, 3), np.uint8))[1].tobytes(), 422,
          "no file could be used: grey.png"),
     ],
+    ids=lambda value: value[:30] if isinstance(value, str) else "",
 )  # fmt: skip
 def test_a_bad_upload_is_answered(url, uploads_folder, name, content, status, error):
     done = send(url, (name, content))
