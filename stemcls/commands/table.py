@@ -18,12 +18,14 @@ from stemcls.commands.embed import embed
 from stemcls.commands.ensemble import ensemble
 from stemcls.commands.evaluate import evaluate
 from stemcls.commands.explain import explain
+from stemcls.commands.export import export
 from stemcls.commands.info import info
 from stemcls.commands.morphometry import morphometry
 from stemcls.commands.populations import populations
 from stemcls.commands.predict import predict
 from stemcls.commands.report import report
 from stemcls.commands.runs import runs
+from stemcls.commands.serve import serve
 from stemcls.commands.simulate import simulate
 from stemcls.commands.train import train
 from stemcls.commands.tui import tui
@@ -48,8 +50,10 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "ensemble": ensemble,
     "explain": explain,
     "predict": predict,
+    "serve": serve,
     "populations": populations,
     "report": report,
+    "export": export,
     "runs": runs,
     "weights": weights,
     "doctor": doctor,
