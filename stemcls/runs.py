@@ -32,9 +32,9 @@ class Run:
     path: Path
 
     @classmethod
-    def create(cls, workspace: Path, name: str) -> Run:
-        """Make a new, empty run folder; an existing one is never reused."""
-        root = workspace / "saved_models"
+    def create(cls, workspace: Path, name: str, below: str = "saved_models") -> Run:
+        """Make a new, empty run folder `below` the workspace; an existing one is never reused."""
+        root = workspace / below
         root.mkdir(parents=True, exist_ok=True)
         safe = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "run"
         stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")

@@ -22,6 +22,7 @@ from stemcls.commands.info import info
 from stemcls.commands.morphometry import morphometry
 from stemcls.commands.populations import populations
 from stemcls.commands.predict import predict
+from stemcls.commands.recipes import recipes
 from stemcls.commands.report import report
 from stemcls.commands.runs import runs
 from stemcls.commands.simulate import simulate
@@ -50,6 +51,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "predict": predict,
     "populations": populations,
     "report": report,
+    "recipes": recipes,
     "runs": runs,
     "weights": weights,
     "doctor": doctor,
