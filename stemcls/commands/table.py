@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from stemcls.commands.adapt import adapt
 from stemcls.commands.audit import audit
 from stemcls.commands.bench import bench
 from stemcls.commands.build import build
@@ -40,6 +41,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "morphometry": morphometry,
     "train": train,
     "tune": tune,
+    "adapt": adapt,
     "evaluate": evaluate,
     "calibrate": calibrate,
     "audit": audit,
