@@ -79,7 +79,7 @@ def _classes(data: Path, layout: LayoutConfig, sources: Sequence[Source]) -> dic
         raise InputError(
             f"{data}: class {twice[0]} has several folders "
             f"({', '.join(str(label) for label in class_of if class_of[label] == twice[0])}); "
-            "put them together"
+            f"put them together; expected {expected(data, layout)}"
         )
     if missing or (others and not layout.extra):
         raise InputError(

@@ -228,7 +228,7 @@ def test_units_of_one_name_in_two_classes_are_two_unless_the_layout_shares_them(
     assert [source.group for source in found] == ["high/1", "low/1", "2"]
 
     layout = read_protocol("kim-muse").layout
-    with pytest.raises(Exception, match="high holds 1 line, but this recipe needs 4"):
+    with pytest.raises(Exception, match="low holds 2 lines, but this recipe needs 4"):
         find_images(tmp_path, layout)
 
 
