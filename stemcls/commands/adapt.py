@@ -96,6 +96,7 @@ def _show(document: dict[str, Any]) -> None:
     for point in document["points"]:
         for key in ("against_unadapted", "against_scratch"):
             print(f"{point['labels']} labels a class: {point[key]['why']}")
+    say(f"verdict on the adapted model: {document['verdict'].upper()}")
     say(
         "intervals are paired over the groups that test; they do not hold the chance of which "
         "crops were labelled"

@@ -112,7 +112,7 @@ def adapt(adapted: Adaptation, update: Update | None = None) -> dict[str, Any]:
     Returns: `run`, `source`, `store`, `metric`, `test` (crops and groups), `unadapted` (metrics),
         `points` (for each number of labels: `adapted` and `scratch` metrics, and the difference to
         the unadapted model and to training from scratch, each with interval and verdict),
-        `verdict` and `why` of the saved model against the unadapted one, `notes`.
+        `verdict` and `why` of the saved model, see `verdict_of`; `notes`.
     Raises:
         CancelledError: Asked to stop; it can go on.
     """
@@ -134,8 +134,7 @@ def adapt(adapted: Adaptation, update: Update | None = None) -> dict[str, Any]:
         "points": [_point(adapted, labels, unadapted, config) for labels in plan["labels"]],
         "notes": plan["notes"],
     }
-    last = document["points"][-1]["against_unadapted"]
-    document |= {"verdict": last["verdict"], "why": last["why"]}
+    document |= verdict_of(document["points"][-1])
     atomic.write_json(adapted.folder / "comparison.json", document)
     return document
 
@@ -160,6 +159,18 @@ def judge(found: Difference, metric: str, other: str) -> dict[str, Any]:
         "p": None if math.isnan(found.p) else found.p, "verdict": verdict,
         "why": _VERDICTS[verdict].format(other=other, told=told),
     }
+
+
+def verdict_of(point: Mapping[str, Any]) -> dict[str, str]:
+    """Say whether adapting was worth it: better than nothing, and no worse than starting anew.
+
+    Returns: `verdict` (better, worse or not shown) and `why`.
+    """
+    before, scratch = point["against_unadapted"], point["against_scratch"]
+    verdict = before["verdict"]
+    if scratch["verdict"] == WORSE:
+        verdict = WORSE
+    return {"verdict": verdict, "why": f"{before['why']}. And {scratch['why']}"}
 
 
 def _checked_split(source: Run, path: Path, config: AdaptConfig) -> Split:

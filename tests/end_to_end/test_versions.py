@@ -37,7 +37,7 @@ def test_a_store_of_version_1_opens_with_all_it_holds():
     assert store.version == 1
     assert (len(store), store.classes, store.group_what) == (48, ("across", "along"), "donor")
     assert len(store.group_names) == 8
-    assert store.read(range(3)).shape == (3, 12, 12, 3)
+    assert store.read(range(3)).shape == (3, 12, 12, 1)
 
 
 def test_a_run_of_version_1_is_scored_again_to_the_same_numbers(old_run, invoke: Callable):
