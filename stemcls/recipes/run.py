@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from stemcls import atomic
@@ -14,6 +15,7 @@ from stemcls.errors import (
     nearest,
 )
 from stemcls.interruption import interruptible
+from stemcls.recipes.read import changes_of
 from stemcls.recipes.report import compared, write_report
 from stemcls.recipes.steps import STEPS
 from stemcls.recipes.work import DONE, NOT_DONE, Work
@@ -43,7 +45,7 @@ def check_steps(protocol: ProtocolConfig) -> None:
         )
 
 
-def run_recipe(work: Work, load_keras: Any) -> dict[str, Any]:
+def run_recipe(work: Work, load_keras: Callable[[], object]) -> dict[str, Any]:
     """Do the steps that are not done, then write the report.
 
     Args:
@@ -100,8 +102,6 @@ def run_recipe(work: Work, load_keras: Any) -> dict[str, Any]:
 
 def describe(work: Work) -> dict[str, Any]:
     """Return what a run of a recipe came to, without the report."""
-    from stemcls.recipes.read import changes_of
-
     return {
         "recipe": work.protocol.name,
         "folder": str(work.run.path),
