@@ -263,3 +263,14 @@ def foreign_store(tmp_path: Path) -> Callable[..., CropStore]:
         return CropStore.open(path)
 
     return write
+
+
+@pytest.fixture
+def unpainted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let figures be laid out but their files stay empty: painting is what takes time."""
+    from matplotlib.figure import Figure
+
+    def save(figure: Figure, path: Path, **options: object) -> None:
+        Path(path).touch()
+
+    monkeypatch.setattr(Figure, "savefig", save)
