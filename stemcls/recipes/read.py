@@ -10,7 +10,7 @@ from stemcls.config.options import from_mapping, merged, parse_assignment, read_
 from stemcls.config.protocol import ProtocolConfig
 from stemcls.config.recipes import recipe
 from stemcls.errors import InputError, nearest
-from stemcls.tuning.definition import differences
+from stemcls.tuning.study.definition import differences
 
 PAPERS = Path(__file__).with_name("papers")
 

@@ -80,11 +80,11 @@ def train(work: Work) -> Found:
 
 def search(work: Work) -> Found:
     """Search settings, or go on with the search; then score the best and the initial ones."""
-    from stemcls.tuning.defaultspace import default_space
-    from stemcls.tuning.machine import machine_of
+    from stemcls.tuning.running.machine import machine_of
     from stemcls.tuning.session import run_session
-    from stemcls.tuning.setup import check_store, define, new_study
-    from stemcls.tuning.study import Study
+    from stemcls.tuning.space.defaultspace import default_space
+    from stemcls.tuning.study.setup import check_store, define, new_study
+    from stemcls.tuning.study.study import Study
 
     machine = machine_of(work.slots, (), work.scheduler, work.say)
     kept, wanted = work.results.get("search", {}), work.protocol.search
