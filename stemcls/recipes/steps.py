@@ -82,7 +82,7 @@ def search(work: Work) -> Found:
     """Search settings, or go on with the search; then score the best and the initial ones."""
     from stemcls.tuning.running.machine import machine_of
     from stemcls.tuning.session import run_session
-    from stemcls.tuning.space.defaultspace import default_space
+    from stemcls.tuning.space.default import default_space
     from stemcls.tuning.study.setup import check_store, define, new_study
     from stemcls.tuning.study.study import Study
 
