@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from stemcls.errors import InputError
 
 
 @contextmanager
@@ -28,6 +31,46 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check_free(folder: Path) -> None:
+    """Refuse a folder that holds something.
+
+    Raises:
+        InputError: It does, or it is a file.
+    """
+    if folder.is_dir():
+        if any(folder.iterdir()):
+            raise InputError(
+                f"{folder} exists and is not empty; choose another folder, or remove it"
+            )
+    elif folder.exists():
+        raise InputError(f"{folder} exists and is a file, expected a new folder; choose another "
+                         "name")
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """Yield a temporary folder beside `folder`; on success it takes its place.
+
+    Raises:
+        InputError: It cannot be made.
+    """
+    target = folder.resolve()
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    try:
+        temporary.mkdir(parents=True)
+    except OSError as error:
+        raise InputError(
+            f"{folder} cannot be made: {error.strerror or error}; choose a folder you may write to"
+        ) from error
+    try:
+        yield temporary
+        if target.is_dir():
+            target.rmdir()
+        temporary.rename(target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from stemcls.errors import InputError, nearest
 
 STALLED_AFTER_SECONDS = 180.0
 CLOCK_SLACK_SECONDS = 5.0
+# Of run folders; what has no run.json is of version 1 too, or a part of a run.
+FORMAT = 1
 _ENDINGS = ("finished", "failed", "cancelled")
 
 
@@ -32,9 +35,9 @@ class Run:
     path: Path
 
     @classmethod
-    def create(cls, workspace: Path, name: str) -> Run:
-        """Make a new, empty run folder; an existing one is never reused."""
-        root = workspace / "saved_models"
+    def create(cls, workspace: Path, name: str, below: str = "saved_models") -> Run:
+        """Make a new, empty run folder `below` the workspace; an existing one is never reused."""
+        root = workspace / below
         root.mkdir(parents=True, exist_ok=True)
         safe = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "run"
         stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
@@ -44,6 +47,7 @@ class Run:
                 path.mkdir()
             except FileExistsError:
                 continue
+            atomic.write_json(path / "run.json", {"format": FORMAT, "stemcls": version("stemcls")})
             return cls(path)
         raise InputError(f"{root} already holds a thousand runs called {safe}-{stamp}")
 
@@ -52,12 +56,14 @@ class Run:
         """Open a run by its folder, or by its name below `workspace`/saved_models.
 
         Raises:
-            InputError: There is no such run; names the nearest one.
+            InputError: There is no such run (names the nearest one), or a newer stemcls made it.
         """
         places = [path] if workspace is None else [path, workspace / "saved_models" / path]
         for place in places:
             if (place / "events.jsonl").is_file():
-                return cls(place)
+                run = cls(place)
+                run._check_format()
+                return run
         if path.is_dir():
             raise InputError(f"{path} is a folder but not a run: it holds no events.jsonl")
         names = [run.name for run in list_runs(workspace)] if workspace is not None else []
@@ -92,6 +98,15 @@ class Run:
         except FileNotFoundError:
             return
         yield from parse_events(content)
+
+    def _check_format(self) -> None:
+        about = self.read_json("run.json") or {}
+        if int(about.get("format", FORMAT)) > FORMAT:
+            raise InputError(
+                f"{self.path} is a run of format {about['format']}, made by stemcls "
+                f"{about.get('stemcls', 'unknown')}; this is {version('stemcls')}, which reads up "
+                f"to format {FORMAT}: update stemcls"
+            )
 
     def folds(self) -> list[Run]:
         """Return the runs of a cross-validation in order; empty for a single run."""

@@ -167,17 +167,23 @@ def invoke(
     return run
 
 
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of a Chromium, or a skip where there is none."""
+    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
+    browser = next(filter(None, map(shutil.which, names)), None)
+    if browser is None:
+        pytest.skip("no Chromium on this machine")
+    return browser
+
+
 @pytest.fixture
-def browse(tmp_path: Path) -> Callable[[Path, str], Any]:
+def browse(tmp_path: Path, chromium: str) -> Callable[[Path, str], Any]:
     """Open a page in headless Chromium; return the value of a JavaScript expression there.
 
     The page may load nothing but what is inside itself: the browser would say so in its console,
     which must stay empty.
     """
-    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
-    browser = next(filter(None, map(shutil.which, names)), None)
-    if browser is None:
-        pytest.skip("no Chromium on this machine")
 
     def show(page: Path, expression: str) -> Any:
         inside = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
@@ -192,7 +198,7 @@ def browse(tmp_path: Path) -> Callable[[Path, str], Any]:
         copy = tmp_path / "browsed.html"
         copy.write_text(text, encoding="utf-8")
         shown = subprocess.run(
-            [browser, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom",
+            [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom",
              "--enable-logging=stderr", f"--user-data-dir={tmp_path / 'profile'}", copy.as_uri()],
             capture_output=True, text=True, timeout=120, check=True,
         )
@@ -257,3 +263,14 @@ def foreign_store(tmp_path: Path) -> Callable[..., CropStore]:
         return CropStore.open(path)
 
     return write
+
+
+@pytest.fixture
+def unpainted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let figures be laid out but their files stay empty: painting is what takes time."""
+    from matplotlib.figure import Figure
+
+    def save(figure: Figure, path: Path, **options: object) -> None:
+        Path(path).touch()
+
+    monkeypatch.setattr(Figure, "savefig", save)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from stemcls import atomic
-from stemcls.errors import StemclsError, explained_disk_errors
+from stemcls.errors import InputError, StemclsError, explained_disk_errors
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_rest(tmp_path):
@@ -40,3 +40,21 @@ def test_a_full_disk_is_explained(tmp_path):
         raise OSError(errno.ENOSPC, "No space left on device")
     with pytest.raises(PermissionError), explained_disk_errors(tmp_path, "kept"):
         raise PermissionError(errno.EACCES, "denied")
+
+
+def test_a_folder_takes_its_name_when_it_is_whole_or_leaves_nothing(tmp_path):
+    with atomic.new_folder(tmp_path / "a" / "out") as folder:
+        (folder / "x").write_text("1")
+        assert not (tmp_path / "a" / "out").exists()
+    assert [p.name for p in (tmp_path / "a" / "out").iterdir()] == ["x"]
+    with pytest.raises(InputError, match="exists and is not empty"):
+        atomic.check_free(tmp_path / "a" / "out")
+
+    def fail():
+        with atomic.new_folder(tmp_path / "b") as folder:
+            (folder / "x").write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]

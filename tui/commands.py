@@ -65,7 +65,8 @@ PLACES: dict[str, Place] = {
     "app": Place(
         "Everywhere",
         "Arrows move, Tab goes on to the next part. In a text field letters and numbers are "
-        "text: there F1 is help and Alt with a number changes the mode. Jobs go on when you quit; `stemcls tui` finds them again.",
+        "text: there F1 is help and Alt with a number changes the mode. Jobs go on when you "
+        "quit; `stemcls tui` finds them again.",
         (
             Command("question_mark,f1", "help", "Help", "Explain this screen and its keys.",
                     shown_key="?"),

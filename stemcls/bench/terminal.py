@@ -21,8 +21,10 @@ from typing import Any
 
 import numpy as np
 
+from stemcls import atomic
 from stemcls.bench.measure import result
 from stemcls.errors import StemclsError
+from stemcls.evaluation.predictions import Predictions
 from stemcls.runs import Run
 
 N_RUNS = 1000
@@ -33,6 +35,8 @@ KEY_LIMIT_MS = 100.0
 MEMORY_LIMIT_MB = 250.0
 STARTS = 3
 ROWS, COLUMNS = 50, 160
+UP, DOWN, RIGHT = "\x1b[A", "\x1b[B", "\x1b[C"
+CLASSES = ("stem", "progenitor", "mature")
 
 _ESCAPES = re.compile(r"\x1b(\[[0-9;?<>=]*[A-Za-z]|\][^\x07]*\x07|[()][A-Z0-9]|[=>])")
 
@@ -110,7 +114,7 @@ def tui(data: Path) -> list[dict[str, Any]]:  # noqa: ARG001 - every benchmark t
     """
     with tempfile.TemporaryDirectory() as folder:
         workspace, home = Path(folder) / "workspace", Path(folder) / "home"
-        big = _fill(workspace)
+        _fill(workspace)
         (home / "stemcls").mkdir(parents=True)
         (home / "stemcls" / "tui.toml").write_text("toured = true\n", encoding="utf-8")
         starts = []
@@ -118,7 +122,7 @@ def tui(data: Path) -> list[dict[str, Any]]:  # noqa: ARG001 - every benchmark t
             with Terminal(workspace, home) as terminal:
                 starts.append(terminal.wait_for("8 System") - terminal.started)
         with Terminal(workspace, home) as terminal:
-            milliseconds = _drive(terminal, big)
+            milliseconds = _drive(terminal)
             peak_mb = terminal.peak_bytes / 2**20
     return [
         result("tui-start", statistics.median(starts), START_LIMIT_SECONDS, "s", 1.0, None),
@@ -130,22 +134,32 @@ def tui(data: Path) -> list[dict[str, Any]]:  # noqa: ARG001 - every benchmark t
     ]
 
 
-def _drive(terminal: Terminal, big: Run) -> list[float]:
+def _drive(terminal: Terminal) -> list[float]:
     """Return the milliseconds of each key."""
     terminal.wait_for("8 System")
     terminal.press("3")
     terminal.wait_for("run-0000")
     spent = []
     for number in range(1, KEYS + 1):
-        begun = terminal.press("\x1b[B")
+        begun = terminal.press(DOWN)
         spent.append(terminal.wait_for(f"run-{number:04d}") - begun)
+    terminal.press(UP * KEYS)
+    terminal.wait_for("run-0000")
+    terminal.press("\r")
+    terminal.wait_for("mean_recall")
+    terminal.press("]")
+    terminal.wait_for("Rows: the truth")
+    terminal.press("]")
+    terminal.wait_for("0.50")
+    for number in range(51, 51 + KEYS):
+        begun = terminal.press(RIGHT)
+        spent.append(terminal.wait_for(f"0.{number}") - begun)
     return [seconds * 1000 for seconds in spent]
 
 
-def _fill(workspace: Path) -> Run:
-    """Make finished runs, `run-0000` the newest; return the one with predictions, the newest."""
+def _fill(workspace: Path) -> None:
+    """Make finished runs, `run-0000` the newest, which has predictions."""
     random = np.random.default_rng(0)
-    runs = []
     for number in range(N_RUNS):
         run = Run(workspace / "saved_models" / f"run-{number:04d}")
         run.path.mkdir(parents=True)
@@ -154,6 +168,24 @@ def _fill(workspace: Path) -> Run:
             run.append("epoch", stage="frozen", epoch=epoch, epochs=20, loss=1 / epoch,
                        val_loss=float(1 / epoch + random.normal(0, 0.01)), seconds=1.0)
         run.append("finished", metrics={"mean_recall": 0.9, "auroc": 0.95})
+        if number == 0:
+            _score(run, random)
         os.utime(run.path, (1_700_000_000 - number,) * 2)
-        runs.append(run)
-    return runs[0]
+
+
+def _score(run: Run, random: np.random.Generator) -> None:
+    probabilities = random.dirichlet((1.0, 1.0, 1.0), N_PREDICTIONS).astype(np.float32)
+    labels = (probabilities.cumsum(axis=1) < random.random((N_PREDICTIONS, 1))).sum(axis=1)
+    predictions = Predictions(
+        np.arange(N_PREDICTIONS), np.minimum(labels, 2), probabilities,
+        np.arange(N_PREDICTIONS) % 200, CLASSES,
+    )
+    (run.path / "evaluation").mkdir()
+    predictions.write(run.path / "evaluation" / "predictions.csv")
+    confusion = np.zeros((3, 3), np.int64)
+    np.add.at(confusion, (predictions.labels, predictions.predicted), 1)
+    metrics = {"n": N_PREDICTIONS, "n_groups": 200, "mean_recall": 0.5, "per_class": {}}
+    document = {
+        "metrics": metrics, "confusion": confusion, "labels": CLASSES, "n": N_PREDICTIONS,
+    }
+    atomic.write_json(run.path / "evaluation" / "metrics.json", document)

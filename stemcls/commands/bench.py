@@ -25,6 +25,7 @@ BENCHMARKS: dict[str, tuple[str, str]] = {
     "train-recipe": ("stemcls.bench.recipe", "train_recipe"),
     "predict-store": ("stemcls.bench.prediction", "predict_store"),
     "predict-fields": ("stemcls.bench.prediction", "predict_fields"),
+    "serve": ("stemcls.bench.serving", "serve"),
     "evaluate": ("stemcls.bench.evaluation", "evaluate"),
     "audit": ("stemcls.bench.audit", "audit"),
     "curve": ("stemcls.bench.curve", "curve"),

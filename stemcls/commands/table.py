@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from stemcls.commands.adapt import adapt
 from stemcls.commands.audit import audit
 from stemcls.commands.bench import bench
 from stemcls.commands.build import build
@@ -18,12 +19,15 @@ from stemcls.commands.embed import embed
 from stemcls.commands.ensemble import ensemble
 from stemcls.commands.evaluate import evaluate
 from stemcls.commands.explain import explain
+from stemcls.commands.export import export
 from stemcls.commands.info import info
 from stemcls.commands.morphometry import morphometry
 from stemcls.commands.populations import populations
 from stemcls.commands.predict import predict
+from stemcls.commands.recipes import recipes
 from stemcls.commands.report import report
 from stemcls.commands.runs import runs
+from stemcls.commands.serve import serve
 from stemcls.commands.simulate import simulate
 from stemcls.commands.train import train
 from stemcls.commands.tui import tui
@@ -39,6 +43,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "morphometry": morphometry,
     "train": train,
     "tune": tune,
+    "adapt": adapt,
     "evaluate": evaluate,
     "calibrate": calibrate,
     "audit": audit,
@@ -48,8 +53,11 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "ensemble": ensemble,
     "explain": explain,
     "predict": predict,
+    "serve": serve,
     "populations": populations,
     "report": report,
+    "export": export,
+    "recipes": recipes,
     "runs": runs,
     "weights": weights,
     "doctor": doctor,

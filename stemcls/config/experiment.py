@@ -168,6 +168,10 @@ class Experiment:
 
     store: str = option("", "Crop store.")
     name: str = option("", "Name of the run (default: the store's).")
+    start_from: str = option(
+        "", "Finished run or .keras file whose model training goes on from, head and all; empty: a "
+        "new head on the backbone's weights."
+    )
     seed: int = option(0, "Seed of split, weights, order and augmentation.", least=0)
     balance: str = option(
         "class-weights", "Unequal classes: weigh by the inverse of their count, oversample to the "
@@ -207,7 +211,7 @@ class Experiment:
     @property
     def pretrained(self) -> bool:
         """Whether the backbone starts from weights that were learned elsewhere."""
-        return self.model.weights != "none"
+        return self.model.weights != "none" or bool(self.start_from)
 
     @property
     def plan(self) -> tuple[StageConfig, ...]:
@@ -217,10 +221,11 @@ class Experiment:
 
 
 def with_absolute_paths(experiment: Experiment) -> Experiment:
-    """Return the experiment as any folder can repeat it: store and weights file made absolute."""
-    model = experiment.model
+    """Return the experiment as any folder can repeat it: every path in it made absolute."""
+    model, start = experiment.model, experiment.start_from
     if model.weights not in ("imagenet", "none"):
         model = replace(model, weights=str(Path(model.weights).resolve()))
     return replace(
-        experiment, store=str(Path(experiment.store).resolve()), model=model
+        experiment, store=str(Path(experiment.store).resolve()), model=model,
+        start_from=str(Path(start).resolve()) if start else "",
     )

@@ -51,7 +51,7 @@ def draw_overlay(
         raise InputError(f"an overlay is a PNG file, found {path}; name it {path.stem}.png")
     if not path.parent.is_dir():
         raise InputError(f"there is no folder {path.parent} to write {path.name} to; make it first")
-    canvas = _to_rgb(image)
+    canvas = to_rgb(image)
     thick = max(1, round(max(canvas.shape[:2]) / 800))
     for row, ((y, x), radius) in enumerate(zip(centers_px, radius_px, strict=True)):
         color = class_color(0 if labels is None else int(labels[row]))
@@ -80,6 +80,7 @@ def _write(
     cv2.putText(canvas, text, at, font, size, color, 1, cv2.LINE_AA)
 
 
-def _to_rgb(image: np.ndarray) -> np.ndarray:
+def to_rgb(image: np.ndarray) -> np.ndarray:
+    """Return (Y, X, 3) uint8 of a (Y, X, 1 or 3) uint8 or uint16 image, for people to look at."""
     eight = (image >> 8).astype(np.uint8) if image.dtype == np.uint16 else image.astype(np.uint8)
     return np.ascontiguousarray(np.repeat(eight, 3, axis=2) if eight.shape[2] == 1 else eight)

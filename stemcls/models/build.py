@@ -204,6 +204,24 @@ def head_of(model: Any) -> Any:
     return keras.Model(model.get_layer(POOLING).output, model.output, name="head")
 
 
+def extractor_of_model(model: Any) -> Any:
+    """Return what is below the head, (N, H, W, C) crops to (N, F) features; it shares its weights.
+
+    Raises:
+        InputError: The model has no layer of pooled features, as models of other makers.
+    """
+    import keras
+
+    try:
+        features = model.get_layer(POOLING).output
+    except ValueError:
+        raise InputError(
+            f"the model has no layer {POOLING!r} that tells its head from its backbone, so it "
+            "cannot be trained on; ensembles have none, their members do"
+        ) from None
+    return keras.Model(model.input, features, name="extractor")
+
+
 def _taps(config: ModelConfig, backbone: Backbone) -> list[str]:
     strides = set(config.stride)
     if not strides:

@@ -13,7 +13,7 @@ from stemcls.config.options import from_mapping
 from stemcls.errors import InputError
 from stemcls.imaging.crops import crop_scale, cut_crops, resize_whole, share_core
 from stemcls.imaging.detection.detect import detect
-from stemcls.imaging.prepare import prepare
+from stemcls.imaging.prepare import Prepared, prepare
 from stemcls.imaging.readers import list_images
 from stemcls.models.saved import ModelCard
 from stemcls.store.cropstore import CropStore
@@ -72,6 +72,23 @@ def expand(paths: list[Path]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """One image as the model's training store would have read it.
+
+    Attributes:
+        path: The file.
+        prepared: Its field and composite.
+        build: Settings of the store.
+        kind: "cells" to be found, or "crops", the image being one.
+    """
+
+    path: Path
+    prepared: Prepared
+    build: BuildConfig
+    kind: str
+
+
 def load_sample(
     path: Path, card: ModelCard, detection: DetectConfig | None, kind: str,
     pixel_size_um: float = 0.0,
@@ -92,6 +109,54 @@ def load_sample(
     """
     if path.suffix.lower() in STORE_SUFFIXES:
         return _from_store(path, card)
+    opened = _open(path, card, kind, pixel_size_um)
+    if opened.kind == "crops":
+        return _whole(opened, card)
+    image, build = opened.prepared.image, opened.build
+    scale = _scale_of_crops(opened, card)
+    crop_px = card.size_px[0]
+    cells = detect(opened.prepared.field, detection or build.detect)
+    shared = share_core(cells.centers_px, crop_px / scale, build.core)
+    alone = np.flatnonzero(~shared)
+    crops, kept = cut_crops(image, cells.centers_px[alone], crop_px, build.edge, scale)
+    dropped = {
+        **cells.rejected, SHARED_CORE: int(shared.sum()), OFF_FIELD: len(alone) - len(kept),
+    }
+    rows = alone[kept]
+    return Sample(
+        path, len(crops), crops.__getitem__, cells.centers_px[rows], cells.radius_px[rows],
+        [str(path)] * len(crops), image, {why: count for why, count in dropped.items() if count},
+    )
+
+
+def crop_at(
+    path: Path, card: ModelCard, center_px: tuple[float, float], kind: str = "auto",
+    pixel_size_um: float = 0.0,
+) -> np.ndarray:
+    """Return the crop that `load_sample` cuts around a cell, without looking for cells again.
+
+    Args:
+        path: A field, or a crop (whose only crop it is).
+        card, kind, pixel_size_um: As for `load_sample`.
+        center_px: Of the cell, y and x.
+    Returns: (H, W, C) as stored.
+    Raises:
+        InputError: As `load_sample`, or the crop would leave the field.
+    """
+    opened = _open(path, card, kind, pixel_size_um)
+    if opened.kind == "crops":
+        return _whole(opened, card).read(np.arange(1))[0]
+    scale = _scale_of_crops(opened, card)
+    crops, kept = cut_crops(
+        opened.prepared.image, np.array([center_px], dtype=np.float32), card.size_px[0],
+        opened.build.edge, scale,
+    )
+    if not len(kept):
+        raise InputError(f"a crop around y {center_px[0]:g}, x {center_px[1]:g} leaves {path}")
+    return crops[0]
+
+
+def _open(path: Path, card: ModelCard, kind: str, pixel_size_um: float) -> Opened:
     # A store that does not know of this rule was built without it.
     build = from_mapping(BuildConfig, {"core": 0.0, **card.build})
     if pixel_size_um:
@@ -106,36 +171,32 @@ def load_sample(
     if kind == "auto":
         whole = image.shape[:2] == card.size_px
         kind = "crops" if whole or card.kind != "cells" else "cells"
-    if kind == "crops":
-        resized = card.kind == "fields" or (card.kind == "crops" and build.size_px is not None)
-        return _whole(path, image, card, resized)
+    return Opened(path, prepared, build, kind)
+
+
+def _scale_of_crops(opened: Opened, card: ModelCard) -> float:
+    """Return pixels of a crop per pixel of the field.
+
+    Raises:
+        InputError: The model takes no crops around cells, or not of a field like this.
+    """
+    path, image, build = opened.path, opened.prepared.image, opened.build
     crop_px, across_px = card.size_px
     if card.kind == "fields" or crop_px != across_px:
         raise InputError(
             f"the model was trained on {'whole fields' if card.kind == 'fields' else 'crops'} of "
             f"{crop_px}x{across_px} px, not on square crops around cells; leave out --kind cells"
         )
-    scale = crop_scale(prepared.field, build.crop_um, crop_px)
+    field = opened.prepared.field
+    scale = crop_scale(field, build.crop_um, crop_px)
     if not build.crop_um:
-        _check_scale(path, prepared.field.pixel_size_um, card.pixel_size_um)
-    window_px = crop_px / scale
-    if min(image.shape[:2]) < window_px:
+        _check_scale(path, field.pixel_size_um, card.pixel_size_um)
+    if min(image.shape[:2]) < crop_px / scale:
         raise InputError(
             f"{path} is {image.shape[0]}x{image.shape[1]} px, smaller than one crop of the model "
-            f"({window_px:.0f} px)"
+            f"({crop_px / scale:.0f} px)"
         )
-    cells = detect(prepared.field, detection or build.detect)
-    shared = share_core(cells.centers_px, window_px, build.core)
-    alone = np.flatnonzero(~shared)
-    crops, kept = cut_crops(image, cells.centers_px[alone], crop_px, build.edge, scale)
-    dropped = {
-        **cells.rejected, SHARED_CORE: int(shared.sum()), OFF_FIELD: len(alone) - len(kept),
-    }
-    rows = alone[kept]
-    return Sample(
-        path, len(crops), crops.__getitem__, cells.centers_px[rows], cells.radius_px[rows],
-        [str(path)] * len(crops), image, {why: count for why, count in dropped.items() if count},
-    )
+    return scale
 
 
 def _check_scale(path: Path, found_um: float | None, wanted_um: float | None) -> None:
@@ -147,7 +208,9 @@ def _check_scale(path: Path, found_um: float | None, wanted_um: float | None) ->
         )
 
 
-def _whole(path: Path, image: np.ndarray, card: ModelCard, resize: bool) -> Sample:
+def _whole(opened: Opened, card: ModelCard) -> Sample:
+    path, image = opened.path, opened.prepared.image
+    resize = card.kind == "fields" or (card.kind == "crops" and opened.build.size_px is not None)
     height, width = image.shape[:2]
     if (height, width) != card.size_px:
         if not resize:

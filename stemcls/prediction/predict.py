@@ -45,6 +45,55 @@ class Table:
     dropped: dict[str, int]
 
 
+@dataclass(frozen=True, eq=False)
+class Predicted:
+    """One file, and what the model says of its N crops.
+
+    Attributes:
+        sample: The crops.
+        probabilities: (N, K) float32.
+    """
+
+    sample: Sample
+    probabilities: np.ndarray
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """(N,) int64, index of the likeliest class."""
+        return self.probabilities.argmax(axis=1)
+
+
+def predict_files(
+    model: Any,
+    card: ModelCard,
+    paths: list[Path],
+    *,
+    detection: DetectConfig | None = None,
+    kind: str = "auto",
+    pixel_size_um: float = 0.0,
+    views: int = 1,
+    batch_size: int = 64,
+) -> Iterator[Predicted | tuple[Path, str]]:
+    """Yield what the model says of each file, or the file and why it was skipped.
+
+    Args:
+        model: keras.Model that `card` describes.
+        card: Its card.
+        paths: Files, from `inputs.expand`.
+        detection, kind, pixel_size_um: As `inputs.load_sample`.
+        views: Dihedral views averaged: 1, 2, 4 or 8.
+        batch_size: Crops per step of the network.
+    """
+    for sample in load_samples(paths, card, detection, kind, pixel_size_um):
+        if not isinstance(sample, Sample):
+            yield sample
+            continue
+        probabilities = predict(
+            model, sample.read, np.arange(sample.n), views=views, batch_size=batch_size
+        )
+        yield Predicted(sample, probabilities)
+
+
 def predict_table(
     model: Any,
     card: ModelCard,
@@ -62,14 +111,10 @@ def predict_table(
     """Predict `paths` file by file; the table takes its name when it is complete.
 
     Args:
-        model: keras.Model that `card` describes.
-        card: Its card.
-        paths: Files, from `inputs.expand`.
+        model, card, paths: As for `predict_files`.
         out: CSV to write; an existing file is never overwritten.
-        detection, kind, pixel_size_um: As `inputs.load_sample`.
+        detection, kind, pixel_size_um, views, batch_size: As for `predict_files`.
         overlays: Folder for one PNG per field, with each cell ringed in its class' colour.
-        views: Dihedral views averaged: 1, 2, 4 or 8.
-        batch_size: Crops per step of the network.
         update: Called as update(done, total, note).
     Raises:
         InputError: `out` exists, or not one file could be used.
@@ -89,23 +134,21 @@ def predict_table(
         temporary.open("w", newline="", encoding="utf-8") as file,
     ):
         writer = csv.writer(file)
-        least = least_probabilities(card)
-        last = ["set"] if least else []
-        writer.writerow([*COLUMNS, *(f"p_{name}" for name in card.classes), *last])
-        samples = load_samples(paths, card, detection, kind, pixel_size_um)
-        for number, sample in enumerate(samples, start=1):
-            if not isinstance(sample, Sample):
-                path, reason = sample
+        writer.writerow(columns_of(card))
+        found = predict_files(
+            model, card, paths, detection=detection, kind=kind, pixel_size_um=pixel_size_um,
+            views=views, batch_size=batch_size,
+        )
+        for number, one in enumerate(found, start=1):
+            if not isinstance(one, Predicted):
+                path, reason = one
                 skipped.append({"path": str(path), "reason": reason})
                 continue
-            probabilities = predict(
-                model, sample.read, np.arange(sample.n), views=views, batch_size=batch_size
-            )
-            writer.writerows(_rows(sample, probabilities, card.classes, least))
-            dropped.update(sample.dropped)
-            counts += np.bincount(probabilities.argmax(axis=1), minlength=len(counts))
-            if overlays is not None and sample.image is not None:
-                pictures.append(_draw(sample, sample.image, probabilities, card, overlays))
+            writer.writerows(rows_of(one, card))
+            dropped.update(one.sample.dropped)
+            counts += np.bincount(one.predicted, minlength=len(counts))
+            if overlays is not None and one.sample.image is not None:
+                pictures.append(_draw(one, one.sample.image, card, overlays))
             if update:
                 update(number, len(paths), f"{counts.sum()} cells")
         if len(skipped) == len(paths):
@@ -115,12 +158,18 @@ def predict_table(
     return Table(out, int(counts.sum()), composition, skipped, pictures, dict(dropped))
 
 
-def _rows(
-    sample: Sample, probabilities: np.ndarray, classes: tuple[str, ...], least: list[float]
-) -> Iterator[list[Any]]:
-    sets = sets_of(probabilities, least) if least else np.zeros((len(probabilities), 0), bool)
+def columns_of(card: ModelCard) -> list[str]:
+    """Return the heading of a model's table."""
+    last = ["set"] if least_probabilities(card) else []
+    return [*COLUMNS, *(f"p_{name}" for name in card.classes), *last]
+
+
+def rows_of(found: Predicted, card: ModelCard) -> Iterator[list[Any]]:
+    """Yield a line of the table for each cell, under `columns_of`."""
+    sample, classes, least = found.sample, card.classes, least_probabilities(card)
+    sets = sets_of(found.probabilities, least) if least else [()] * sample.n
     for path, (y, x), radius, row, inside in zip(
-        sample.paths, sample.centers_px, sample.radius_px, probabilities, sets, strict=True
+        sample.paths, sample.centers_px, sample.radius_px, found.probabilities, sets, strict=True
     ):
         best = int(row.argmax())
         place = [path, f"{y:.2f}", f"{x:.2f}", f"{radius:.2f}"]
@@ -130,9 +179,8 @@ def _rows(
         ]
 
 
-def _draw(
-    sample: Sample, image: np.ndarray, probabilities: np.ndarray, card: ModelCard, folder: Path
-) -> str:
+def _draw(found: Predicted, image: np.ndarray, card: ModelCard, folder: Path) -> str:
+    sample = found.sample
     folder.mkdir(parents=True, exist_ok=True)
     name = f"{sample.path.parent.name}-{sample.path.name}".lstrip("-")
     path, number = folder / f"{name}.png", 1
@@ -141,7 +189,6 @@ def _draw(
         path = folder / f"{name}-{number}.png"
     draw_overlay(
         image, sample.centers_px, sample.radius_px, path,
-        labels=probabilities.argmax(axis=1), classes=card.classes,
-        scores=probabilities.max(axis=1),
+        labels=found.predicted, classes=card.classes, scores=found.probabilities.max(axis=1),
     )
     return str(path)

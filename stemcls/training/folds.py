@@ -19,7 +19,7 @@ from stemcls.runs import Run
 from stemcls.store.cropstore import CropStore
 from stemcls.store.splits import make_folds
 from stemcls.training.checks import check_plan
-from stemcls.training.journal import Update, reported
+from stemcls.training.journal import Update, prefixed, reported
 from stemcls.training.lock import locked
 from stemcls.training.train import headline, prepare_run, train
 
@@ -65,7 +65,7 @@ def cross_validate(parent: Run, update: Update | None = None) -> dict[str, Any]:
         for number, run in enumerate(runs, start=1):
             journal.begin_fold(number, len(runs))
             keras.utils.clear_session()
-            metrics = train(run, _prefixed(update, f"fold {number}/{len(runs)}"), interruption)
+            metrics = train(run, prefixed(update, f"fold {number}/{len(runs)}"), interruption)
             fold_metrics.append(metrics)
             parent.append("metric", fold=number, fold_metrics=headline(metrics))
         tables = [read_predictions(run.path / "evaluation" / "predictions.csv") for run in runs]
@@ -80,9 +80,3 @@ def cross_validate(parent: Run, update: Update | None = None) -> dict[str, Any]:
         atomic.write_json(parent.path / "evaluation" / "folds.json", document)
         parent.append("finished", metrics=headline(evaluation.metrics), evaluated_on="folds")
     return document
-
-
-def _prefixed(update: Update | None, prefix: str) -> Update | None:
-    if update is None:
-        return None
-    return lambda done, total, note: update(done, total, f"{prefix}: {note}")

@@ -89,6 +89,13 @@ class Journal:
         atomic.write_text(self.run.path / "history.csv", text.getvalue())
 
 
+def prefixed(update: Update | None, prefix: str) -> Update | None:
+    """Return `update` with `prefix` ahead of its notes, for one of several jobs."""
+    if update is None:
+        return None
+    return lambda done, total, note: update(done, total, f"{prefix}: {note}")
+
+
 @contextmanager
 def reported(run: Run, update: Update | None, **started: Any) -> Iterator[Journal]:
     """Bracket a job: `started` first, heartbeats while it lives, and how it ended last.

@@ -13,7 +13,13 @@ from stemcls import atomic
 from stemcls.config.experiment import Experiment, StageConfig
 from stemcls.evaluation.evaluation import Evaluation, evaluate_predictions
 from stemcls.evaluation.runfiles import predictions_of
-from stemcls.models.build import add_head, build_extractor, head_of, resizing_note
+from stemcls.models.build import (
+    add_head,
+    build_extractor,
+    extractor_of_model,
+    head_of,
+    resizing_note,
+)
 from stemcls.models.inference import predict, view_numbers
 from stemcls.models.parallel import predict_batches
 from stemcls.store.cropstore import CropStore
@@ -88,12 +94,15 @@ def extractor_for(job: Job) -> Any:
     )
 
 
-def run_stages(job: Job, extractor: Any = None) -> tuple[Any, dict[str, Any]]:
+def run_stages(
+    job: Job, extractor: Any = None, start: Any = None
+) -> tuple[Any, dict[str, Any]]:
     """Run the stages.
 
     Args:
         job: What they share.
         extractor: From `extractor_for`; None builds one.
+        start: A whole model to go on from, trained in place; None puts a new head on the extractor.
     Returns: the model, and the test metrics after each stage; of the last one where
         `job.score_last`.
     """
@@ -107,17 +116,21 @@ def run_stages(job: Job, extractor: Any = None) -> tuple[Any, dict[str, Any]]:
     note = resizing_note(experiment.model, job.store.size_px)
     if note:
         context.journal.log(note)
-    extractor = extractor or extractor_for(job)
-    banks = _Banks(job, extractor)
-    model = add_head(
-        extractor, experiment.model, len(job.split.classes),
-        _features_to_scale(job, extractor, banks, resumed=kept is not None), experiment.seed,
-    )
+    if start is not None:
+        model, extractor = start, extractor_of_model(start)
+        banks = _Banks(job, extractor)
+    else:
+        extractor = extractor or extractor_for(job)
+        banks = _Banks(job, extractor)
+        model = add_head(
+            extractor, experiment.model, len(job.split.classes),
+            _features_to_scale(job, extractor, banks, resumed=kept is not None), experiment.seed,
+        )
     folder = context.journal.run.path / "evaluation"
     stages = (context.journal.run.read_json("evaluation/stages.json") or {}) if kept else {}
     best = math.inf
     for number, stage in enumerate(plan[begun:], start=begun):
-        changed = any(before.trainable != "none" for before in plan[:number])
+        changed = start is not None or any(s.trainable != "none" for s in plan[:number])
         best = _fit(job, model, stage, number, banks, changed, best)
         if job.score_last or stage is not plan[-1]:
             stages[stage.name] = _score(job, model, stage, banks, changed).metrics

@@ -10,14 +10,14 @@ import keras
 from stemcls import atomic
 from stemcls.config.experiment import FINAL, Experiment, with_absolute_paths
 from stemcls.config.options import to_mapping, to_toml
-from stemcls.errors import explained_disk_errors
-from stemcls.evaluation.runfiles import read_experiment, read_split
+from stemcls.errors import InputError, explained_disk_errors
+from stemcls.evaluation.runfiles import model_named, read_experiment, read_split
 from stemcls.interruption import Interruption, interruptible
 from stemcls.models.backend import describe_environment
 from stemcls.models.inference import predict
 from stemcls.models.losses import make_loss
 from stemcls.models.precision import computing_in, in_float32, jit_compile, policy_for
-from stemcls.models.saved import ModelCard, save_model
+from stemcls.models.saved import ModelCard, load_model, save_model
 from stemcls.runs import Run
 from stemcls.store.cropstore import CropStore
 from stemcls.store.splits import Split, make_split
@@ -52,8 +52,6 @@ def prepare_run(
         atomic.write_text(run.path / "config.toml", to_toml(experiment))
         atomic.write_json(run.path / "split.json", split.to_mapping())
     return run
-
-
 
 
 def train(
@@ -102,7 +100,7 @@ def _train(
     part = "test" if len(split.test) else "validation"
 
     with computing_in(policy_for(experiment.precision)):
-        trained, stages = run_stages(job)
+        trained, stages = run_stages(job, start=_start(experiment, store, split))
     # A copy that was never compiled: without our optimiser Keras alone can load it.
     model = in_float32(keras.Model(trained.input, trained.output, name=trained.name))
     save_model(model, run.model_path, card_of(store, split, experiment, run))
@@ -118,6 +116,22 @@ def _train(
     run.append("finished", metrics=headline(evaluation.metrics), evaluated_on=part)
     journal.log(f"finished: mean recall {evaluation.metrics['mean_recall']:.3f} on {part}")
     return evaluation.metrics
+
+
+def _start(experiment: Experiment, store: CropStore, split: Split) -> Any:
+    """Return the model that training goes on from, None for a new head."""
+    if not experiment.start_from:
+        return None
+    path = model_named(Path(experiment.start_from), Path())
+    model, card = load_model(path)
+    card.check_crops(store.path, store.shape[1:], store.dtype)
+    if card.classes != split.classes:
+        raise InputError(
+            f"training cannot go on from {path}: it tells {', '.join(card.classes)} apart, and "
+            f"here the classes are {', '.join(split.classes)}; give them as --classes, in that "
+            "order, or name the labels of the store as the model does"
+        )
+    return model
 
 
 def make_job(

@@ -11,7 +11,6 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 
 from stemcls.config.experiment import SplitConfig
 from stemcls.runs import Run
@@ -76,13 +75,3 @@ def ask(invoke: Callable, assessed: Path) -> Callable[..., Any]:
         return " ".join(result.stderr.split()) if code else json.loads(result.stdout)
 
     return call
-
-
-@pytest.fixture
-def unpainted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let figures be laid out but their files stay empty: painting is what takes time."""
-
-    def save(figure: Figure, path: Path, **options: object) -> None:
-        Path(path).touch()
-
-    monkeypatch.setattr(Figure, "savefig", save)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import struct
 import zipfile
@@ -20,6 +21,7 @@ from stemcls.errors import InputError
 from stemcls.imaging.field import Field
 from stemcls.imaging.readers.planes import field_of, plan
 from stemcls.imaging.readers.quiet import hushed
+from stemcls.imaging.readers.raster import open_raster, raster_size
 from stemcls.imaging.readers.scene import Scene
 from stemcls.imaging.readers.table import READERS, Reader, format_of, missing_package, suffix_of
 
@@ -91,6 +93,24 @@ def describe_file(path: Path) -> dict[str, Any]:
             "package": reader.package,
             "scenes": [_described(scene) for scene in scenes],
         }
+
+
+def count_pixels(path: Path) -> int:
+    """Say how many pixels a file claims to hold, over all its planes, without decoding any.
+
+    Raises:
+        InputError: The file cannot be opened.
+    """
+    path = Path(path)
+    reader = _reader_of(path)
+    if reader.open is open_raster:  # which decodes as it opens
+        with _explained(path, reader):
+            return math.prod(raster_size(path))
+    scenes = describe_file(path)["scenes"]
+    return sum(
+        math.prod(length for axis, length in scene["axes"].items() if axis != "S")
+        for scene in scenes
+    )
 
 
 def list_images(folder: Path) -> list[Path]:

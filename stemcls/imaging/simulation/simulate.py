@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import csv
-import secrets
-import shutil
 import string
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tifffile
 
-from stemcls.atomic import write_json
+from stemcls.atomic import check_free, new_folder, write_json
 from stemcls.config.imaging import SimulateConfig
 from stemcls.config.options import to_mapping
 from stemcls.errors import InputError, explained_disk_errors
@@ -50,12 +47,12 @@ def simulate(
         StemclsError: The disk is full; nothing is left behind.
     """
     _check_sizes(config)
-    _check_free(out)
+    check_free(out)
     total = config.classes * config.fields
     listed: list[dict[str, str]] = []
     rows: list[list[Any]] = []
     with explained_disk_errors(out, "nothing was kept; free some space or ask for fewer fields"), \
-            _new_folder(out) as folder:
+            new_folder(out) as folder:
         for index in range(config.classes):
             label = class_name(index)
             (folder / label).mkdir()
@@ -156,34 +153,6 @@ def _check_sizes(config: SimulateConfig) -> None:
             f"cells of {max(ends):g} px radius do not fit a field of {config.size_px} px: they "
             f"need {needed:.0f} px, margins included; raise size_px or lower radius_px"
         )
-
-
-def _check_free(out: Path) -> None:
-    if out.is_dir():
-        if any(out.iterdir()):
-            raise InputError(f"{out} exists and is not empty; choose another folder, or remove it")
-    elif out.exists():
-        raise InputError(f"{out} exists and is a file, expected a new folder; choose another name")
-
-
-@contextmanager
-def _new_folder(out: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside `out` that takes its place on success."""
-    target = out.resolve()
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
-    try:
-        temporary.mkdir(parents=True)
-    except OSError as error:
-        raise InputError(
-            f"{out} cannot be made: {error.strerror or error}; choose a folder you may write to"
-        ) from error
-    try:
-        yield temporary
-        if target.is_dir():
-            target.rmdir()
-        temporary.rename(target)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _write_field(field: Field) -> None:

@@ -1,0 +1,1 @@
+"""A finished model as a web page and a JSON API, for one lab's colleagues."""
