@@ -24,7 +24,7 @@ import numpy as np
 from stemcls import atomic
 from stemcls.bench.measure import result
 from stemcls.errors import StemclsError
-from stemcls.evaluation.predictions import Predictions
+from stemcls.evaluation.predictions import Predictions, write_predictions
 from stemcls.runs import Run
 
 N_RUNS = 1000
@@ -158,9 +158,9 @@ def _drive(terminal: Terminal) -> list[float]:
 
 
 def _fill(workspace: Path) -> None:
-    """Make finished runs, `run-0000` the newest, which has predictions."""
+    """Make finished runs, the last one, `run-0000`, the newest and with predictions."""
     random = np.random.default_rng(0)
-    for number in range(N_RUNS):
+    for number in reversed(range(N_RUNS)):
         run = Run(workspace / "saved_models" / f"run-{number:04d}")
         run.path.mkdir(parents=True)
         run.append("started", pid=0, host="elsewhere", kind="train")
@@ -170,7 +170,6 @@ def _fill(workspace: Path) -> None:
         run.append("finished", metrics={"mean_recall": 0.9, "auroc": 0.95})
         if number == 0:
             _score(run, random)
-        os.utime(run.path, (1_700_000_000 - number,) * 2)
 
 
 def _score(run: Run, random: np.random.Generator) -> None:
@@ -181,7 +180,7 @@ def _score(run: Run, random: np.random.Generator) -> None:
         np.arange(N_PREDICTIONS) % 200, CLASSES,
     )
     (run.path / "evaluation").mkdir()
-    predictions.write(run.path / "evaluation" / "predictions.csv")
+    write_predictions(run.path / "evaluation" / "predictions.csv", predictions)
     confusion = np.zeros((3, 3), np.int64)
     np.add.at(confusion, (predictions.labels, predictions.predicted), 1)
     metrics = {"n": N_PREDICTIONS, "n_groups": 200, "mean_recall": 0.5, "per_class": {}}
