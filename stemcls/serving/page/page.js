@@ -116,7 +116,7 @@ function draw() {
   const image = shown();
   const drawing = at("drawing");
   drawing.setAttribute("viewBox", `0 0 ${image.width_px} ${image.height_px}`);
-  const size = Math.max(image.width_px, image.height_px) / 90;
+  const size = Math.max(image.width_px, image.height_px) / 65;
   const parts = [svgElement("image", { href: image.picture, width: image.width_px, height: image.height_px })];
   image.cells.forEach((cell, number) => {
     const colour = colourOf(cell.class);
