@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,33 +10,22 @@ from typing import Any, ClassVar
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal
 from textual.screen import Screen
 from textual.timer import Timer
-from textual.widgets import (
-    Button,
-    DirectoryTree,
-    Footer,
-    Input,
-    Select,
-    Static,
-    TabbedContent,
-    TabPane,
-)
+from textual.widgets import Button, DirectoryTree, Footer, Input, Static, TabbedContent, TabPane
 
 from stemcls.config.imaging import BuildConfig
 from stemcls.config.options import Option, options_of
-from stemcls.errors import StemclsError
+from stemcls.errors import InputError, StemclsError
 from tui.buildplan import FolderView, Plan, grouping, scan
 from tui.builds import Build, start_build
 from tui.commands import bindings
-from tui.preview import find_cells
-from tui.widgets.fieldview import Circle, FieldView
+from tui.widgets.cellpreview import CellPreview
 from tui.widgets.jobform import Fields
 from tui.widgets.setting import Setting
 
-LOOK_AFTER_SECONDS = 0.6
-SHOWN_IMAGES = 500
+JUDGE_AFTER_SECONDS = 0.05
 _STEPS = ("images", "cells", "crops")
 # Settings that belong to the first two steps; all others are of the third.
 _OF_IMAGES = (("kind",), ("group",), ("group_what",))
@@ -66,16 +54,16 @@ class BuildScreen(Screen[Build | None]):
     BuildScreen .line { height: 1; padding: 0 1; }
     BuildScreen .line > Static { width: 16; }
     BuildScreen .line > Input { width: 1fr; }
-    BuildScreen .told { height: auto; max-height: 4; padding: 0 1; color: $text-muted; }
+    BuildScreen .told { height: auto; max-height: 6; padding: 0 1; color: $text-muted; }
     BuildScreen .told.-bad { color: $text-error; text-style: bold; }
     BuildScreen #images Fields { height: auto; }
     BuildScreen #find { width: 40; }
     BuildScreen #find .name { width: 20; }
     BuildScreen #find Input, BuildScreen #find Choice { width: 15; }
     BuildScreen #find .help { display: none; }
-    BuildScreen #look { width: 1fr; padding: 0 0 0 1; }
-    BuildScreen #bar { height: auto; max-height: 4; border-top: solid $panel; padding: 0 1; }
-    BuildScreen #verdict { width: 1fr; height: auto; }
+    BuildScreen #bar { height: 3; border-top: solid $panel; padding: 0 1; }
+    BuildScreen.-cells #bar { height: 5; }
+    BuildScreen #verdict { width: 1fr; height: 1fr; }
     BuildScreen #verdict.-bad { color: $text-error; text-style: bold; }
     BuildScreen Button { width: auto; }
     """
@@ -84,9 +72,8 @@ class BuildScreen(Screen[Build | None]):
         super().__init__()
         self._workspace = workspace
         self._seen: FolderView | None = None
-        self._timer: Timer | None = None
-        self._drawings = tempfile.TemporaryDirectory(prefix="stemcls-preview-")
-        self._number = 0
+        self._unseen = ""
+        self._judging: Timer | None = None
 
     def compose(self) -> ComposeResult:
         """Title, three steps, verdict and button, footer."""
@@ -101,14 +88,10 @@ class BuildScreen(Screen[Build | None]):
                 yield _line("cells", "", "known", "CSV with field, x_px, y_px, label; optional")
                 with Fields():
                     yield from (Setting(one, BuildConfig) for one in _settings_of("images"))
-                yield Static("", id="group-told", classes="told", markup=False)
             with TabPane("2 Cells", id="cells"), Horizontal():
                 with Fields(id="find"):
                     yield from (Setting(one, BuildConfig) for one in _settings_of("cells"))
-                with Vertical(id="look"):
-                    yield Select[str]([], id="field", prompt="no images yet", compact=True)
-                    yield FieldView(id="found")
-                    yield Static("", id="found-told", classes="told", markup=False)
+                yield CellPreview(self._wanted)
             with TabPane("3 Crops", id="crops"), Fields():
                 yield from (Setting(one, BuildConfig) for one in _settings_of("crops"))
         with Horizontal(id="bar"):
@@ -119,11 +102,7 @@ class BuildScreen(Screen[Build | None]):
     def on_mount(self) -> None:
         """Begin at the folder."""
         self.query_one("#folder", Input).focus()
-        self._judge()
-
-    def on_unmount(self) -> None:
-        """Forget the drawings."""
-        self._drawings.cleanup()
+        self._judge_soon()
 
     # --- images -------------------------------------------------------------------------------
 
@@ -135,99 +114,70 @@ class BuildScreen(Screen[Build | None]):
         """Look into the folder while it is typed."""
         if event.input.id == "folder":
             self._scan(event.value)
-        self._judge()
+        self._judge_soon()
 
     @work(exclusive=True, group="scan")
     async def _scan(self, typed: str) -> None:
         folder = (self._workspace / Path(typed).expanduser()).resolve() if typed else None
-        self._seen, told, bad = None, "", False
+        self._seen, self._unseen = None, ""
         if folder is not None:
             try:
                 self._seen = await asyncio.to_thread(scan, folder)
-                told = self._seen.about
             except (StemclsError, OSError) as error:
-                told, bad = str(error), True
-        self._tell("#folder-told", told, bad)
+                self._unseen = str(error)
         tree = self.query_one(Folders)
         if self._seen is not None and not self._seen.folder.is_relative_to(tree.path):
             tree.path = self._seen.folder.parent
         name = self.query_one("#name", Input)
         name.placeholder = folder.name if folder else "name of the store"
-        files = self._seen.likely_images[:SHOWN_IMAGES] if self._seen else ()
-        select = self.query_one("#field", Select)
-        select.set_options([(one, one) for one in files])
-        if files:
-            select.value = files[0]
-        self._group()
-        self._judge()
+        self.query_one(CellPreview).offer(folder, self._seen.likely_images if self._seen else ())
+        self._describe()
+        self._judge_soon()
 
-    def _group(self) -> None:
-        pattern = self._setting(("group",)).value
-        if not pattern or self._seen is None:
-            self._tell("#group-told", "")
+    def _describe(self) -> None:
+        """Say what is in the folder, and what the grouping makes of it."""
+        if self._seen is None:
+            self._tell("#folder-told", self._unseen, bad=True)
             return
+        pattern = self._setting(("group",)).value
         try:
-            self._tell("#group-told", grouping(self._seen.files, pattern))
+            groups = f"\n{grouping(self._seen.files, pattern)}" if pattern else ""
         except StemclsError as error:
-            self._tell("#group-told", str(error), bad=True)
+            self._tell("#folder-told", str(error), bad=True)
+        else:
+            self._tell("#folder-told", self._seen.about + groups)
 
     # --- cells --------------------------------------------------------------------------------
-
-    def on_select_changed(self, event: Select.Changed) -> None:
-        """Look at another field."""
-        if event.select.id == "field":
-            self._look_soon()
 
     def on_setting_changed(self, event: Setting.Changed) -> None:
         """Judge, and find the cells anew where that may change them."""
         keys = event.setting.option.keys
         if keys[0] in _OF_CELLS:
-            self._look_soon()
+            self.query_one(CellPreview).look_soon()
         elif keys == ("group",):
-            self._group()
-        self._judge()
+            self._describe()
+        self._judge_soon()
 
     def on_tabbed_content_tab_activated(self) -> None:
         """Find the cells when they are wanted."""
-        self._look_soon()
+        self.set_class(self._step == "cells", "-cells")
+        self.query_one(CellPreview).look_soon()
 
     def on_descendant_focus(self) -> None:
         """Say what the setting beside the picture is for."""
         focused = self.focused
         setting = focused.parent if focused is not None else None
         if isinstance(setting, Setting) and setting.option.keys[0] in _OF_CELLS:
-            self._judge()
+            self._judge_soon()
 
-    def _look_soon(self) -> None:
-        if self._timer is not None:
-            self._timer.stop()
-        self._timer = self.set_timer(LOOK_AFTER_SECONDS, self._look)
-
-    @work(exclusive=True, group="look")
-    async def _look(self) -> None:
-        image = self.query_one("#field", Select).value
-        if self._step != "cells" or self._seen is None or not isinstance(image, str):
-            return
+    def _wanted(self) -> list[tuple[Option, Any]]:
+        """Return the settings of reading and finding that are not the usual ones."""
         kind = self._setting(("kind",)).value
         if kind in ("crops", "fields"):
-            self.query_one(FieldView).show(None)
-            self._tell("#found-told", f"With kind {kind} no cells are looked for.")
-            return
+            raise InputError(f"With kind {kind} no cells are looked for.")
         if problem := self._problem("cells"):
-            self._tell("#found-told", problem, bad=True)
-            return
-        self._number += 1
-        overlay = Path(self._drawings.name) / f"{self._number}.png"
-        self._tell("#found-told", "Looking for cells ...")
-        try:
-            found = await find_cells(self._seen.folder / image, self._changed("cells"), overlay)
-        except (StemclsError, OSError, ValueError, KeyError) as error:
-            self._tell("#found-told", str(error), bad=True)
-            return
-        circles = [Circle(*row) for row in found.circles.tolist()]
-        self.query_one(FieldView).show(found.pixels, circles)
-        size = "" if found.radius_px is None else f", median radius {found.radius_px:.1f} px"
-        self._tell("#found-told", f"{len(found.circles)} cells{size} ({found.seconds:.1f} s)")
+            raise InputError(problem)
+        return self._changed("cells")
 
     # --- build --------------------------------------------------------------------------------
 
@@ -263,6 +213,12 @@ class BuildScreen(Screen[Build | None]):
         )
         return Plan(folder, out, self._changed(*_STEPS), manifest, cells)
 
+    def _judge_soon(self) -> None:
+        """Judge once for a burst of changes."""
+        if self._judging is not None:
+            self._judging.stop()
+        self._judging = self.set_timer(JUDGE_AFTER_SECONDS, self._judge)
+
     def _judge(self) -> str:
         """Show and return the first thing that is wrong, "" if nothing is."""
         problem = self._problem(*_STEPS)
@@ -280,7 +236,7 @@ class BuildScreen(Screen[Build | None]):
         focused = self.focused
         if focused is not None and isinstance(focused.parent, Setting) and self._step == "cells":
             text += f" {focused.parent.option.keys[-1]}: {focused.parent.option.help}"
-        verdict.update(text)
+        verdict.update(text, layout=False)
         self.query_one("#launch", Button).disabled = bool(problem)
         return problem
 

@@ -97,6 +97,7 @@ class CropsScreen(Screen[None]):
     @work(exclusive=True)
     async def _look(self, at: int = 0) -> None:
         """Choose the rows and read the page of pictures, in a thread."""
+        gallery, title = self.query_one(Gallery), self.query_one(".title", Static)
         try:
             self._rows = await asyncio.to_thread(rows_of, self._store, self._choice)
             rows = self._rows[self._page * PAGE : (self._page + 1) * PAGE]
@@ -104,14 +105,16 @@ class CropsScreen(Screen[None]):
         except (StemclsError, OSError, ValueError) as error:
             self._complain(f"{self._store.path} cannot be read any more: {error}")
             return
-        self.query_one(".title", Static).update(self._title)
+        if not self.is_attached:
+            return
+        title.update(self._title)
         cells = [
             Cell(pixels, label_of(self._store, row))
             for row, pixels in zip(rows.tolist(), pictures, strict=True)
         ]
         if not cells:
             self._complain("No crop is like that; change the filters above.")
-        self.query_one(Gallery).show(cells, at)
+        gallery.show(cells, at)
 
     @property
     def _title(self) -> str:

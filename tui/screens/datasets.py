@@ -45,7 +45,8 @@ class DatasetsScreen(ModeScreen):
             except OSError as error:
                 view = BuildsView()
                 self.log(f"builds are not read: {error}")
-            self.query_one(DatasetsPane).show_builds(view.running)
+            for pane in self.query(DatasetsPane):  # none while the app closes
+                pane.show_builds(view.running)
             for build in view.built:
                 self.notify(build.remarks, title=f"{build.name} is built", markup=False)
             for build in view.failed:

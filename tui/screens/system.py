@@ -29,6 +29,7 @@ from tui.widgets.table import Table
 REFRESH_SECONDS = 2.0
 _BAR = 20
 _LOW_DISK = 5 * GIB
+_GRAVEST_FIRST = ("fail", "warn", "pass")
 _CHECKS = ("", "check", "why")
 
 
@@ -44,13 +45,14 @@ class SystemScreen(ModeScreen):
     SystemScreen #settings Static { width: auto; padding: 0 1; }
     SystemScreen #settings Select { width: 26; }
     SystemScreen #doctor { height: 1fr; min-height: 4; border-top: solid $panel; margin: 1 0 0 0; }
-    SystemScreen #doctor:focus-within { border-top: solid $accent; }
     SystemScreen #doctor-note { height: auto; padding: 0 1; color: $text-muted; }
+    SystemScreen #check { height: auto; max-height: 4; padding: 0 1; border-top: solid $panel; }
     """
 
     def __init__(self) -> None:
         super().__init__()
         self._watching: Watch | None = None
+        self._checks: list[dict[str, Any]] = []
 
     def compose_body(self) -> ComposeResult:
         """Machine, settings, doctor."""
@@ -69,6 +71,7 @@ class SystemScreen(ModeScreen):
             yield Static("d runs stemcls doctor: backends, devices, image formats, weights, "
                          "workspace.", id="doctor-note", markup=False)
             yield Table(cursor_type="row", id="checks")
+        yield Static("", id="check", markup=False)
 
     def on_mount(self) -> None:
         """Lay out the table of checks."""
@@ -84,12 +87,11 @@ class SystemScreen(ModeScreen):
     @work(exclusive=True, group="watch")
     async def _watch(self) -> None:
         watch = self._watching = self._watching or Watch(self.stemcls.workspace)
+        shown = self.query_one("#facts", Static)
         known = await asyncio.to_thread(versions)
         while self.is_current:
             machine = await asyncio.to_thread(watch.look)
-            self.query_one("#facts", Static).update(
-                facts(machine, known, str(self.stemcls.workspace))
-            )
+            shown.update(facts(machine, known, str(self.stemcls.workspace)))
             await asyncio.sleep(REFRESH_SECONDS)
 
     def on_select_changed(self, event: Select.Changed) -> None:
@@ -123,13 +125,21 @@ class SystemScreen(ModeScreen):
         except (StemclsError, OSError) as error:
             note.update(Text(f"doctor could not be run: {error}", style="red"))
             return
+        self._checks = sorted(checks, key=lambda check: _GRAVEST_FIRST.index(check["status"]))
         table.clear()
-        order = {status: number for number, status in enumerate(("fail", "warn", "pass"))}
-        for check in sorted(checks, key=lambda check: order.get(check["status"], 0)):
+        for check in self._checks:
             table.add_row(*_row(check))
         worse = sum(check["status"] != "pass" for check in checks)
         note.update(f"{len(checks)} checks, {worse} to look at" if worse else
                     f"{len(checks)} checks, everything is fine")
+
+
+    def on_data_table_row_highlighted(self, event: Table.RowHighlighted) -> None:
+        """Say all about the check under the cursor."""
+        if event.cursor_row < len(self._checks):
+            check = self._checks[event.cursor_row]
+            found = "" if check["value"] in (None, []) else f"\n{check['value']}"
+            self.query_one("#check", Static).update(f"{check['name']}: {check['why']}{found}")
 
 
 def facts(machine: Machine, known: dict[str, str], workspace: str) -> Text:

@@ -42,7 +42,6 @@ class DatasetsPane(Vertical):
     DEFAULT_CSS = """
     DatasetsPane > #stores { height: 2fr; }
     DatasetsPane > TabbedContent { height: 3fr; border-top: solid $panel; }
-    DatasetsPane > TabbedContent:focus-within { border-top: solid $accent; }
     DatasetsPane TabPane > VerticalScroll { padding: 0 1; }
     DatasetsPane > #builds { display: none; height: auto; max-height: 4; padding: 0 1; }
     DatasetsPane #fields-note { height: auto; padding: 0 1; color: $text-muted; }
@@ -111,12 +110,12 @@ class DatasetsPane(Vertical):
     def show_builds(self, running: Sequence[builds.Running]) -> None:
         """Show how far the stores are that are being built."""
         self._builds = [build for build, _ in running]
-        shown = self.query_one("#builds", Static)
-        shown.display = bool(running)
-        shown.update("\n".join(
-            f"… building {build.name} {bar(done / (total or 1), 20):·<20} {saying}"
-            for build, (done, total, saying) in running
-        ))
+        for shown in self.query("#builds").results(Static):  # none while the app closes
+            shown.display = bool(running)
+            shown.update("\n".join(
+                f"… building {build.name} {bar(done / (total or 1), 20):·<20} {saying}"
+                for build, (done, total, saying) in running
+            ))
 
     def select(self, path: Path) -> None:
         """Move the cursor to a store, now or when it is listed."""
