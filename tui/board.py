@@ -231,7 +231,7 @@ class Board:
     def rows(self) -> list[dict[str, Any]]:
         """A row of each run, that which was started last first."""
         rows = [follower.row for follower in self.followers.values()]
-        return sorted(rows, key=lambda row: (row["started"] or 0.0, row["run"]), reverse=True)
+        return sorted(rows, key=lambda row: (-(row["started"] or 0.0), row["run"]))
 
     def starts(self) -> dict[tuple[Any, Any], tuple[float, Run]]:
         """Return the latest start of each run, by process and host."""
