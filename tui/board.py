@@ -170,7 +170,7 @@ class Follower:
         if self._problem:
             return {**EMPTY, **row, "state": "unreadable", "message": self._problem}
         start, latest = self.progress.start, self.progress.latest
-        live = row["state"] in ("running", "stalled")
+        live = row["state"] == "running"
         row |= {
             "device": start.get("device"), "host": start.get("host"), "kind": start.get("kind"),
             "loss": latest.get("val_loss", latest.get("loss")),

@@ -5,6 +5,7 @@ A wanted change: see `looks_as_before`.
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -84,9 +85,8 @@ async def test_the_form_of_a_run(still, size) -> None:
 @pytest.mark.parametrize("size", SIZES, ids=str)
 async def test_a_search(still, size) -> None:
     study = make_study(Path())
-    (study.path / "events.jsonl").write_text(
-        (study.path / "events.jsonl").read_text().replace('"pid": ', '"host": "elsewhere", "pid": ')
-    )
+    events = study.path / "events.jsonl"
+    events.write_text(events.read_text().replace(socket.gethostname(), "elsewhere"))
     keep_about(study.path, title="cells-tune")
     async with still.run_test(size=size) as pilot:
         await pilot.press("4")
