@@ -147,7 +147,7 @@ def dequeue(workspace: Path, job: Job) -> None:
         now = read_job(Path(job.record))
         if now is not None and not now.queued:
             raise InputError(f"{job.name} has just begun; stop its run instead")
-        _forget(job)
+        _forgotten(job)
 
 
 def stop(run: Run) -> None:
@@ -227,11 +227,10 @@ def settle(workspace: Path, starts: Callable[[], Starts]) -> tuple[list[Job], li
     for job in jobs:
         since, run = begun.get((job.pid, job.host), (0.0, None))
         if run is not None and not job.queued and since >= job.started - CLOCK_SLACK_SECONDS:
-            _forget(job, run)
+            _forgotten(job, run)
         elif alive[job.record] or _revived(workspace, job):
             coming.append(job)
-        else:
-            _forget(job)
+        elif _forgotten(job):
             dead.append(job)
     return coming, dead
 
@@ -244,18 +243,18 @@ def reap() -> None:
 
 
 def _revived(workspace: Path, job: Job) -> bool:
-    with turn(workspace):
-        now = read_job(Path(job.record))
-        if now is None or not now.queued:
-            return now is not None and now.alive
-        if now.alive:
-            return True
-        if now.waiters >= WAITERS_AT_MOST:
-            return False
-        try:
+    if not job.queued:
+        return False
+    try:
+        with turn(workspace):
+            now = read_job(Path(job.record))
+            if now is None or now.alive or not now.queued:
+                return now is not None and now.alive
+            if now.waiters >= WAITERS_AT_MOST:
+                return False
             _start_waiter(replace(now, pid=0, waiters=now.waiters + 1))
-        except (StemclsError, OSError):
-            return False
+    except (StemclsError, OSError):
+        return False
     return True
 
 
@@ -274,7 +273,7 @@ def _start_waiter(job: Job) -> Job:
                 start_new_session=True, pass_fds=[lock],
             )
     except OSError as error:
-        _forget(job)
+        _forgotten(job)
         raise StemclsError(f"could not start {' '.join(argv[:3])}: {error}") from error
     finally:
         locks.let_go([lock])
@@ -282,8 +281,13 @@ def _start_waiter(job: Job) -> Job:
     return replace(job, pid=child.pid)
 
 
-def _forget(job: Job, run: Run | None = None) -> None:
-    Path(job.record).unlink(missing_ok=True)
-    job.lock.unlink(missing_ok=True)
-    if run is not None and Path(job.log).exists():
-        Path(job.log).replace(output_path(run.path))
+def _forgotten(job: Job, run: Run | None = None) -> bool:
+    """Remove a job's record; tell whether it was us, and not another UI or nobody."""
+    try:
+        Path(job.record).unlink()
+        job.lock.unlink(missing_ok=True)
+        if run is not None and Path(job.log).exists():
+            Path(job.log).replace(output_path(run.path))
+    except OSError:  # gone already, or a workspace that we may only read
+        return False
+    return True
