@@ -170,7 +170,7 @@ class Follower:
         if self._problem:
             return {**EMPTY, **row, "state": "unreadable", "message": self._problem}
         start, latest = self.progress.start, self.progress.latest
-        live = row["state"] in ("running", "stalled")
+        live = row["state"] == "running"
         row |= {
             "device": start.get("device"), "host": start.get("host"), "kind": start.get("kind"),
             "loss": latest.get("val_loss", latest.get("loss")),
@@ -231,7 +231,7 @@ class Board:
     def rows(self) -> list[dict[str, Any]]:
         """A row of each run, that which was started last first."""
         rows = [follower.row for follower in self.followers.values()]
-        return sorted(rows, key=lambda row: (row["started"] or 0.0, row["run"]), reverse=True)
+        return sorted(rows, key=lambda row: (-(row["started"] or 0.0), row["run"]))
 
     def starts(self) -> dict[tuple[Any, Any], tuple[float, Run]]:
         """Return the latest start of each run, by process and host."""

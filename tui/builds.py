@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import secrets
-import signal
 import socket
-import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from stemcls import atomic
-from stemcls.errors import InputError, StemclsError
-from stemcls.runs import is_alive
+from tui.processes import ask_to_stop, is_running, reap, spawn
 from tui.tail import last_lines
 
 REPORT_SECONDS = 1.0
 # As `stemcls build` says it where stderr is a file: "build: 12/36 name of the image".
 _PROGRESS = re.compile(r"build: (\d+)/(\d+)")
-# A dead child that nobody polls stays a zombie, which looks alive to whoever asks for its pid.
-_children: dict[int, subprocess.Popen[bytes]] = {}
 
 
 @dataclass(frozen=True)
@@ -53,11 +47,7 @@ class Build:
     @property
     def alive(self) -> bool:
         """Whether its process lives, as far as this host can tell."""
-        if self.host != socket.gethostname():
-            return True
-        if self.pid in _children:
-            return _children[self.pid].poll() is None
-        return is_alive(self.pid, self.started)
+        return is_running(self.pid, self.host, self.started)
 
     @property
     def progress(self) -> tuple[int, int, str]:
@@ -108,18 +98,10 @@ def start_build(workspace: Path, store: Path, argv: Sequence[str]) -> Build:
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     stem = folder / f"{stamp}-{secrets.token_hex(2)}"
     log = stem.with_suffix(".log")
-    try:
-        with log.open("wb") as output:
-            child = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-                start_new_session=True,
-                env={**os.environ, "STEMCLS_PROGRESS_SECONDS": str(REPORT_SECONDS)},
-            )
-    except OSError as error:
-        raise StemclsError(f"could not start {' '.join(argv[:4])}: {error}") from error
-    _children[child.pid] = child
+    environment = {"STEMCLS_PROGRESS_SECONDS": str(REPORT_SECONDS)}
+    pid = spawn(argv, log, environment=environment)
     build = Build(
-        str(store), child.pid, socket.gethostname(), time.time(), str(log),
+        str(store), pid, socket.gethostname(), time.time(), str(log),
         str(stem.with_suffix(".json")),
     )
     atomic.write_json(Path(build.record), asdict(build))
@@ -128,6 +110,7 @@ def start_build(workspace: Path, store: Path, argv: Sequence[str]) -> Build:
 
 def read_builds(workspace: Path) -> BuildsView:
     """Return what is being built, and what ended since somebody looked last."""
+    reap()
     running: list[Running] = []
     built: list[Build] = []
     failed: list[Build] = []
@@ -142,7 +125,6 @@ def read_builds(workspace: Path) -> BuildsView:
             continue
         (built if Path(build.store).exists() else failed).append(build)
         path.unlink(missing_ok=True)
-        _children.pop(build.pid, None)
     return BuildsView(tuple(running), tuple(built), tuple(failed))
 
 
@@ -152,14 +134,7 @@ def stop_build(build: Build) -> None:
     Raises:
         InputError: It runs on another machine, belongs to another user, or is gone.
     """
-    if build.host != socket.gethostname():
-        raise InputError(f"{build.name} is built on {build.host}; stop it there")
-    try:
-        os.kill(build.pid, signal.SIGTERM)
-    except PermissionError:
-        raise InputError(f"{build.name} belongs to another user: you may not stop it") from None
-    except ProcessLookupError:
-        raise InputError(f"the process that built {build.name} is gone") from None
+    ask_to_stop(f"the build of {build.name}", build.pid, build.host, build.started)
 
 
 def _folder(workspace: Path) -> Path:

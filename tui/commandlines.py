@@ -134,7 +134,7 @@ def resume(workspace: Path, run: Run, device: str) -> Job:
     """Go on with an interrupted run in a new process.
 
     Raises:
-        InputError: It is finished, still has a process, or is just being resumed.
+        InputError: It is finished, still has a process, is just being resumed, or ran on a cluster.
     """
     state = run.summary()["state"]
     if state not in RESUMABLE:
@@ -144,6 +144,10 @@ def resume(workspace: Path, run: Run, device: str) -> Job:
         )
     if any(job.run == str(run.path) and job.alive for job in jobs.open_jobs(workspace)):
         raise InputError(f"{run.name} is being resumed already")
+    if jobs.last_start(run).get("device") == "cluster":
+        raise InputError(
+            f"{run.name} ran on a cluster: stemcls tune --resume {run.path} --scheduler ADDRESS"
+        )
     return jobs.launch(
         workspace, run.name, lambda _: resume_argv(run, workspace, device), "", device,
         str(run.path),

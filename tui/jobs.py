@@ -7,11 +7,8 @@ its device is free.
 from __future__ import annotations
 
 import json
-import os
 import secrets
-import signal
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -21,8 +18,9 @@ from typing import Any
 
 from stemcls import atomic
 from stemcls.errors import InputError, StemclsError
-from stemcls.runs import CLOCK_SLACK_SECONDS, Run, is_alive
+from stemcls.runs import CLOCK_SLACK_SECONDS, Run
 from tui import locks
+from tui.processes import ask_to_stop, reap, spawn
 from tui.tail import last_lines
 
 RESUMABLE = ("cancelled", "failed", "crashed", "waiting")
@@ -30,10 +28,6 @@ RESUMABLE = ("cancelled", "failed", "crashed", "waiting")
 WAITERS_AT_MOST = 5
 # Latest start of each run, by process and host: when.
 Starts = Mapping[tuple[Any, Any], tuple[float, Run]]
-
-# Processes that this UI started; they must be polled, or a dead one stays a zombie that looks
-# alive to everybody who asks for its pid.
-_children: dict[int, subprocess.Popen[bytes]] = {}
 
 
 @dataclass(frozen=True)
@@ -147,7 +141,7 @@ def dequeue(workspace: Path, job: Job) -> None:
         now = read_job(Path(job.record))
         if now is not None and not now.queued:
             raise InputError(f"{job.name} has just begun; stop its run instead")
-        _forget(job)
+        _forgotten(job)
 
 
 def stop(run: Run) -> None:
@@ -160,17 +154,11 @@ def stop(run: Run) -> None:
     if state not in ("running", "stalled"):
         raise InputError(f"{run.name} is {state}: there is nothing to stop")
     started = last_start(run)
-    host, pid = started.get("host"), started.get("pid")
-    if host != (here := socket.gethostname()):
-        raise InputError(f"{run.name} runs on {host}, this is {here}: stop it there")
-    if not isinstance(pid, int) or pid <= 1 or not is_alive(pid, started.get("time", 0.0)):
-        raise InputError(f"the process of {run.name} is gone; it can be resumed")
     try:
-        os.kill(pid, signal.SIGTERM)
-    except PermissionError:
-        raise InputError(f"{run.name} belongs to another user: you may not stop it") from None
-    except ProcessLookupError:
-        raise InputError(f"the process of {run.name} is gone; it can be resumed") from None
+        ask_to_stop(run.name, started.get("pid"), started.get("host"), started.get("time", 0.0))
+    except InputError as error:
+        hint = "; it can be resumed" if str(error).endswith("is gone") else ""
+        raise InputError(f"{error}{hint}") from None
 
 
 def last_start(run: Run) -> dict[str, Any]:
@@ -227,35 +215,27 @@ def settle(workspace: Path, starts: Callable[[], Starts]) -> tuple[list[Job], li
     for job in jobs:
         since, run = begun.get((job.pid, job.host), (0.0, None))
         if run is not None and not job.queued and since >= job.started - CLOCK_SLACK_SECONDS:
-            _forget(job, run)
+            _forgotten(job, run)
         elif alive[job.record] or _revived(workspace, job):
             coming.append(job)
-        else:
-            _forget(job)
+        elif _forgotten(job):
             dead.append(job)
     return coming, dead
 
 
-def reap() -> None:
-    """Collect processes of ours that ended, so that their runs can be seen to have crashed."""
-    for pid, child in list(_children.items()):
-        if child.poll() is not None:
-            del _children[pid]
-
-
 def _revived(workspace: Path, job: Job) -> bool:
-    with turn(workspace):
-        now = read_job(Path(job.record))
-        if now is None or not now.queued:
-            return now is not None and now.alive
-        if now.alive:
-            return True
-        if now.waiters >= WAITERS_AT_MOST:
-            return False
-        try:
+    if not job.queued:
+        return False
+    try:
+        with turn(workspace):
+            now = read_job(Path(job.record))
+            if now is None or now.alive or not now.queued:
+                return now is not None and now.alive
+            if now.waiters >= WAITERS_AT_MOST:
+                return False
             _start_waiter(replace(now, pid=0, waiters=now.waiters + 1))
-        except (StemclsError, OSError):
-            return False
+    except (StemclsError, OSError):
+        return False
     return True
 
 
@@ -268,51 +248,22 @@ def _start_waiter(job: Job) -> Job:
     keep_job(job)
     argv = [sys.executable, "-m", "tui.waiter", job.record, str(lock)]
     try:
-        with Path(job.log).open("ab") as output:
-            child = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-                start_new_session=True, pass_fds=[lock],
-            )
-    except OSError as error:
-        _forget(job)
-        raise StemclsError(f"could not start {' '.join(argv[:3])}: {error}") from error
+        pid = spawn(argv, Path(job.log), keep_open=[lock])
+    except StemclsError:
+        _forgotten(job)
+        raise
     finally:
         locks.let_go([lock])
-    _children[child.pid] = child
-    return replace(job, pid=child.pid)
+    return replace(job, pid=pid)
 
 
-def _forget(job: Job, run: Run | None = None) -> None:
-    Path(job.record).unlink(missing_ok=True)
-    job.lock.unlink(missing_ok=True)
-    if run is not None and Path(job.log).exists():
-        Path(job.log).replace(output_path(run.path))
-
-
-def spawn(argv: list[str], log: Path, **environment: str) -> int:
-    """Start a process that outlives this one and writes to `log`; return its pid.
-
-    Args:
-        argv: Its command line.
-        log: Takes its stdout and stderr.
-        environment: Variables on top of our own.
-    Raises:
-        StemclsError: It cannot be started.
-    """
+def _forgotten(job: Job, run: Run | None = None) -> bool:
+    """Remove a job's record; tell whether it was us, and not another UI or nobody."""
     try:
-        with log.open("wb") as output:
-            child = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-                start_new_session=True, env={**os.environ, **environment},
-            )
-    except OSError as error:
-        raise StemclsError(f"could not start {' '.join(argv[:3])}: {error}") from error
-    _children[child.pid] = child
-    return child.pid
-
-
-def is_running(pid: int, since: float) -> bool:
-    """Return whether the process `pid` of this host lives and had begun by `since`."""
-    if pid in _children:
-        return _children[pid].poll() is None
-    return is_alive(pid, since)
+        Path(job.record).unlink()
+        job.lock.unlink(missing_ok=True)
+        if run is not None and Path(job.log).exists():
+            Path(job.log).replace(output_path(run.path))
+    except OSError:  # gone already, or a workspace that we may only read
+        return False
+    return True

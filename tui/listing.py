@@ -11,7 +11,7 @@ from rich.text import Text
 from tui.drawing import duration, number, state_text
 from tui.pace import Left
 
-PAGE_ROWS = 200
+PAGE_ROWS = 100
 TITLE_CELLS = 30
 
 Row = dict[str, Any]

@@ -47,6 +47,8 @@ def is_held(path: Path) -> bool:
         file = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
         return False
+    except PermissionError:
+        return True  # another user's: nothing of ours may take it
     try:
         # Shared, so that two who ask at once do not take each other for the holder.
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -75,7 +75,7 @@ class Pace:
             # Folds that an earlier session finished pass at once, and tell nothing.
             times = [time for time in self._part_times if time > 1.0] or self._part_times
             whole = (self._parts - self._done) * statistics.fmean(times)
-            return Left(max(0.0, whole - since), False)
+            return _left(whole - since, False)
         stages = later(self._stage)
         if stages is None or not self._epochs:
             return None
@@ -86,4 +86,9 @@ class Pace:
             if not (seen := self._of_stage.get(name)):
                 return None
             seconds += epochs * statistics.fmean(seen)
-        return Left(max(0.0, seconds), True)
+        return _left(seconds, True)
+
+
+def _left(seconds: float, at_most: bool) -> Left | None:
+    # What takes longer than it ever did is not known any more.
+    return Left(seconds, at_most) if seconds > 0 else None

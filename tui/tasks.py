@@ -7,11 +7,9 @@ when its result is there; no process has to be asked.
 from __future__ import annotations
 
 import json
-import os
 import re
 import secrets
 import shutil
-import signal
 import socket
 import sys
 import time
@@ -24,7 +22,7 @@ from stemcls import atomic
 from stemcls.config.options import Option
 from stemcls.errors import InputError
 from stemcls.runs import CLOCK_SLACK_SECONDS
-from tui import jobs
+from tui.processes import ask_to_stop, is_running, reap, spawn
 from tui.tail import last_lines
 
 RECORD = "task.json"
@@ -61,7 +59,7 @@ class Task:
     @property
     def state(self) -> str:
         """running, finished or failed."""
-        alive = self.host != socket.gethostname() or jobs.is_running(self.pid, self.started)
+        alive = is_running(self.pid, self.host, self.started)
         try:
             # The result is looked at after the process, which may end in between.
             if Path(self.result).stat().st_mtime >= self.started - CLOCK_SLACK_SECONDS:
@@ -103,13 +101,13 @@ def start(
         StemclsError: It cannot be started.
         OSError: The folder cannot be made.
     """
-    jobs.reap()
+    reap()
     if folder is None:
         folder = _home(workspace) / f"{stamp()}-{kind}-{secrets.token_hex(2)}"
     folder.mkdir(parents=True)
     argv = [sys.executable, "-m", "stemcls", kind, *arguments, "--workspace", str(workspace)]
     started = time.time()
-    pid = jobs.spawn(argv, folder / LOG, **_PROGRESS_SECONDS)
+    pid = spawn(argv, folder / LOG, environment=_PROGRESS_SECONDS)
     task = Task(kind, about, str(result), str(folder), pid, socket.gethostname(), started)
     atomic.write_json(folder / RECORD, asdict(task))
     return task
@@ -123,17 +121,12 @@ def stop(task: Task) -> None:
     """
     if task.state != "running":
         raise InputError(f"{task.kind} {task.about} is {task.state}: there is nothing to stop")
-    if task.host != socket.gethostname():
-        raise InputError(f"{task.kind} {task.about} runs on {task.host}: stop it there")
-    try:
-        os.kill(task.pid, signal.SIGTERM)
-    except (ProcessLookupError, PermissionError) as error:
-        raise InputError(f"{task.kind} {task.about} cannot be stopped: {error}") from None
+    ask_to_stop(f"{task.kind} {task.about}", task.pid, task.host, task.started)
 
 
 def list_tasks(workspace: Path) -> list[Task]:
     """Return every task that is remembered, newest first."""
-    jobs.reap()
+    reap()
     found = []
     homes = (_home(workspace), workspace / PREDICTIONS)
     for path in (path for home in homes for path in home.glob(f"*/{RECORD}")):

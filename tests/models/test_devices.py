@@ -70,6 +70,18 @@ def test_auto_changes_nothing(monkeypatch):
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "7"
 
 
+def test_a_run_tells_which_devices_it_sees(smi, monkeypatch):
+    smi(TWO)
+    devices.choose_device("1")
+    assert devices.device_in_use() == "1"
+    devices.choose_device("cpu")
+    assert devices.device_in_use() == "cpu"
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    assert devices.device_in_use() == "0,1"
+    monkeypatch.setenv("PATH", "")
+    assert devices.device_in_use() == "cpu"
+
+
 @pytest.mark.parametrize("wanted", ["gpu", "", "0,0", "0,", "-1"])
 def test_a_device_that_is_none_is_refused(wanted):
     with pytest.raises(InputError, match="expected auto, cpu, or the number of a GPU"):

@@ -117,12 +117,12 @@ def sleeper():
 @pytest.fixture
 def launched():
     """Processes that jobs.launch started in a test; ended and collected after it."""
-    from tui import jobs
+    from tui import jobs, processes
 
-    before = set(jobs._children)
+    before = set(processes._children)
     yield jobs
-    for pid in set(jobs._children) - before:
-        child = jobs._children.pop(pid)
+    for pid in set(processes._children) - before:
+        child = processes._children.pop(pid)
         child.kill()
         child.wait()
 

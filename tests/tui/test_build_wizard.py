@@ -15,7 +15,7 @@ from stemcls.config.imaging import SimulateConfig
 from stemcls.errors import InputError
 from stemcls.imaging.simulation.simulate import simulate
 from stemcls.store.cropstore import CropStore
-from tui import builds
+from tui import builds, processes
 from tui.app import StemclsApp
 from tui.buildplan import Plan, grouping, scan
 from tui.screens.build import BuildScreen
@@ -47,7 +47,7 @@ def workspace(tmp_path, images) -> Path:
 def started(monkeypatch):
     """Processes that builds started in a test; ended and collected after it."""
     monkeypatch.setattr("tui.screens.datasets.REFRESH_SECONDS", 0.2)
-    children = builds._children
+    children = processes._children
     yield
     for pid in list(children):
         child = children.pop(pid)
@@ -112,7 +112,7 @@ async def test_from_a_folder_to_a_store_by_keyboard_alone(
         await pilot.press("q")
     assert not app.is_running
     # The next UI is another process, which has no such child.
-    monkeypatch.setattr(builds, "_children", {})
+    monkeypatch.setattr(processes, "_children", {})
     async with StemclsApp(workspace).run_test(size=SIZE, notifications=True) as pilot:
         await until(pilot, "2 group", 60)
         await until(pilot, lambda text: "building" not in text)
@@ -164,7 +164,7 @@ def test_a_build_of_an_earlier_ui_is_found_and_told_once(tmp_path, started) -> N
     store = tmp_path / "datasets" / "y.h5"
     argv = [sys.executable, "-c", "import time; time.sleep(60)"]
     build = builds.start_build(tmp_path, store, argv)
-    child = builds._children.pop(build.pid)
+    child = processes._children.pop(build.pid)
     assert [one.name for one, _ in builds.read_builds(tmp_path).running] == ["y.h5"]
     os.kill(build.pid, signal.SIGKILL)
     child.wait()

@@ -13,7 +13,7 @@ import pytest
 
 from stemcls import atomic
 from stemcls.errors import InputError
-from tui import jobs
+from tui import jobs, processes
 from tui.app import StemclsApp
 
 from .conftest import make_run
@@ -96,7 +96,7 @@ def test_a_job_is_taken_out_of_the_queue_and_its_waiter_ends(tmp_path, launched)
     assert wait_for(lambda: begun(first))
     second = queue(tmp_path, "two")
     jobs.dequeue(tmp_path, second)
-    assert launched._children[second.pid].wait(10) == 0
+    assert processes._children[second.pid].wait(10) == 0
     assert [job.name for job in jobs.open_jobs(tmp_path)] == ["one"]
     with pytest.raises(InputError, match="one has just begun"):
         jobs.dequeue(tmp_path, first)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from textual.app import ComposeResult
 
 from tui.commandlines import Training
@@ -16,6 +18,10 @@ class TrainScreen(ModeScreen):
 
     MODE = "train"
     PLACE = "train"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._taken: Path | None = None
 
     def compose_body(self) -> ComposeResult:
         """The form."""
@@ -34,9 +40,11 @@ class TrainScreen(ModeScreen):
         self.query_one(JobForm).know_runs(view)
 
     def show_chosen(self) -> None:
-        """Train on the chosen store; look for devices while the mode is open."""
-        form = self.query_one(JobForm)
-        form.offer_stores(self.stemcls.stores or [], self.stemcls.chosen_store)
+        """Train on a store that was chosen elsewhere; look for devices while the mode is open."""
+        form, chosen = self.query_one(JobForm), self.stemcls.chosen_store
+        # One that was known already does not undo a choice in the form.
+        form.offer_stores(self.stemcls.stores or [], None if chosen == self._taken else chosen)
+        self._taken = chosen
         form.watch_devices()
 
     def on_job_form_launched(self, event: JobForm.Launched) -> None:

@@ -39,6 +39,22 @@ NOTHING = "No searches yet. Press n to begin one, or run: stemcls tune STORE"
 COLUMNS = ("state", "search", "at", "left", "on")
 
 
+class TrialsAndPicture(Horizontal):
+    """The two side by side where there is room, else one above the other."""
+
+    DEFAULT_CSS = """
+    TrialsAndPicture { height: 1fr; layout: vertical; }
+    TrialsAndPicture > DataTable { width: 1fr; }
+    TrialsAndPicture > Plot { border-top: solid $panel; }
+    TrialsAndPicture.-wide { layout: horizontal; }
+    TrialsAndPicture.-wide > Plot { border-top: none; border-left: solid $panel; }
+    """
+
+    def on_resize(self) -> None:
+        """See which."""
+        self.set_class(self.size.width >= WIDE_COLUMNS, "-wide")
+
+
 class TuneScreen(ModeScreen):
     """The searches of the workspace, and all about the selected one."""
 
@@ -48,10 +64,6 @@ class TuneScreen(ModeScreen):
     CSS = """
     #studies { height: auto; max-height: 6; }
     #study-note { height: auto; max-height: 4; padding: 0 1; border-top: solid $panel; }
-    #study-body { height: 1fr; layout: vertical; }
-    #study-body > Plot { border-top: solid $panel; }
-    .-wide #study-body { layout: horizontal; }
-    .-wide #study-body > Plot { border-top: none; border-left: solid $panel; }
     """
 
     def __init__(self) -> None:
@@ -66,7 +78,7 @@ class TuneScreen(ModeScreen):
         """Searches, what the selected one comes to, its trials, a picture."""
         yield Table(cursor_type="row", id="studies")
         yield Static(NOTHING, id="study-note", markup=False)
-        with Horizontal(id="study-body"):
+        with TrialsAndPicture():
             yield TrialsTable(id="trials")
             yield Plot(id="study-plot")
 
@@ -76,10 +88,6 @@ class TuneScreen(ModeScreen):
         for name in COLUMNS:
             table.add_column(name, key=name)
         table.focus()
-
-    def on_resize(self) -> None:
-        """Put the picture beside the trials where there is room."""
-        self.set_class(self.size.width >= WIDE_COLUMNS, "-wide")
 
     def show_runs(self, view: RunsView) -> None:
         """List the searches."""

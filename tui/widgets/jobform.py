@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import shlex
 import socket
-from collections.abc import Iterator, Sequence
-from dataclasses import fields, is_dataclass
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, ClassVar, get_type_hints
+from typing import Any, ClassVar
 
 from textual import work
 from textual.app import ComposeResult
@@ -18,7 +17,7 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.message import Message
 from textual.widgets import Button, Static
 
-from stemcls.config.experiment import Experiment, StageConfig
+from stemcls.config.experiment import Experiment
 from stemcls.config.options import from_mapping, merged, options_of, to_toml
 from stemcls.config.recipes import RECIPES, recipe
 from stemcls.errors import StemclsError
@@ -29,6 +28,7 @@ from tui.commands import bindings
 from tui.devices import Device, check_device, list_devices
 from tui.jobs import Job
 from tui.reading import RunsView, StoreEntry
+from tui.widgets.experiment import sections, value_at
 from tui.widgets.pick import Pick
 from tui.widgets.setting import Setting
 
@@ -98,7 +98,7 @@ class JobForm(Vertical):
                 yield Static(f"job: {self._kind.__doc__}", classes="section", markup=False)
                 for entry in options_of(self._kind):
                     yield Setting(entry, self._kind)
-                yield from _sections()
+                yield from sections()
             with VerticalScroll(id="preview"):
                 yield Static("", id="toml", markup=False)
         with Horizontal(id="bar"):
@@ -154,7 +154,7 @@ class JobForm(Vertical):
         for setting in self.query(Setting):
             keys = setting.option.keys
             if setting.cls is Experiment and keys[0] not in KEPT_BY_PRESETS:
-                setting.put(_value_at(experiment, keys, setting.option.default))
+                setting.put(value_at(experiment, keys, setting.option.default))
 
     def on_setting_changed(self) -> None:
         """Say whether the form can be launched."""
@@ -272,34 +272,3 @@ def _start(
 ) -> Job:
     check_device(device)
     return commandlines.start(workspace, store, experiment, task, device)
-
-
-def _value_at(experiment: Experiment, keys: tuple[str, ...], default: Any) -> Any:
-    """Return a setting's value; of a stage that there is not: no epochs, else its default."""
-    owner: Any = experiment
-    if keys[0] == "stages":
-        stages = {stage.name: stage for stage in experiment.stages}
-        if keys[1] not in stages:
-            return 0 if keys[2] == "epochs" else default
-        return getattr(stages[keys[1]], keys[2])
-    for key in keys:
-        owner = getattr(owner, key)
-    return owner
-
-
-def _sections() -> Iterator[Static | Setting]:
-    """Yield a heading and the settings of each section of `Experiment`, its own ones first."""
-    hints = get_type_hints(Experiment)
-    about = {field.name: hints[field.name].__doc__ for field in fields(Experiment)
-             if is_dataclass(hints[field.name])}
-    about["stages"] = StageConfig.__doc__
-    section: tuple[str, ...] = ()
-    yield Static("experiment", classes="section", markup=False)
-    for entry in options_of(Experiment):
-        if entry.keys == ("store",):
-            continue
-        if entry.keys[:-1] != section:
-            section = entry.keys[:-1]
-            title = f"{' '.join(section)}: {about[section[0]]}"
-            yield Static(title, classes="section", markup=False)
-        yield Setting(entry, Experiment)

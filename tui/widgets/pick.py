@@ -71,6 +71,9 @@ class Pick(Horizontal):
             wanted: Chosen from now on; "" keeps what is chosen, or takes the first.
         """
         field = self.query_one(Choice)
+        if not field.query("SelectOverlay"):
+            self.call_after_refresh(self.offer, choices, wanted)  # it is not mounted yet
+            return
         value = wanted or self.value
         offered = list(choices)
         if value and value not in [key for _, key in offered]:

@@ -35,7 +35,9 @@ def stop_run(widget: Widget, row: Row) -> None:
 def resume_run(widget: Widget, workspace: Path, row: Row) -> None:
     """Resume the run of a row and say what came of it."""
     def work() -> str:
-        commandlines.resume(workspace, _run_of(row), usual_device(row.get("device")))
+        run = _run_of(row)
+        device = usual_device(jobs.last_start(run).get("device"))
+        commandlines.resume(workspace, run, device)
         return f"{row['run']} goes on in a new process."
 
     _do(widget, work)

@@ -148,9 +148,11 @@ class RunList(Vertical):
             "stalled": "It lives but has said nothing for some minutes. ",
         }
         text = Text(hints.get(row["state"], ""), style="bold")
-        text.append(str(row["message"] or row["path"]), style="not bold")
-        if row["note"]:
-            text.append(f"\n{row['note']}", style="not bold italic")
+        folder = f"saved_models/{row['run']}" if row["path"] else ""
+        text.append(str(row["message"] or folder), style="not bold")
+        told = [", ".join(row["tags"]), row["note"]]
+        if any(told):
+            text.append(f"\n{'   '.join(filter(None, told))}", style="not bold italic")
         return text
 
     def on_data_table_row_highlighted(self, event: Table.RowHighlighted) -> None:

@@ -92,6 +92,8 @@ class Setting(Horizontal):
 
     def put(self, value: Any) -> None:
         """Set it to a value of its type."""
+        if value == self.value:
+            return
         widget = self.query_one("Input, Select, Switch")
         if isinstance(widget, Select | Switch):
             widget.value = value
