@@ -120,7 +120,9 @@ def _fields(path: Path, lines: list[list[str]]) -> list[PredictedField]:
     rows: dict[str, list[int]] = {}
     for place, line in enumerate(lines):
         rows.setdefault(line[0], []).append(place)
-    pictures = sorted(path.with_name(f"{path.stem}-overlays").glob("*.png"))
+    # `stemcls predict` names the folder after the table, `stemcls demo` does not.
+    homes = (path.with_name(f"{path.stem}-overlays"), path.with_name("overlays"))
+    pictures = sorted(picture for home in homes for picture in home.glob("*.png"))
     left = {picture.stem: picture for picture in pictures}
     found = []
     for name, places in rows.items():

@@ -64,7 +64,7 @@ class CellsScreen(ModeScreen):
     MODE = "results"
     PLACE = "cells"
     BINDINGS: ClassVar[list[BindingType]] = bindings("cells")
-    CSS = ModeScreen.CSS + """
+    CSS = """
     #cells-note { height: auto; max-height: 3; padding: 0 1; }
     #cell-side { width: 40%; max-width: 60; border-left: solid $panel; padding: 0 1; }
     #cell-pictures { height: 1fr; max-height: 16; }

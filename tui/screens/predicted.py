@@ -39,7 +39,7 @@ class PredictedScreen(ModeScreen):
     MODE = "predict"
     PLACE = "predicted"
     BINDINGS: ClassVar[list[BindingType]] = bindings("predicted")
-    CSS = ModeScreen.CSS + """
+    CSS = """
     #predicted-fields { width: 34; }
     #predicted-side { width: 1fr; border-left: solid $panel; }
     #predicted-note { height: auto; padding: 0 1; }
@@ -123,8 +123,8 @@ class PredictedScreen(ModeScreen):
         here = table.composition(self.cut, self._field.rows) if self._field else None
         total = max(int(everywhere.sum()), 1)
         text = Text()
-        text.append(f"score from {self.cut:.2f}  ", "bold")
-        text.append(f"{bar(self.cut, 14):<14}", "cyan")
+        text.append(f"score from {self.cut:.2f} ", "bold")
+        text.append(f"{bar(self.cut, 8):<8}", "cyan")
         text.append(f" {int(everywhere.sum())} of {len(table.score)} cells\n")
         width = max(len(name) for name in table.classes)
         text.append(f"  {'':<{width}} {'here':>6} {'all':>7}  share\n", "dim")
