@@ -83,7 +83,8 @@ async def test_a_folder_is_predicted_and_its_fields_are_browsed(
         monkeypatch,
         "import sys, shutil, pathlib, time; print('predict: 1/2 3 cells', flush=True)\n"
         "time.sleep(1.5); out = pathlib.Path(sys.argv[sys.argv.index('--out') + 1])\n"
-        f"shutil.copytree({str(made.parent)!r}, out.parent, dirs_exist_ok=True)",
+        f"shutil.copytree({str(made.parent)!r}, out.parent, dirs_exist_ok=True); "
+        "out.touch()",
     )
     app = StemclsApp(tmp_path)
     async with app.run_test(size=SIZE, notifications=True) as pilot:

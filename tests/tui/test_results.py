@@ -38,7 +38,7 @@ async def test_enter_on_the_matrix_opens_the_cells_with_maps_and_origin(run, tmp
         await until(pilot, "Of 9 crops that are alpha, 8")
         await pilot.press("right", "enter")
         text = await until(pilot, "map gradcam, pixel score 0.250")
-        assert "alpha called beta: 1 cells, surest first" in text
+        assert "alpha called beta: 1 cell, surest first" in text
         assert "0.60 1 *" in text, "score, row, and that there is a map"
         assert "group donor-2" in text
         assert "field field-1.tif" in text
@@ -55,7 +55,7 @@ async def test_enter_on_the_matrix_opens_the_cells_with_maps_and_origin(run, tmp
         (tmp_path / "datasets" / "good.h5").unlink()
         await pilot.press("down", "left", "enter")
         text = await until(pilot, "good.h5 is gone")
-        assert "beta called alpha: 1 cells" in text
+        assert "beta called alpha: 1 cell" in text
         await until(pilot, "row 8  score 0.700")
 
 

@@ -138,13 +138,13 @@ def test_a_table_of_predictions_is_cut_by_score_and_drawn(tmp_path) -> None:
     assert table.composition(0.7).tolist() == [2, 2]
     assert table.composition(0.7, table.fields[0].rows).tolist() == [1, 1]
     assert [line[5] for line in table.lines_from(0.9)] == ["0.950000"] * 2
-    pixels, scale = read_picture(table.fields[0])
+    pixels, scale = read_picture(table.fields[0], 480)
     drawn = draw_cells(table, table.fields[0], pixels, scale, 0.7)
     assert tuple(drawn[10, 4]) == class_color(0)
     assert tuple(drawn[25, 19]) == (128, 128, 128), "below the cut"
     assert tuple(drawn[40, 34]) == class_color(1)
     assert tuple(class_color(number) for number in range(8)) == COLOURS
-    assert read_picture(table.fields[1]) is None
+    assert read_picture(table.fields[1], 480) is None
     (entry,) = TableShelf(tmp_path).read()
     assert (entry.name, entry.n_cells) == ("new", 6)
     path.write_text("path,y_px\n")
