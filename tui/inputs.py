@@ -26,7 +26,8 @@ def parse_paths(text: str, workspace: Path) -> list[Path]:
     for name in names:
         path = workspace / Path(name).expanduser()
         if not path.exists():
-            raise InputError(f"input: {path} does not exist")
+            below = "" if path == Path(name) else f" (looked for at {path})"
+            raise InputError(f"input: {name} does not exist{below}")
         found.append(path)
     return found
 

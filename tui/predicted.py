@@ -20,6 +20,7 @@ COLOURS = (
     (204, 121, 167), (0, 0, 0),
 )  # fmt: skip
 _CUT = (128, 128, 128)
+_COARSE_PX = 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +121,9 @@ def _fields(path: Path, lines: list[list[str]]) -> list[PredictedField]:
     rows: dict[str, list[int]] = {}
     for place, line in enumerate(lines):
         rows.setdefault(line[0], []).append(place)
-    pictures = sorted(path.with_name(f"{path.stem}-overlays").glob("*.png"))
+    # `stemcls predict` names the folder after the table, `stemcls demo` does not.
+    homes = (path.with_name(f"{path.stem}-overlays"), path.with_name("overlays"))
+    pictures = sorted(picture for home in homes for picture in home.glob("*.png"))
     left = {picture.stem: picture for picture in pictures}
     found = []
     for name, places in rows.items():
@@ -136,7 +139,7 @@ def _fields(path: Path, lines: list[list[str]]) -> list[PredictedField]:
     return found
 
 
-def read_picture(field: PredictedField, edge_px: int = 480) -> tuple[np.ndarray, float] | None:
+def read_picture(field: PredictedField, edge_px: int) -> tuple[np.ndarray, float] | None:
     """Return a field, downscaled, and by how much; None where there is no picture of it.
 
     Args:
@@ -176,12 +179,13 @@ def draw_cells(
 
     image = Image.fromarray(pixels)
     pen = ImageDraw.Draw(image)
+    width = 2 if max(pixels.shape[:2]) > _COARSE_PX else 1
     kept = table.kept(cut)
     for row in field.rows.tolist():
         y, x = table.centers_px[row] * scale
         radius = max(table.radius_px[row] * scale, 2.0)
         colour = COLOURS[table.labels[row] % len(COLOURS)] if kept[row] else _CUT
-        pen.ellipse((x - radius, y - radius, x + radius, y + radius), outline=colour, width=2)
+        pen.ellipse((x - radius, y - radius, x + radius, y + radius), outline=colour, width=width)
     return np.asarray(image)
 
 

@@ -11,13 +11,11 @@ from pathlib import Path
 import pytest
 from textual.widgets import Static
 
-from stemcls.runs import Run
 from tui.app import StemclsApp
 
-from .conftest import finish, write_store
+from .conftest import write_store
 from .driving import looks_as_before, until
 from .test_audit_widget import write_audit_of
-from .test_scores import enrich
 
 pytestmark = pytest.mark.skipif(
     not os.environ.get("STEMCLS_SNAPSHOTS"),
@@ -28,31 +26,17 @@ SIZE = (100, 44)
 
 
 @pytest.fixture
-def finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a relative workspace of one store and one run that took no time."""
+def audited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a relative workspace of one store with an audit."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("stemcls.runs.time.time", lambda: 1_700_000_000.0)
     workspace = Path()
     write_store(workspace / "datasets" / "good.h5")
-    run = Run(workspace / "saved_models" / "done")
-    run.path.mkdir(parents=True)
-    run.append("started", pid=0, host="here", kind="train")
-    finish(run)
-    enrich(run)
     write_audit_of(workspace, "abc")
     return workspace
 
 
-async def test_the_scores_of_a_run_with_calibration_and_an_external_set(finished) -> None:
-    app = _still(finished)
-    async with app.run_test(size=SIZE) as pilot:
-        app.go("results", run=finished / "saved_models" / "done")
-        await until(pilot, "mice-2-abcd1234")
-        looks_as_before(app, "scores")
-
-
-async def test_a_store_with_an_audit(finished) -> None:
-    app = _still(finished)
+async def test_a_store_with_an_audit(audited) -> None:
+    app = _still(audited)
     async with app.run_test(size=SIZE) as pilot:
         app.screen.query_one(".title", Static).update("stemcls   WORKSPACE")
         await until(pilot, "To do: even out the light")

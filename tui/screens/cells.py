@@ -64,7 +64,7 @@ class CellsScreen(ModeScreen):
     MODE = "results"
     PLACE = "cells"
     BINDINGS: ClassVar[list[BindingType]] = bindings("cells")
-    CSS = ModeScreen.CSS + """
+    CSS = """
     #cells-note { height: auto; max-height: 3; padding: 0 1; }
     #cell-side { width: 40%; max-width: 60; border-left: solid $panel; padding: 0 1; }
     #cell-pictures { height: 1fr; max-height: 16; }
@@ -131,7 +131,7 @@ class CellsScreen(ModeScreen):
         total = len(self._places)
         on = f", {first + 1} to {first + len(cells)} here" if total > PAGE else ""
         self.query_one("#cells-title", Static).update(
-            f"{self._entry.title}: {total} cells, surest first{on}"
+            f"{self._entry.title}: {total} {'cell' if total == 1 else 'cells'}, surest first{on}"
         )
         self.query_one(Gallery).show(cells, index)
 
@@ -181,7 +181,7 @@ class CellsScreen(ModeScreen):
                 "makes one (a * marks cells that have some).", markup=False,
             )
             return
-        at = names.index(self._method) if self._method in names else -1
+        at = names.index(self._method) if self._method in names else 0
         self._method = names[(at + 1) % len(names)]
         self._describe()
 

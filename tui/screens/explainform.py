@@ -91,7 +91,6 @@ class ExplainForm(TaskForm):
 
     def on_mount(self) -> None:
         """Read what the model said of the cells, to pick by it."""
-        super().on_mount()
         self._read()
 
     @work(exclusive=True)

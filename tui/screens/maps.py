@@ -31,7 +31,7 @@ class MapsScreen(ModeScreen):
     MODE = "explain"
     PLACE = "maps"
     BINDINGS: ClassVar[list[BindingType]] = bindings("maps")
-    CSS = ModeScreen.CSS + """
+    CSS = """
     #map-large { height: 1fr; display: none; }
     MapsScreen.-large #map-large { display: block; }
     MapsScreen.-large #maps-gallery { height: 8; }

@@ -39,7 +39,7 @@ class PredictScreen(ModeScreen):
     MODE = "predict"
     PLACE = "predict"
     BINDINGS: ClassVar[list[BindingType]] = bindings("predict")
-    CSS = ModeScreen.CSS + """
+    CSS = """
     #predictions { height: 1fr; }
     """
 

@@ -20,12 +20,14 @@ from tui.drawing import bar
 from tui.exports import write_export
 from tui.predicted import COLOURS, PredictedField, PredictedTable, draw_cells, read_picture
 from tui.screens.mode import ModeScreen
-from tui.widgets.pictures import Picture
+from tui.widgets.pictures import Picture, drawn_as
 from tui.widgets.scores import fill
 from tui.widgets.table import Table
 
 SHOWN = 1000
 _STEPS = 100
+_FINE_PX = 720
+_FIELDS_COLUMNS, _OTHER_ROWS = 36, 8
 
 
 class PredictedScreen(ModeScreen):
@@ -39,8 +41,8 @@ class PredictedScreen(ModeScreen):
     MODE = "predict"
     PLACE = "predicted"
     BINDINGS: ClassVar[list[BindingType]] = bindings("predicted")
-    CSS = ModeScreen.CSS + """
-    #predicted-fields { width: 34; }
+    CSS = """
+    #predicted-fields { width: 36; }
     #predicted-side { width: 1fr; border-left: solid $panel; }
     #predicted-note { height: auto; padding: 0 1; }
     #composition { height: auto; max-height: 50%; padding: 0 1; overflow-y: auto; }
@@ -79,6 +81,13 @@ class PredictedScreen(ModeScreen):
         self._show_composition()
 
     @property
+    def _edge_px(self) -> int:
+        """Longest edge that the terminal can show, so that rings are drawn at that size."""
+        if drawn_as(self.stemcls.settings.pictures) != "halfcell":
+            return _FINE_PX
+        return max(self.size.width - _FIELDS_COLUMNS, 2 * (self.size.height - _OTHER_ROWS), 32)
+
+    @property
     def cut(self) -> float:
         """Least score that counts."""
         return self._step / _STEPS
@@ -91,7 +100,7 @@ class PredictedScreen(ModeScreen):
         field = self._table.fields[event.cursor_row]
         note = field.path
         try:
-            picture = await asyncio.to_thread(read_picture, field)
+            picture = await asyncio.to_thread(read_picture, field, self._edge_px)
         except StemclsError as error:
             picture, note = None, str(error)
         else:
@@ -123,8 +132,8 @@ class PredictedScreen(ModeScreen):
         here = table.composition(self.cut, self._field.rows) if self._field else None
         total = max(int(everywhere.sum()), 1)
         text = Text()
-        text.append(f"score from {self.cut:.2f}  ", "bold")
-        text.append(f"{bar(self.cut, 14):<14}", "cyan")
+        text.append(f"score from {self.cut:.2f} ", "bold")
+        text.append(f"{bar(self.cut, 8):<8}", "cyan")
         text.append(f" {int(everywhere.sum())} of {len(table.score)} cells\n")
         width = max(len(name) for name in table.classes)
         text.append(f"  {'':<{width}} {'here':>6} {'all':>7}  share\n", "dim")

@@ -48,6 +48,7 @@ class PredictForm(TaskForm):
         run: A run with a model.
     """
 
+    FIRST = "#input"
     CSS = TaskForm.CSS + """
     PredictForm .input { height: auto; padding: 0 1; }
     PredictForm .input > Static { width: 16; }
@@ -81,11 +82,6 @@ class PredictForm(TaskForm):
         yield section("how cells are found: as for the store that the run learned from")
         for entry in self._detection:
             yield Setting(entry, DetectConfig)
-
-    def on_mount(self) -> None:
-        """Begin at the path."""
-        super().on_mount()
-        self.query_one("#input").focus()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Look at what was typed."""

@@ -54,7 +54,7 @@ class ResultsScreen(ModeScreen):
     MODE = "results"
     PLACE = "results"
     BINDINGS: ClassVar[list[BindingType]] = bindings("results")
-    CSS = ModeScreen.CSS + """
+    CSS = """
     ScoresPane DataTable { height: auto; margin-bottom: 1; }
     #compare-runs { height: 1fr; }
     #compare-scores { height: auto; max-height: 10; border-top: solid $panel; }

@@ -24,20 +24,22 @@ from tui.widgets.setting import Setting
 class TaskForm(Screen[Task | None]):
     """Fill in what a command takes and launch it; returns the task that it started.
 
-    Subclasses give `title`, `sections` and `launch`, and may add to `judge`.
+    Subclasses give `title_text`, `sections` and `launch`, and may add to `judge` and say what has
+    the keys `FIRST`.
 
     Args:
         workspace: Where the task works.
     """
 
+    FIRST = "Setting Input, Setting Choice"
     PLACE = "form"
     BINDINGS: ClassVar[list[BindingType]] = bindings("form")
     CSS = """
-    TaskForm .section { text-style: bold; padding: 1 1 0 1; color: $text-accent; height: auto; }
-    TaskForm #bar { height: auto; max-height: 3; border-top: solid $panel; padding: 0 1; }
-    TaskForm #verdict { width: 1fr; height: auto; }
-    TaskForm #verdict.-bad { color: $text-error; text-style: bold; }
-    TaskForm Button { width: auto; }
+    .section { text-style: bold; padding: 1 1 0 1; color: $text-accent; height: auto; }
+    #bar { height: auto; max-height: 3; border-top: solid $panel; padding: 0 1; }
+    #verdict { width: 1fr; height: auto; }
+    #verdict.-bad { color: $text-error; text-style: bold; }
+    Button { width: auto; }
     """
 
     def __init__(self, workspace: Path) -> None:
@@ -78,7 +80,7 @@ class TaskForm(Screen[Task | None]):
 
     def on_mount(self) -> None:
         """Begin at the first setting."""
-        self.query("Setting Input, Setting Choice").first().focus()
+        self.query(self.FIRST).first().focus()
         self.show_verdict()
 
     def on_setting_changed(self) -> None:

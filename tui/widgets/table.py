@@ -13,9 +13,12 @@ class Table(DataTable[Text]):
     """A `DataTable` that forgets the lines it drew before it measured its columns.
 
     Textual 8.2.8 measures new rows when the table is idle. A screen that is drawn before that keeps
-    lines with the old widths in a cache whose key has no widths, and shows them from then on.
+    lines with the old widths in a cache whose key has no widths, and shows them from then on. One
+    that is laid out before the table is mounted keeps its old height, where that follows the rows.
     """
 
     def _update_dimensions(self, new_rows: Iterable[RowKey]) -> None:
         super()._update_dimensions(new_rows)
         self._clear_caches()
+        if self.styles.height is not None and self.styles.height.is_auto:
+            self.call_after_refresh(self.refresh, layout=True)
