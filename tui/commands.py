@@ -175,6 +175,12 @@ PLACES: dict[str, Place] = {
         Command("c", "compare", "Test", "Start `stemcls compare` on the marked runs: whether their "
                 "differences hold."),
     )),
+    "use": Place("Use", "The model in other programs, at another site, and as a web page.", (
+        Command("n", "new_export", "New export", "Write the model in the format of another "
+                "program, compared with the run before it is called done."),
+        Command("w", "serve", "Web page", "Show and copy the command that serves the model as a "
+                "web page."),
+    )),
     "explained": Place("Explanations", "What single methods say the model looks at.", (
         Command("enter", "open", "Pictures", "Show the maps of this method over their crops.",
                 priority=True),
@@ -204,6 +210,8 @@ PLACES: dict[str, Place] = {
         Command("enter", "open", "Open", "Browse the fields of the selected prediction.",
                 priority=True),
         Command("s", "stop", "Stop", "Stop the prediction that is under way."),
+        Command("w", "serve", "Web page", "Show and copy the command that serves the run's model "
+                "as a web page.", footer=False),
     )),
     "predicted": Place(
         "A prediction", "Cells below the score cut are grey, and left out of composition and "
