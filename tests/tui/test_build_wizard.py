@@ -122,6 +122,18 @@ async def test_from_a_folder_to_a_store_by_keyboard_alone(
     assert not list((workspace / "datasets" / ".builds").glob("*.json"))
 
 
+def test_the_progress_that_commands_write_is_understood(tmp_path, monkeypatch, capsys) -> None:
+    from stemcls.commands.terminal import progress
+
+    monkeypatch.setenv("STEMCLS_PROGRESS_SECONDS", "0")
+    with progress("build") as update:
+        update(2, 12, "class-a/x.tif")
+    log = tmp_path / "log"
+    log.write_text(capsys.readouterr().err)
+    build = builds.Build("s.h5", 0, "", 0.0, str(log), "")
+    assert build.progress == (2, 12, "build: 2/12 class-a/x.tif")
+
+
 async def test_a_build_tells_its_progress_can_be_stopped_and_says_why_it_failed(
     tmp_path, started
 ) -> None:
