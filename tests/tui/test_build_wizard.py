@@ -151,14 +151,15 @@ async def test_a_build_tells_its_progress_can_be_stopped_and_says_why_it_failed(
         await until(pilot, "Nothing is being built")
 
 
-async def test_the_wizard_refuses_a_workspace_that_cannot_be_written(
+async def test_a_folder_of_the_tree_in_a_workspace_that_cannot_be_written(
     workspace, started, monkeypatch
 ) -> None:
     async with StemclsApp(workspace).run_test(size=SIZE, notifications=True) as pilot:
         await until(pilot, "No crop stores in")
         await pilot.press("b")
         await until(pilot, "step 1: choose a folder")
-        await pilot.press(*"cells")
+        await until(pilot, "📁 cells")
+        await pilot.press("tab", "down", "enter")
         await until(pilot, "ctrl+l builds cells.h5")
 
         (workspace / "datasets").write_text("a file where the folder should be")
@@ -166,7 +167,7 @@ async def test_the_wizard_refuses_a_workspace_that_cannot_be_written(
         text = await until(pilot, "Not built")
         assert "Not a directory" in text
         monkeypatch.setattr(os, "access", lambda *_: False)
-        await pilot.press("backspace", "s")
+        await pilot.press("shift+tab", "end", "backspace", "s")
         await until(pilot, "cannot be written, so no store can")
         await pilot.press("escape")
         await until(pilot, "No crop stores in")

@@ -9,14 +9,12 @@ import os
 from pathlib import Path
 
 import pytest
-from textual.widgets import Static
 
 from stemcls.runs import Run
 from tui.app import StemclsApp
 
 from .conftest import finish, write_store
 from .driving import looks_as_before, until
-from .test_audit_widget import write_audit_of
 from .test_scores import enrich
 
 pytestmark = pytest.mark.skipif(
@@ -39,7 +37,6 @@ def finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     run.append("started", pid=0, host="here", kind="train")
     finish(run)
     enrich(run)
-    write_audit_of(workspace, "abc")
     return workspace
 
 
@@ -49,14 +46,6 @@ async def test_the_scores_of_a_run_with_calibration_and_an_external_set(finished
         app.go("results", run=finished / "saved_models" / "done")
         await until(pilot, "mice-2-abcd1234")
         looks_as_before(app, "scores")
-
-
-async def test_a_store_with_an_audit(finished) -> None:
-    app = _still(finished)
-    async with app.run_test(size=SIZE) as pilot:
-        app.screen.query_one(".title", Static).update("stemcls   WORKSPACE")
-        await until(pilot, "To do: even out the light")
-        looks_as_before(app, "audit")
 
 
 def _still(workspace: Path) -> StemclsApp:
