@@ -131,7 +131,10 @@ class JobForm(Vertical):
     async def watch_devices(self) -> None:
         """Offer the devices that are there, with their free memory, until the screen is left."""
         while self.screen.is_current:
-            self._offer_devices(await asyncio.to_thread(list_devices))
+            devices = await asyncio.to_thread(list_devices)
+            if not self.query(Pick):
+                return  # the UI was closed meanwhile
+            self._offer_devices(devices)
             await asyncio.sleep(DEVICES_SECONDS)
 
     def _offer_devices(self, devices: list[Device]) -> None:

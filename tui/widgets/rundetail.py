@@ -88,6 +88,8 @@ class RunDetail(Horizontal):
             self._wanted.clear()
             compared, selected, name = self._compared, self._selected, self._value
             seen = await asyncio.to_thread(self._read, compared, selected, name)
+            if not self.query(Plot):
+                return  # the UI was closed meanwhile
             if self._value == name or not self._value:
                 self._draw(seen)
             try:
