@@ -99,7 +99,7 @@ class BuildScreen(Screen[Build | None]):
         with Horizontal(id="bar"):
             yield Static("", id="verdict", markup=False)
             yield Button("Build", variant="primary", compact=True, id="launch")
-        yield Footer()
+        yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
         """Begin at the folder."""
