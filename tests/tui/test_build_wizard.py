@@ -97,6 +97,7 @@ async def test_from_a_folder_to_a_store_by_keyboard_alone(
         await pilot.press("ctrl+n")
         screen = app.screen
         assert isinstance(screen, BuildScreen)
+        await until(pilot, "file: its number from 0, or its name.")  # help of the first setting
         await until(pilot, " cells, median radius", 40)
         found = int(str(screen.query_one("#found-told").render()).split()[0])
         assert abs(found - 8) <= 2

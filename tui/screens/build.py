@@ -63,8 +63,9 @@ class BuildScreen(Screen[Build | None]):
     BuildScreen #find .help { display: none; }
     BuildScreen #bar { height: auto; min-height: 3; max-height: 7; border-top: solid $panel;
                        padding: 0 1; }
-    BuildScreen.-cells #bar { height: 5; }
     BuildScreen #verdict { width: 1fr; height: auto; }
+    BuildScreen.-cells #bar { height: 5; }
+    BuildScreen.-cells #verdict { height: 1fr; }
     BuildScreen #verdict.-bad { color: $text-error; text-style: bold; }
     BuildScreen Button { width: auto; }
     """
