@@ -8,6 +8,7 @@ user, so a secret in the address that is printed opens it, as in Jupyter.
 from __future__ import annotations
 
 import ipaddress
+import logging
 import secrets
 import shlex
 import socket
@@ -56,6 +57,10 @@ class BrowserServer(Server):
     def address(self) -> str:
         """What a person opens in the browser."""
         return f"{self.public_url}/?token={self.token}"
+
+    def initialize_logging(self) -> None:
+        """Say what goes wrong only: a line for each request would hold the secret."""
+        logging.basicConfig(level=logging.WARNING, format="%(message)s")
 
     async def _make_app(self) -> web.Application:
         app = await super()._make_app()

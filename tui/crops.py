@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -17,6 +18,7 @@ MIXED, STORED = "mixed", "as stored"
 CONTRASTS = ("page", "crop", "none")
 PAGE = 120
 THUMBNAIL_PX = 160
+_READ_BYTES = 16 * 2**20  # of large crops not a whole page is in memory at full size
 _TAIL = 0.1
 _MEASURES = ("brightness", "focus", "saturated", "unevenness", "n_cells", "radius")
 _UNITS = {"radius": " px"}
@@ -39,6 +41,7 @@ class Choice:
     order: str = MIXED
 
 
+@lru_cache(maxsize=1)  # the cursor asks for every crop it comes to
 def measures_of(store: CropStore) -> dict[str, np.ndarray]:
     """Return (N,) values of each measure that differs between crops; most belong to the field."""
     found = {}
@@ -117,7 +120,12 @@ def read_crops(store: CropStore, rows: np.ndarray, contrast: str) -> list[np.nda
     """
     if not len(rows):
         return []
-    crops = np.stack([shrunk(crop, THUMBNAIL_PX) for crop in store.read(rows)])
+    at_once = max(1, _READ_BYTES // max(1, int(np.prod(store.shape[1:])) * store.dtype.itemsize))
+    crops = np.stack([
+        shrunk(crop, THUMBNAIL_PX)
+        for first in range(0, len(rows), at_once)
+        for crop in store.read(rows[first : first + at_once])
+    ])
     if contrast == "crop":
         return [stretched(crop) for crop in crops]
     if contrast == "page":

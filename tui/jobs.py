@@ -172,7 +172,8 @@ def last_start(run: Run) -> dict[str, Any]:
 
 def open_jobs(workspace: Path) -> list[Job]:
     """Return the jobs that nobody has settled yet, also an earlier UI's, in order."""
-    found = map(read_job, jobs_folder(workspace).glob("*.json"))
+    # Names with a dot are records that are just being written.
+    found = map(read_job, jobs_folder(workspace).glob("[!.]*.json"))
     return sorted((job for job in found if job is not None), key=lambda job: job.place)
 
 

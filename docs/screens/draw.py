@@ -23,14 +23,18 @@ WAIT_SECONDS = 20.0
 # name of the picture -> keys that lead there from the start, and what the screen then shows
 SCREENS: dict[str, tuple[tuple[str, ...], str]] = {
     "datasets": (("1",), "demo-"),
+    "crops": (("1", "c"), "class-a"),
     "train": (("2",), "backbone"),
     "runs": (("3",), "finished"),
     "tune": (("4",), ""),
     "results": (("3", "enter"), "mean_recall"),
     "confusion": (("3", "enter", "]"), "Rows: the truth"),
+    "cells": (("3", "enter", "]", "enter"), " called "),
+    "threshold": (("3", "enter", "]", "]"), "threshold"),
     "explain": (("3", "enter", "6"), ""),
     "predict": (("3", "enter", "7"), ""),
     "system": (("8",), ""),
+    "maps": (("3", "enter", "6", "enter"), "gradcam"),
     "help": (("3", "question_mark"), "Help (esc closes)"),
     "jump": (("1", "ctrl+o"), " a "),
 }

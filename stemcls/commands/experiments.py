@@ -20,8 +20,8 @@ ConfigFile = Annotated[
 ]
 Recipe = Annotated[
     str | None, typer.Option(
-        help="Start from a published way to train: wang, khalkhali, kim or parthasarathy; "
-        "--config and options win."
+        help="Start from a published way to train: wang, khalkhali, kim, parthasarathy or "
+        "gradual; --config and options win."
     ),
 ]
 Changes = Annotated[

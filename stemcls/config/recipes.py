@@ -67,6 +67,24 @@ RECIPES: dict[str, dict[str, Any]] = {
         },
         "stages": _FROZEN_THEN_ALL,
     },
+    "gradual": {
+        "augment": {
+            "flip": True, "rotate_deg": 0.0, "shift": 0.0, "zoom": 0.0, "brightness": 0.0,
+        },
+        "stages": [
+            _FROZEN_THEN_ALL[0],
+            {
+                "name": "last-block", "start": "pretrained", "trainable": "last-block",
+                "epochs": 12, "patience": 6, "learning_rate": 2e-4, "schedule": "cosine",
+                "batch_size": 32,
+            },
+            {
+                "name": "all", "start": "pretrained", "trainable": "all",
+                "epochs": 12, "patience": 6, "learning_rate": 1e-4, "backbone_factor": 0.5,
+                "schedule": "cosine", "batch_size": 32,
+            },
+        ],
+    },
 }
 
 

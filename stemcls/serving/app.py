@@ -48,7 +48,9 @@ PixelSize = Annotated[
 Place = Annotated[float, Form(ge=0, le=1_000_000, allow_inf_nan=False)]
 
 
-def make_app(worker: Worker, card: ModelCard, name: str, config: ServeConfig) -> FastAPI:
+def make_app(
+    worker: Worker, card: ModelCard, name: str, config: ServeConfig, home: Path
+) -> FastAPI:
     """Return the application.
 
     Args:
@@ -56,6 +58,7 @@ def make_app(worker: Worker, card: ModelCard, name: str, config: ServeConfig) ->
         card: Of the model.
         name: What users call it.
         config: The limits.
+        home: Folder in which uploads lie while they are worked on.
     """
     app = FastAPI(
         title=f"stemcls: {name}", version=version("stemcls"), docs_url=None, redoc_url=None,
@@ -84,7 +87,7 @@ def make_app(worker: Worker, card: ModelCard, name: str, config: ServeConfig) ->
     ) -> Answer:
         """Find and classify every cell of some images."""
         reading = work.Reading(kind, pixel_size_um)
-        async with _laid_out(files, config) as (uploads, skipped):
+        async with _laid_out(files, config, home) as (uploads, skipped):
             return await worker.run(
                 lambda loaded: work.predict_uploads(loaded, uploads, skipped, reading, pictures)
             )
@@ -108,7 +111,7 @@ def make_app(worker: Worker, card: ModelCard, name: str, config: ServeConfig) ->
     ) -> Saliency:
         """Show what the model looks at in the cell whose centre is named."""
         reading = work.Reading(kind, pixel_size_um)
-        async with _laid_out(files, config) as (uploads, skipped):
+        async with _laid_out(files, config, home) as (uploads, skipped):
             upload = _chosen(uploads, skipped, name)
             return await worker.run(
                 lambda loaded: work.explain_upload(
@@ -159,10 +162,10 @@ def _answer_errors(app: FastAPI) -> None:
 
 @asynccontextmanager
 async def _laid_out(
-    files: list[UploadFile], config: ServeConfig
+    files: list[UploadFile], config: ServeConfig, home: Path
 ) -> AsyncIterator[tuple[list[Upload], list[Skipped]]]:
     """Lay uploads out in a folder that is gone afterwards, however it ends."""
-    folder = Path(tempfile.mkdtemp(prefix="stemcls-upload-"))
+    folder = Path(tempfile.mkdtemp(dir=home))
     try:
         named = [(file.filename or "", file.file) for file in files]
         yield await run_in_threadpool(lay_out, named, folder, config)

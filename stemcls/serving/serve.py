@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import socket
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -31,6 +33,7 @@ class Server:
     worker: Worker
     _socket: socket.socket
     _server: uvicorn.Server
+    _uploads: tempfile.TemporaryDirectory[str]
 
     def run(self) -> None:
         """Serve until a signal or `stop` ends it.
@@ -44,6 +47,7 @@ class Server:
         finally:
             self.worker.stop()
             self._socket.close()
+            self._uploads.cleanup()  # also of a request that was cut off
         if self.worker.failure is not None:
             raise self.worker.failure
 
@@ -77,13 +81,15 @@ def open_server(
         if state == FAILED:
             server.should_exit = True
 
+    uploads = tempfile.TemporaryDirectory(prefix="stemcls-uploads-", ignore_cleanup_errors=True)
     worker = Worker(load, config.max_waiting, tell)
     # No access log: what users call their files is theirs.
     server = uvicorn.Server(uvicorn.Config(
-        make_app(worker, card, name, config), log_level="warning", access_log=False,
-        server_header=False, timeout_graceful_shutdown=_SECONDS_TO_END, lifespan="off",
+        make_app(worker, card, name, config, Path(uploads.name)), log_level="warning",
+        access_log=False, server_header=False, timeout_graceful_shutdown=_SECONDS_TO_END,
+        lifespan="off",
     ))
-    return Server(f"http://{host}:{port}/", worker, opened, server)
+    return Server(f"http://{host}:{port}/", worker, opened, server, uploads)
 
 
 def _listen(config: ServeConfig) -> socket.socket:

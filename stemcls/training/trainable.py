@@ -10,6 +10,9 @@ from stemcls.config.experiment import StageConfig
 from stemcls.models.build import POOLING
 
 FIXED = "feature_scaling"
+# Published networks keep 0.99 or 0.999 of BatchNorm's running statistics at each step: their epochs
+# have thousands. Ours can have fifteen, and statistics so slow would lag behind the weights.
+MOST_MOMENTUM = 0.9
 
 
 def set_trainable(model: Any, stage: StageConfig, pretrained: bool) -> list[Any]:
@@ -33,6 +36,8 @@ def set_trainable(model: Any, stage: StageConfig, pretrained: bool) -> list[Any]
         norm = isinstance(layer, keras.layers.BatchNormalization)
         if layer.name in in_backbone:
             layer.trainable = layer.name in names and (learns_norm or not norm)
+            if norm and layer.trainable:
+                layer.momentum = min(layer.momentum, MOST_MOMENTUM)
         else:
             layer.trainable = layer.name != FIXED
     return [v for layer in learning for v in layer.trainable_variables]

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stemcls.bench import firststep, frozen, prediction
+from stemcls.bench import firststep, frozen, prediction, recipe
 from stemcls.bench.backends import advice, backends_to_measure, make_store, on_backend
 from stemcls.bench.firststep import measure_start, pays_after, start_rows
 from stemcls.bench.frozen import frozen_row, measure_frozen
@@ -176,3 +176,24 @@ def test_crops_of_the_benchmarks_are_of_two_classes(crops):
     store = CropStore.open(crops)
     assert store.shape == (96, 64, 64, 3)
     assert np.bincount(store.labels).tolist() == [48, 48]
+
+
+def test_the_frozen_stage_and_random_weights_get_the_seconds_of_the_three_stages(
+    monkeypatch, tmp_path
+):
+    stages = recipe._Trained(0.8, 60.0, {"frozen": 0.25, "last-block": 1.0, "all": 1.6}, {})
+    asked = []
+
+    def trained(*arguments):
+        asked.append([str(argument) for argument in arguments])
+        return stages
+
+    monkeypatch.setattr(recipe, "_store", lambda place, _seed: place)
+    monkeypatch.setattr(recipe, "_trained", trained)
+    ways = recipe._three_ways(tmp_path, tmp_path / "weights.h5", seed=7)
+    ours, alone, scratch = asked
+    assert ours[-2:] == ["--recipe", "gradual"]
+    assert alone[-4:] == ["--frozen-epochs", "240", "--frozen-patience", "240"]
+    assert scratch[-4:] == ["--scratch-epochs", "38", "--scratch-patience", "38"]
+    row = recipe._row("scratch", {way: [found] for way, found in ways.items()})
+    assert row["ratio"] == 1.0

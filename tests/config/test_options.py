@@ -154,6 +154,13 @@ def test_wang_trains_the_backbone_at_a_hundredth_of_the_heads_rate():
     }
 
 
+def test_gradual_sets_more_of_the_backbone_free_at_ever_lower_rates():
+    plan = from_mapping(Experiment, recipe("gradual")).plan
+    assert [stage.trainable for stage in plan] == ["none", "last-block", "all"]
+    rates = [stage.learning_rate * stage.backbone_factor for stage in plan]
+    assert rates == sorted(rates, reverse=True)
+
+
 def test_an_unknown_recipe_names_the_nearest():
     with pytest.raises(InputError, match="no recipe 'wong'; did you mean 'wang'"):
         recipe("wong")

@@ -54,12 +54,12 @@ def png(height: int, width: int) -> bytes:
 
 @pytest.fixture(autouse=True)
 def nothing_is_kept(request):
-    """After every test the folder of temporary files is as empty as before."""
+    """After every test the server's folder of temporary files is empty."""
     yield
     if "url" in request.fixturenames:
         folder = request.getfixturevalue("uploads_folder")
         for _ in range(100):
-            left = [path for path in folder.iterdir() if not path.name.startswith("__autograph")]
+            left = [path for home in folder.glob("stemcls-*") for path in home.iterdir()]
             if not left:
                 return
             time.sleep(0.05)

@@ -18,6 +18,7 @@ from stemcls.training.checkpoint import Checkpoint
 from stemcls.training.features import FeatureBank, extract
 from stemcls.training.journal import Journal
 from stemcls.training.stages import Context, crop_data, feature_data, fit_stage
+from stemcls.training.trainable import set_trainable
 
 RNG = np.random.default_rng(0)
 TARGETS = np.arange(48) % 2
@@ -127,6 +128,18 @@ def test_batchnorm_of_pretrained_weights_learns_when_told_to(extractor, context)
     before = weights_by_layer(model)
     fit_stage(model, replace(FINETUNE, batch_norm="learn"), 0, DATA, context)
     assert "block1a_bn" in changed_layers(model, before)
+
+
+def test_statistics_of_a_batchnorm_that_learns_follow_within_tens_of_steps(extractor):
+    """MobileNetV2 comes with 0.999: a thousand steps, where our epochs can have fifteen."""
+    model = add_head(extractor, ModelConfig(), 2, None, 0)
+    norms = [one for one in model.layers if isinstance(one, keras.layers.BatchNormalization)]
+    for norm in norms:
+        norm.momentum = 0.999
+    set_trainable(model, FINETUNE, pretrained=True)
+    assert {norm.momentum for norm in norms} == {0.999}
+    set_trainable(model, SCRATCH, pretrained=False)
+    assert {norm.momentum for norm in norms} == {0.9}
 
 
 def test_without_a_better_epoch_the_old_weights_stay(extractor, context):

@@ -99,3 +99,25 @@ def test_a_port_that_is_taken_is_refused(tmp_path: Path, invoke) -> None:
 def test_only_loopback_is_local() -> None:
     assert all(map(is_local, ("localhost", "127.0.0.1", "::1", "127.1.2.3")))
     assert not any(map(is_local, ("0.0.0.0", "::", "192.168.0.7", "lab-workstation")))
+
+
+def test_chromium_shows_it_and_asks_nobody_else(served: str, chromium: str) -> None:
+    sync = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with sync.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page()
+        answered: list[str] = []
+        page.on("response", lambda response: answered.append(response.url))
+        page.goto(served)
+        page.locator("body.-first-byte").wait_for(timeout=60_000)
+        pictures = [page.screenshot()]
+        for key in ("3", "8"):
+            page.keyboard.press(key)
+            end = time.monotonic() + 30
+            while (picture := page.screenshot()) in pictures:
+                assert time.monotonic() < end, f"nothing changed after {key}"
+                time.sleep(0.3)
+            pictures.append(picture)
+        browser.close()
+    assert answered
+    assert all(url.startswith("http://localhost:") for url in answered)

@@ -97,6 +97,7 @@ async def test_from_a_folder_to_a_store_by_keyboard_alone(
         await pilot.press("ctrl+n")
         screen = app.screen
         assert isinstance(screen, BuildScreen)
+        await until(pilot, "file: its number from 0, or its name.")  # help of the first setting
         await until(pilot, " cells, median radius", 40)
         found = int(str(screen.query_one("#found-told").render()).split()[0])
         assert abs(found - 8) <= 2
@@ -122,6 +123,18 @@ async def test_from_a_folder_to_a_store_by_keyboard_alone(
     assert not list((workspace / "datasets" / ".builds").glob("*.json"))
 
 
+def test_the_progress_that_commands_write_is_understood(tmp_path, monkeypatch, capsys) -> None:
+    from stemcls.commands.terminal import progress
+
+    monkeypatch.setenv("STEMCLS_PROGRESS_SECONDS", "0")
+    with progress("build") as update:
+        update(2, 12, "class-a/x.tif")
+    log = tmp_path / "log"
+    log.write_text(capsys.readouterr().err)
+    build = builds.Build("s.h5", 0, "", 0.0, str(log), "")
+    assert build.progress == (2, 12, "build: 2/12 class-a/x.tif")
+
+
 async def test_a_build_tells_its_progress_can_be_stopped_and_says_why_it_failed(
     tmp_path, started
 ) -> None:
@@ -139,14 +152,15 @@ async def test_a_build_tells_its_progress_can_be_stopped_and_says_why_it_failed(
         await until(pilot, "Nothing is being built")
 
 
-async def test_the_wizard_refuses_a_workspace_that_cannot_be_written(
+async def test_a_folder_of_the_tree_in_a_workspace_that_cannot_be_written(
     workspace, started, monkeypatch
 ) -> None:
     async with StemclsApp(workspace).run_test(size=SIZE, notifications=True) as pilot:
         await until(pilot, "No crop stores in")
         await pilot.press("b")
         await until(pilot, "step 1: choose a folder")
-        await pilot.press(*"cells")
+        await until(pilot, "📁 cells")
+        await pilot.press("tab", "down", "enter")
         await until(pilot, "ctrl+l builds cells.h5")
 
         (workspace / "datasets").write_text("a file where the folder should be")
@@ -154,7 +168,7 @@ async def test_the_wizard_refuses_a_workspace_that_cannot_be_written(
         text = await until(pilot, "Not built")
         assert "Not a directory" in text
         monkeypatch.setattr(os, "access", lambda *_: False)
-        await pilot.press("backspace", "s")
+        await pilot.press("shift+tab", "end", "backspace", "s")
         await until(pilot, "cannot be written, so no store can")
         await pilot.press("escape")
         await until(pilot, "No crop stores in")

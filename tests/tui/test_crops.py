@@ -120,8 +120,8 @@ async def test_fields_and_the_default_split_of_a_store(tmp_path) -> None:
 
 
 async def test_pictures_can_be_off(tmp_path, home) -> None:
-    (home / "config" / "stemcls").mkdir(parents=True)
-    (home / "config" / "stemcls" / "tui.toml").write_text('pictures = "off"\n')
+    (home / "config" / "stemcls").mkdir(parents=True, exist_ok=True)
+    (home / "config" / "stemcls" / "tui.toml").write_text('pictures = "off"\ntoured = true\n')
     write_blobs(tmp_path / "datasets" / "blobs.h5")
     async with StemclsApp(tmp_path).run_test(size=SIZE, notifications=True) as pilot:
         await until(pilot, "blobs.h5")

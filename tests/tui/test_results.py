@@ -46,9 +46,9 @@ async def test_enter_on_the_matrix_opens_the_cells_with_maps_and_origin(run, tmp
         await pilot.press("m")
         await until(pilot, "map lrp, pixel score 0.250")
         await pilot.press("x")
-        await until(pilot, "exports/done-alpha-called-beta")
+        await until(pilot, "Written")
         (written,) = (tmp_path / "exports").iterdir()
-        (row,) = csv.DictReader(written.open(newline=""))
+        (row,) = csv.DictReader(written.read_text().splitlines())
         assert (row["row"], row["truth"], row["field"]) == ("1", "alpha", "field-1.tif")
         # The store goes: numbers stay, pictures cannot.
         await pilot.press("escape")

@@ -12,6 +12,7 @@ from stemcls.config.options import read_toml
 from stemcls.runs import Run
 from tui import commandlines, jobs
 from tui.app import StemclsApp
+from tui.listing import PAGE_ROWS
 
 from .conftest import NO_SUCH_PID, finish, make_run, write_store
 from .driving import until
@@ -113,8 +114,8 @@ def test_a_search_begins_again_with_its_own_space(tmp_path, launched, monkeypatc
     assert (argv["--trials"], argv["--folds"]) == ("20", "3")
 
 
-async def test_a_list_of_a_thousand_runs_is_paged(tmp_path) -> None:
-    for number in range(401):
+async def test_a_long_list_is_paged_and_sorted_as_a_whole(tmp_path) -> None:
+    for number in range(2 * PAGE_ROWS + 1):
         folder = tmp_path / "saved_models" / f"run-{number:04}"
         folder.mkdir(parents=True)
         events = [{"time": 1e9 - number, "event": "started", "host": "elsewhere"},
@@ -125,10 +126,10 @@ async def test_a_list_of_a_thousand_runs_is_paged(tmp_path) -> None:
         await until(pilot, "page 1 of 3")
         await pilot.press(">", ">")
         await until(pilot, "page 3 of 3")
-        await until(pilot, "run-0400")
+        await until(pilot, f"run-{2 * PAGE_ROWS:04}")
         await pilot.press(*["o"] * 7)
-        await until(pilot, lambda text: "by AUROC" in text and "0.400" in text)
+        await until(pilot, lambda text: "by AUROC" in text and "0.200" in text)
         await pilot.press("O")
         await until(pilot, lambda text: "turned" in text and "0.000" in text)
         finish(make_run(tmp_path, "a-new-one", os.getpid()))
-        await until(pilot, "402 runs")
+        await until(pilot, f"{2 * PAGE_ROWS + 2} runs")

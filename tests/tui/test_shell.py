@@ -176,6 +176,7 @@ async def test_who_comes_first_is_shown_around_once(tmp_path, home, monkeypatch)
     app = StemclsApp(tmp_path)
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         await until(pilot, "Welcome to stemcls (1/")
+        await until(pilot, "d starts the demo")
         await pilot.press("d")
         await until(pilot, "The demo runs")
         assert started == [tmp_path]

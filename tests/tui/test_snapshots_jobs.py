@@ -9,6 +9,7 @@ import socket
 from pathlib import Path
 
 import pytest
+from textual.widgets import Input
 
 from stemcls import atomic
 from stemcls.runs import Run
@@ -78,6 +79,8 @@ async def test_the_form_of_a_run(still, size) -> None:
         await pilot.press("2")
         await until(pilot, "All settings are valid")
         await until(pilot, "processor, 8 cores, 12.0 of 32.0 GiB free")
+        for field in still.screen.query(Input):
+            field.cursor_blink = False
         await pilot.pause(0.3)
         looks_as_before(still, f"train-{size[0]}")
 

@@ -61,9 +61,11 @@ class BuildScreen(Screen[Build | None]):
     BuildScreen #find .name { width: 20; }
     BuildScreen #find Input, BuildScreen #find Choice { width: 15; }
     BuildScreen #find .help { display: none; }
-    BuildScreen #bar { height: 3; border-top: solid $panel; padding: 0 1; }
+    BuildScreen #bar { height: auto; min-height: 3; max-height: 7; border-top: solid $panel;
+                       padding: 0 1; }
+    BuildScreen #verdict { width: 1fr; height: auto; }
     BuildScreen.-cells #bar { height: 5; }
-    BuildScreen #verdict { width: 1fr; height: 1fr; }
+    BuildScreen.-cells #verdict { height: 1fr; }
     BuildScreen #verdict.-bad { color: $text-error; text-style: bold; }
     BuildScreen Button { width: auto; }
     """
@@ -73,6 +75,7 @@ class BuildScreen(Screen[Build | None]):
         self._workspace = workspace
         self._seen: FolderView | None = None
         self._unseen = ""
+        self._told = ""
         self._judging: Timer | None = None
 
     def compose(self) -> ComposeResult:
@@ -97,7 +100,7 @@ class BuildScreen(Screen[Build | None]):
         with Horizontal(id="bar"):
             yield Static("", id="verdict", markup=False)
             yield Button("Build", variant="primary", compact=True, id="launch")
-        yield Footer()
+        yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
         """Begin at the folder."""
@@ -236,7 +239,9 @@ class BuildScreen(Screen[Build | None]):
         focused = self.focused
         if focused is not None and isinstance(focused.parent, Setting) and self._step == "cells":
             text += f" {focused.parent.option.keys[-1]}: {focused.parent.option.help}"
-        verdict.update(text, layout=False)
+        # A line of help changes at every step of the focus; laying all out again is slow.
+        verdict.update(text, layout=problem != self._told or self._step != "cells")
+        self._told = problem
         self.query_one("#launch", Button).disabled = bool(problem)
         return problem
 

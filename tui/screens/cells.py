@@ -19,7 +19,7 @@ from stemcls.errors import StemclsError
 from stemcls.runs import Run
 from tui.commands import bindings
 from tui.drawing import bar
-from tui.exports import write_export
+from tui.exports import EXPORTS, write_export
 from tui.maps import Explained, maps_of_rows, overlaid, read_maps
 from tui.pixels import as_rgb, levels_of, stretched
 from tui.scored import Origin, Scored
@@ -271,7 +271,7 @@ class CellsScreen(ModeScreen):
         except OSError as error:
             self.app.notify(str(error), severity="error", markup=False)
         else:
-            self.app.notify(str(path), title="Written", markup=False)
+            self.app.notify(f"{EXPORTS}/{path.name}", title="Written", markup=False)
 
     def action_back(self) -> None:
         """Return to the matrix."""

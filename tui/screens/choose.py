@@ -51,7 +51,7 @@ class ChooseRunScreen(ModalScreen[Path | None]):
                     "No run of this workspace has finished yet: press 2 to train one, or 3 to see "
                     "how those under way are.", classes="empty", markup=False,
                 )
-        yield Footer()
+        yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
         """List them."""

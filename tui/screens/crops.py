@@ -74,7 +74,7 @@ class CropsScreen(Screen[None]):
                          allow_blank=False, compact=True)
         yield Gallery(id="crops")
         yield Static("", id="about-crop", markup=False)
-        yield Footer()
+        yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
         """Show the first page, and hear when the store goes."""

@@ -26,7 +26,8 @@ class ModeBar(Static):
     """
 
     DEFAULT_CSS = """
-    ModeBar { height: 1; background: $panel; color: $foreground; }
+    ModeBar { height: 1; background: $panel; color: $foreground; link-style: none;
+              link-color: $foreground; link-background-hover: $primary; }
     """
 
     def __init__(self, mode: str) -> None:
@@ -64,7 +65,7 @@ class ModeScreen(Screen[None]):
         """Modes, body, footer."""
         yield ModeBar(self.MODE)
         yield from self.compose_body()
-        yield Footer()
+        yield Footer(show_command_palette=False)
         yield TooSmall()
 
     def compose_body(self) -> ComposeResult:

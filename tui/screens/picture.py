@@ -38,7 +38,7 @@ class PictureScreen(ModalScreen[None]):
         """Picture, facts, keys."""
         yield Picture(self._pixels)
         yield Static(self._about, markup=False)
-        yield Footer()
+        yield Footer(show_command_palette=False)
 
     def action_back(self) -> None:
         """Close it."""

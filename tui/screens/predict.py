@@ -134,7 +134,7 @@ class PredictScreen(ModeScreen):
 
     def on_task_line_finished(self, event: TaskLine.Finished) -> None:
         """Say that it can be opened."""
-        self.app.notify(f"{event.task.about} is finished: Enter opens it.", markup=False)
+        self.app.notify("Enter opens it.", title=f"{event.task.about} is finished", markup=False)
 
     @work(exclusive=True, group="open")
     async def action_open(self) -> None:

@@ -17,7 +17,7 @@ from textual.widgets import Static
 from stemcls.errors import StemclsError
 from tui.commands import bindings
 from tui.drawing import bar
-from tui.exports import write_export
+from tui.exports import EXPORTS, write_export
 from tui.predicted import COLOURS, PredictedField, PredictedTable, draw_cells, read_picture
 from tui.screens.mode import ModeScreen
 from tui.widgets.pictures import Picture, drawn_as
@@ -158,7 +158,7 @@ class PredictedScreen(ModeScreen):
         except OSError as error:
             self.app.notify(str(error), severity="error", markup=False)
         else:
-            self.app.notify(str(path), title="Written", markup=False)
+            self.app.notify(f"{EXPORTS}/{path.name}", title="Written", markup=False)
 
     def action_back(self) -> None:
         """Return to the list."""

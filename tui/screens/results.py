@@ -18,7 +18,7 @@ from tui import tasks
 from tui.commands import bindings
 from tui.comparing import COMPARISONS, DOCUMENT
 from tui.drawing import duration, state_text
-from tui.exports import write_export
+from tui.exports import EXPORTS, write_export
 from tui.listing import place
 from tui.opening import open_page
 from tui.reading import RunsView, RunView, read_run
@@ -284,7 +284,8 @@ class ResultsScreen(ModeScreen):
         except OSError as error:
             self.app.notify(str(error), severity="error", markup=False)
             return
-        self.app.notify("\n".join(map(str, written)), title="Written", markup=False)
+        names = "\n".join(f"{EXPORTS}/{path.name}" for path in written)
+        self.app.notify(names, title="Written", markup=False)
 
     def action_stop(self) -> None:
         """Ask the run to stop."""

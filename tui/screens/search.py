@@ -28,7 +28,7 @@ class SearchScreen(Screen[Job | None]):
     def compose(self) -> ComposeResult:
         """The form."""
         yield JobForm(Search, self._stemcls.workspace)
-        yield Footer()
+        yield Footer(show_command_palette=False)
 
     @property
     def _stemcls(self) -> StemclsApp:

@@ -76,7 +76,7 @@ class TaskForm(Screen[Task | None]):
         with Horizontal(id="bar"):
             yield Static("", id="verdict", markup=False)
             yield Button("Launch", variant="primary", compact=True, id="launch")
-        yield Footer()
+        yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
         """Begin at the first setting."""

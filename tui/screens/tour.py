@@ -79,6 +79,11 @@ class TourScreen(ModalScreen[None]):
             yield Static(Text(text), markup=False)
             yield Static(self._keys(), classes="keys", markup=False)
 
+    def on_mount(self) -> None:
+        """Offer the demo where the workspace, once it is read, turns out to be empty."""
+        keys = self.query_one(".keys", Static)
+        self._stemcls.stores_read.subscribe(self, lambda _: keys.update(self._keys()))
+
     def action_step(self, by: int) -> None:
         """Go on or back; after the last step the tour ends."""
         self._stemcls.tour(max(self._step + by, 0))
@@ -102,7 +107,7 @@ class TourScreen(ModalScreen[None]):
 
     def _keys(self) -> str:
         keys = "\nEnter goes on, ← back, esc ends the tour"
-        runs = self._stemcls.runs
-        if not (self._stemcls.stores or (runs and runs.rows)):
+        runs, stores = self._stemcls.runs, self._stemcls.stores
+        if stores == [] and not (runs and runs.rows):
             keys += ", d starts the demo (minutes, no network)"
         return f"{keys}."

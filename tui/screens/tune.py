@@ -153,6 +153,8 @@ class TuneScreen(ModeScreen):
             study = self._study
             if study is not None:
                 view = await asyncio.to_thread(self._reader.read, Path(study["path"]))
+                if not self.query(TrialsTable):
+                    return  # the UI was closed meanwhile
                 if view is not self._view and study is self._study:
                     self._show(view)
             try:

@@ -34,7 +34,7 @@ from tui.widgets.setting import Setting
 
 DEVICES_SECONDS = 4.0
 JUDGE_SECONDS = 0.05
-WIDE_COLUMNS = 120
+WIDE_COLUMNS = 140
 DEFAULTS = "defaults"
 # A preset says how to train, not what the run is called or what it is tested on.
 KEPT_BY_PRESETS = ("name", "seed", "split")
@@ -92,8 +92,8 @@ class JobForm(Vertical):
         with Horizontal(id="sheet"):
             with Fields():
                 yield Pick("store", "What it trains on.")
-                yield Pick("preset", "A published way to train: sets all but name, seed and split.")
-                yield Pick("device", "Where it runs; it waits while another job is there.",
+                yield Pick("preset", "A published way; keeps name, seed, split.")
+                yield Pick("device", "It waits while another job is there.",
                            "GPU {} (gone)")
                 yield Static(f"job: {self._kind.__doc__}", classes="section", markup=False)
                 for entry in options_of(self._kind):
@@ -131,7 +131,10 @@ class JobForm(Vertical):
     async def watch_devices(self) -> None:
         """Offer the devices that are there, with their free memory, until the screen is left."""
         while self.screen.is_current:
-            self._offer_devices(await asyncio.to_thread(list_devices))
+            devices = await asyncio.to_thread(list_devices)
+            if not self.query(Pick):
+                return  # the UI was closed meanwhile
+            self._offer_devices(devices)
             await asyncio.sleep(DEVICES_SECONDS)
 
     def _offer_devices(self, devices: list[Device]) -> None:

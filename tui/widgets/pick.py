@@ -23,10 +23,10 @@ class Pick(Horizontal):
     """
 
     DEFAULT_CSS = """
-    Pick { height: auto; padding: 0 1; }
-    Pick > .name { width: 16; }
-    Pick > Select { width: 44; }
-    Pick > .help { width: 1fr; height: auto; padding: 0 0 0 1; color: $text-muted; }
+    Pick { layout: grid; grid-size: 2; grid-columns: 16 1fr; grid-rows: auto; height: auto;
+           padding: 0 1; }
+    Pick > Select { width: 100%; max-width: 60; }
+    Pick > .help { column-span: 2; height: auto; padding: 0 0 0 17; color: $text-muted; }
     """
 
     class Changed(Message):

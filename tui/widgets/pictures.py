@@ -247,8 +247,11 @@ class Gallery(Container, can_focus=True):
 
     async def _lay_out(self) -> None:
         columns, rows = self.tile
-        across = max(1, (self.size.width + _GAP) // (columns + _GAP))
         down = max(1, self.size.height // rows)
+        if rows > 1:  # pictures grow until their rows fill the height
+            grown = max(rows, self.size.height // down)
+            columns, rows = columns + 2 * (grown - rows), grown
+        across = max(1, (self.size.width + _GAP) // (columns + _GAP))
         self._shape = across, down
         self.styles.grid_size_columns = across
         self.styles.grid_size_rows = down

@@ -38,7 +38,9 @@ class RunDetail(Horizontal):
 
     DEFAULT_CSS = """
     RunDetail { height: 2fr; min-height: 8; border-top: solid $panel; }
-    RunDetail > #run-log { width: 1fr; height: 1fr; padding: 0 1; }
+    RunDetail > #run-log {
+        width: 1fr; height: 1fr; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis;
+    }
     RunDetail > Plot { width: 1fr; height: 1fr; }
     RunDetail.-narrow.-log > Plot { display: none; }
     RunDetail.-narrow.-curves > #run-log { display: none; }
@@ -88,6 +90,8 @@ class RunDetail(Horizontal):
             self._wanted.clear()
             compared, selected, name = self._compared, self._selected, self._value
             seen = await asyncio.to_thread(self._read, compared, selected, name)
+            if not self.query(Plot):
+                return  # the UI was closed meanwhile
             if self._value == name or not self._value:
                 self._draw(seen)
             try:
@@ -115,7 +119,7 @@ class RunDetail(Horizontal):
         plot.show(lines, title)
         room = max(self.size.height - 1, 1)
         log = seen.log or ["The log is empty."]
-        self.query_one("#run-log", Static).update(Text("\n".join(log[-room:]), no_wrap=True))
+        self.query_one("#run-log", Static).update(Text("\n".join(log[-room:])))
 
 
 def log_of(row: Row) -> list[str]:

@@ -121,7 +121,7 @@ class RunList(Vertical):
 
     def _tell(self) -> None:
         listing, total = self._listing, len(self._view.rows)
-        parts = [f"{total} runs" if len(self._found) == total else
+        parts = [f"{total} run{'' if total == 1 else 's'}" if len(self._found) == total else
                  f"{len(self._found)} of {total} runs"]
         parts.append(f"by {listing.order}{', turned' if listing.turned else ''}")
         if pages(self._found) > 1:

@@ -122,7 +122,7 @@ def _progress(task: Task) -> str:
     since = duration(max(0.0, time.time() - task.started))
     progress = task.progress
     if progress is None:
-        return f"loading the model, {since}"
+        return f"starting, {since}"
     done, total, note = progress
     return f"{bar(done / max(total, 1), _BAR):<{_BAR}} {done}/{total} {note}, {since}"
 

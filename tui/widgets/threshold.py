@@ -11,6 +11,7 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
+from textual.timer import Timer
 from textual.widgets import Static
 
 from tui.commands import bindings
@@ -26,6 +27,7 @@ _STEPS = 100
 _HALF = 50
 _BAR = 14
 _OTHERS_DRAWN = 5
+_PLOT_AFTER_SECONDS = 0.04
 
 
 class ThresholdPane(Horizontal, can_focus=True):
@@ -47,6 +49,7 @@ class ThresholdPane(Horizontal, can_focus=True):
         self._class = 0
         self._step = _HALF
         self._plot: PlotextPlot | None = None
+        self._waiting: Timer | None = None
 
     def compose(self) -> ComposeResult:
         """A place for the plot, the numbers."""
@@ -103,10 +106,16 @@ class ThresholdPane(Horizontal, can_focus=True):
         name = scored.classes[self._class]
         measured = (self._metrics.get("per_class") or {}).get(name) or {}
         self.query_one("#numbers", Static).update(_in_words(scored, name, numbers, measured))
-        if self._plot is not None:
-            self._draw_curves(self._plot, scored, numbers)
+        # The curves cost most; while a key is held down only the last ones are drawn.
+        if self._waiting is not None:
+            self._waiting.stop()
+        self._waiting = self.set_timer(_PLOT_AFTER_SECONDS, self._draw_curves)
 
-    def _draw_curves(self, plot: PlotextPlot, scored: Scored, numbers: Numbers) -> None:
+    def _draw_curves(self) -> None:
+        plot, scored = self._plot, self._scored
+        if plot is None or scored is None:
+            return
+        numbers = scored.sweeps[self._class].at(self.threshold)
         plt = plot.plt
         plt.clear_figure()
         plt.xlim(0, 1)

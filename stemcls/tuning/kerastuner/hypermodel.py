@@ -74,6 +74,9 @@ class StemclsHyperModel(keras_tuner.HyperModel):
     ) -> Any:
         """Train the model stage by stage, on crops; the best epoch's weights are kept.
 
+        Unlike in `fit_stage` a later stage is kept whether or not it gained more than chance: the
+        Tuner takes score and weights from the epochs themselves.
+
         Args:
             hp: Those that the model was built from.
             model: From `build`.
