@@ -122,6 +122,8 @@ PLACES: dict[str, Place] = {
         Command("n", "note", "Note", "A line to remember it by.", footer=False),
         Command("d", "delete", "Delete", "Delete the run's folder, after a question.",
                 footer=False),
+        Command("p", "recipes", "Recipes", "The protocols of published papers, and their runs.",
+                footer=False),
     )),
     "run-list": Place("List of runs", "Click a heading to sort by it.", (
         Command("enter", "enter", "Open", "Show the results of the selected run.", priority=True),
@@ -258,7 +260,20 @@ PLACES: dict[str, Place] = {
         Command("down", "pan(0, 1)", "Down", footer=False, shown_key="↓"),
         Command("up", "pan(0, -1)", "Up", footer=False, shown_key="↑"),
     )),
-    "train": Place("Train", MODES["train"].about),
+    "train": Place("Train", MODES["train"].about, (
+        Command("ctrl+r", "recipes", "Recipes", "The protocols of published papers, and their "
+                "runs.", shown_key="^r"),
+    )),
+    "recipes": Place(
+        "Recipes", "Protocols of papers, from a folder of images to a report that lays the "
+        "paper's figures beside yours. Their models are runs like any other.", (
+            _BACK,
+            Command("n", "new", "Run it", "Run the selected recipe on a folder of images."),
+            Command("o", "report", "Report", "Open the report of the selected run."),
+            Command("s", "stop", "Stop", "Stop the selected run; it can be resumed."),
+            Command("r", "resume", "Resume", "Go on with the selected run where it stopped."),
+        ),
+    ),
     "tune": Place("Tune", MODES["tune"].about, (
         Command("n", "new", "New search", "Open the form of a search."),
         _STOP, _RESUME,

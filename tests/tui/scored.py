@@ -12,7 +12,7 @@ from PIL import Image
 from stemcls import atomic
 from stemcls.evaluation.predictions import Predictions, write_predictions
 from stemcls.runs import Run
-from tui import jobs
+from tui import processes, tasks
 
 from .conftest import finish, write_store
 
@@ -97,11 +97,10 @@ def predict(folder: Path) -> Path:
 def stand_in(monkeypatch, code: str) -> list[list[str]]:
     """Let tasks run `code` in place of stemcls; returns the command lines they were given."""
     seen: list[list[str]] = []
-    spawn = jobs.spawn
 
-    def fake(argv: list[str], log: Path, **environment: str) -> int:
+    def fake(argv: list[str], log: Path, **options: object) -> int:
         seen.append(argv)
-        return spawn([sys.executable, "-c", code, *argv], log, **environment)
+        return processes.spawn([sys.executable, "-c", code, *argv], log, **options)
 
-    monkeypatch.setattr(jobs, "spawn", fake)
+    monkeypatch.setattr(tasks, "spawn", fake)
     return seen
