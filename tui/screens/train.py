@@ -10,7 +10,8 @@ from tui.commandlines import Training
 from tui.reading import RunsView, StoreEntry
 from tui.screens.mode import ModeScreen
 from tui.widgets.jobform import JobForm
-from tui.widgets.setting import Setting
+from tui.widgets.pick import Pick
+from tui.widgets.setting import Choice
 
 
 class TrainScreen(ModeScreen):
@@ -28,8 +29,8 @@ class TrainScreen(ModeScreen):
         yield JobForm(Training, self.stemcls.workspace)
 
     def on_mount(self) -> None:
-        """Begin at the first setting."""
-        self.query_one(Setting).query_one("Input").focus()
+        """Begin at the store, where numbers still change the mode."""
+        self.query_one(Pick).query_one(Choice).focus()
 
     def show_stores(self, entries: list[StoreEntry]) -> None:
         """Offer the stores."""
