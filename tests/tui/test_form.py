@@ -32,6 +32,7 @@ async def _open_form(pilot) -> JobForm:
     await until(pilot, "good.h5")
     await pilot.press("down", "t")
     await until(pilot, "All settings are valid")
+    await pilot.press("down", "down", "down")  # store, preset, device; then the first field
     return pilot.app.screen.query_one(JobForm)
 
 

@@ -13,7 +13,8 @@ from tui.commands import bindings
 from tui.reading import RunsView, StoreEntry
 from tui.screens.mode import ModeScreen
 from tui.widgets.jobform import JobForm
-from tui.widgets.setting import Setting
+from tui.widgets.pick import Pick
+from tui.widgets.setting import Choice
 
 
 class TrainScreen(ModeScreen):
@@ -32,8 +33,8 @@ class TrainScreen(ModeScreen):
         yield JobForm(Training, self.stemcls.workspace)
 
     def on_mount(self) -> None:
-        """Begin at the first setting."""
-        self.query_one(Setting).query_one("Input").focus()
+        """Begin at the store, where numbers still change the mode."""
+        self.query_one(Pick).query_one(Choice).focus()
 
     def show_stores(self, entries: list[StoreEntry]) -> None:
         """Offer the stores."""
