@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import h5py
@@ -12,7 +13,8 @@ from PIL import Image
 from stemcls import atomic
 from stemcls.evaluation.predictions import Predictions, write_predictions
 from stemcls.runs import Run
-from tui import jobs
+from tui import tasks
+from tui.processes import spawn
 
 from .conftest import finish, write_store
 
@@ -97,11 +99,10 @@ def predict(folder: Path) -> Path:
 def stand_in(monkeypatch, code: str) -> list[list[str]]:
     """Let tasks run `code` in place of stemcls; returns the command lines they were given."""
     seen: list[list[str]] = []
-    spawn = jobs.spawn
 
-    def fake(argv: list[str], log: Path, **environment: str) -> int:
+    def fake(argv: list[str], log: Path, environment: Mapping[str, str]) -> int:
         seen.append(argv)
-        return spawn([sys.executable, "-c", code, *argv], log, **environment)
+        return spawn([sys.executable, "-c", code, *argv], log, environment=environment)
 
-    monkeypatch.setattr(jobs, "spawn", fake)
+    monkeypatch.setattr(tasks, "spawn", fake)
     return seen
