@@ -44,12 +44,34 @@ class Run:
         for attempt in range(1000):
             path = root / (f"{safe}-{stamp}" + (f"-{attempt}" if attempt else ""))
             try:
-                path.mkdir()
+                return cls._make(path)
             except FileExistsError:
                 continue
-            atomic.write_json(path / "run.json", {"format": FORMAT, "stemcls": version("stemcls")})
-            return cls(path)
         raise InputError(f"{root} already holds a thousand runs called {safe}-{stamp}")
+
+    @classmethod
+    def create_named(cls, root: Path, name: str) -> Run:
+        """Make a new, empty run folder of just this name.
+
+        Raises:
+            InputError: The name is no plain name of a folder, or taken.
+        """
+        if re.fullmatch(r"\w[\w.-]*", name) is None:
+            raise InputError(
+                f"{name!r} cannot name a folder: expected letters, digits, dashes, underscores and "
+                "dots, the first a letter or digit"
+            )
+        root.mkdir(parents=True, exist_ok=True)
+        try:
+            return cls._make(root / name)
+        except FileExistsError:
+            raise InputError(f"{root / name} is there already; choose another name") from None
+
+    @classmethod
+    def _make(cls, path: Path) -> Run:
+        path.mkdir()
+        atomic.write_json(path / "run.json", {"format": FORMAT, "stemcls": version("stemcls")})
+        return cls(path)
 
     @classmethod
     def open(cls, path: Path, workspace: Path | None = None) -> Run:

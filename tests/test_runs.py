@@ -80,3 +80,11 @@ def test_runs_are_listed_and_opened_by_name(tmp_path):
         Run.open(Path(run.name + "x"), tmp_path)
     with pytest.raises(InputError, match=r"not a run: it holds no events\.jsonl"):
         Run.open(tmp_path)
+
+
+def test_a_run_may_be_given_a_name_that_is_free_and_plain(tmp_path):
+    assert Run.create_named(tmp_path / "recipes", "mine").read_json("run.json")
+    for name, told in (("mine", "is there already"), ("../up", "cannot name a folder"), ("", "''")):
+        with pytest.raises(InputError, match=told):
+            Run.create_named(tmp_path / "recipes", name)
+    assert [path.name for path in tmp_path.iterdir()] == ["recipes"]

@@ -122,6 +122,8 @@ PLACES: dict[str, Place] = {
         Command("n", "note", "Note", "A line to remember it by.", footer=False),
         Command("d", "delete", "Delete", "Delete the run's folder, after a question.",
                 footer=False),
+        Command("p", "recipes", "Recipes", "The protocols of published papers, and their runs.",
+                footer=False),
     )),
     "run-list": Place("List of runs", "Click a heading to sort by it.", (
         Command("enter", "enter", "Open", "Show the results of the selected run.", priority=True),
@@ -175,6 +177,12 @@ PLACES: dict[str, Place] = {
         Command("c", "compare", "Test", "Start `stemcls compare` on the marked runs: whether their "
                 "differences hold."),
     )),
+    "use": Place("Use", "The model in other programs, at another site, and as a web page.", (
+        Command("n", "new_export", "New export", "Write the model in the format of another "
+                "program, compared with the run before it is called done."),
+        Command("w", "serve", "Web page", "Show and copy the command that serves the model as a "
+                "web page."),
+    )),
     "explained": Place("Explanations", "What single methods say the model looks at.", (
         Command("enter", "open", "Pictures", "Show the maps of this method over their crops.",
                 priority=True),
@@ -204,6 +212,8 @@ PLACES: dict[str, Place] = {
         Command("enter", "open", "Open", "Browse the fields of the selected prediction.",
                 priority=True),
         Command("s", "stop", "Stop", "Stop the prediction that is under way."),
+        Command("w", "serve", "Web page", "Show and copy the command that serves the run's model "
+                "as a web page.", footer=False),
     )),
     "predicted": Place(
         "A prediction", "Cells below the score cut are grey, and left out of composition and "
@@ -250,7 +260,20 @@ PLACES: dict[str, Place] = {
         Command("down", "pan(0, 1)", "Down", footer=False, shown_key="↓"),
         Command("up", "pan(0, -1)", "Up", footer=False, shown_key="↑"),
     )),
-    "train": Place("Train", MODES["train"].about),
+    "train": Place("Train", MODES["train"].about, (
+        Command("ctrl+r", "recipes", "Recipes", "The protocols of published papers, and their "
+                "runs.", shown_key="^r"),
+    )),
+    "recipes": Place(
+        "Recipes", "Protocols of papers, from a folder of images to a report that lays the "
+        "paper's figures beside yours. Their models are runs like any other.", (
+            _BACK,
+            Command("n", "new", "Run it", "Run the selected recipe on a folder of images."),
+            Command("o", "report", "Report", "Open the report of the selected run."),
+            Command("s", "stop", "Stop", "Stop the selected run; it can be resumed."),
+            Command("r", "resume", "Resume", "Go on with the selected run where it stopped."),
+        ),
+    ),
     "tune": Place("Tune", MODES["tune"].about, (
         Command("n", "new", "New search", "Open the form of a search."),
         _STOP, _RESUME,

@@ -15,6 +15,7 @@ from stemcls.store.cropstore import CropStore
 from tui import jobs
 from tui.board import EMPTY, Board
 from tui.tail import last_lines
+from tui.use import Use, read_use
 
 LOG_LINES = 300
 
@@ -133,6 +134,7 @@ class RunView:
         epochs: Epoch events in order, each with `fold` ("" in a single run).
         log: The last lines of log.txt, of the current fold too.
         explained: What `stemcls explain` said, newest first; see `read_explanations`.
+        use: Its exports, and its comparison where it was adapted.
     """
 
     summary: dict[str, Any]
@@ -144,6 +146,7 @@ class RunView:
     epochs: list[dict[str, Any]]
     log: list[str]
     explained: list[dict[str, Any]]
+    use: Use
 
 
 def read_run(run: Run) -> RunView:
@@ -182,6 +185,7 @@ def read_run(run: Run) -> RunView:
         ],
         externals=externals, calibrated=calibrated,
         epochs=list(epochs.values()), log=log[-LOG_LINES:], explained=read_explanations(run),
+        use=read_use(run),
     )
 
 

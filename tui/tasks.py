@@ -1,4 +1,4 @@
-"""Commands that are no runs (explain, predict, compare, report), as processes that outlive the UI.
+"""Commands that are no runs (explain, predict, export, ...), as processes that outlive the UI.
 
 A task owns a folder with `task.json`, `log.txt` and whatever it is to leave there. It is finished
 when its result is there; no process has to be asked.
@@ -40,7 +40,7 @@ class Task:
     """A command under way, or one that ended without a result.
 
     Attributes:
-        kind: The command: explain, predict, compare or report.
+        kind: The command, such as explain or export.
         about: What it works on, for people.
         result: The file that is there, and new, when it has finished.
         folder: Its own.

@@ -35,6 +35,9 @@ def recipes(
     resume: Annotated[
         Path | None, typer.Option(help="Go on with an interrupted recipe (folder or name).")
     ] = None,
+    called: Annotated[
+        str, typer.Option("--name", help="Of the run's folder (default: the recipe's, and a time).")
+    ] = "",
     backbone: Annotated[
         str | None, typer.Option(help="Another network than the recipe's.")
     ] = None,
@@ -73,9 +76,9 @@ def recipes(
         protocol = None
         if resume is None:
             protocol = _protocol(action, name, told)
-        elif name or data or told:
+        elif name or data or called or told:
             raise InputError("--resume repeats the recipe's own settings; give no others")
-        _run(protocol, data, resume, slots, scheduler, backend, device, workspace, json)
+        _run(protocol, data, called, resume, slots, scheduler, backend, device, workspace, json)
 
 
 def _protocol(action: str, name: str | None, changes: list[str]) -> ProtocolConfig:
@@ -117,8 +120,8 @@ def _list(workspace: Path, json: bool) -> None:
 
 def _show(protocol: ProtocolConfig, json: bool) -> None:
     from stemcls.config.options import to_mapping, to_toml
-    from stemcls.recipes.layout import expected
     from stemcls.recipes.read import changes_of
+    from stemcls.recipes.words import expected
 
     if json:
         print_json(to_mapping(protocol) | {"changed": changes_of(protocol)})
@@ -143,8 +146,9 @@ def _show(protocol: ProtocolConfig, json: bool) -> None:
 
 
 def _run(
-    protocol: ProtocolConfig | None, data: Path | None, resume: Path | None, slots: int | None,
-    scheduler: str | None, backend: str | None, device: str, workspace: Path, json: bool,
+    protocol: ProtocolConfig | None, data: Path | None, called: str, resume: Path | None,
+    slots: int | None, scheduler: str | None, backend: str | None, device: str, workspace: Path,
+    json: bool,
 ) -> None:
     from stemcls.models.backend import choose_backend, load_keras
     from stemcls.recipes.layout import find_images
@@ -163,7 +167,7 @@ def _run(
             )
         check_steps(protocol)
         find_images(data, protocol.layout)
-        run = create(protocol, data, workspace, name)
+        run = create(protocol, data, workspace, name, called)
     assert protocol is not None
     assert data is not None
     work = Work(

@@ -12,6 +12,7 @@ from pathlib import Path
 from stemcls.atomic import replacing
 from stemcls.config.protocol import LayoutConfig
 from stemcls.errors import InputError
+from stemcls.recipes.words import expected
 from stemcls.store.sources import Source, list_sources
 from stemcls.store.words import plural
 
@@ -50,20 +51,6 @@ def write_manifest(path: Path, sources: Sequence[Source]) -> None:
         writer.writerow(["path", "label", "group"])
         for source in sources:
             writer.writerow([source.name, source.label, source.group or ""])
-
-
-def expected(data: Path, layout: LayoutConfig) -> str:
-    """Return in words what a study's folder should hold."""
-    folders = ", ".join(f"{data}/{name}/{layout.below}" for name in layout.classes)
-    level = layout.below.partition("/")[0]
-    if not layout.group:
-        return folders
-    if layout.groups_per_class:
-        return (
-            f"{folders} with {layout.groups_per_class} or more "
-            f"{plural(layout.group_what)} a class"
-        )
-    return f"{folders} (the level {level} may be missing)"
 
 
 def _classes(data: Path, layout: LayoutConfig, sources: Sequence[Source]) -> dict[str | None, str]:

@@ -13,7 +13,7 @@ from stemcls.atomic import write_text
 from stemcls.config.options import to_toml
 from stemcls.config.protocol import ProtocolConfig
 from stemcls.evaluation.report.drawings import file_data
-from stemcls.recipes.layout import expected
+from stemcls.recipes.words import expected
 from stemcls.recipes.work import Work
 
 # Pictures that steps may leave, below the recipe's folder or the trained run's.

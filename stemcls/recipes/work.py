@@ -92,9 +92,23 @@ class Work:
         return folder
 
 
-def create(protocol: ProtocolConfig, data: Path, workspace: Path, backend: str) -> Run:
-    """Make the folder of a new run of a recipe."""
-    run = Run.create(workspace.resolve(), protocol.name, FOLDER)
+def create(
+    protocol: ProtocolConfig, data: Path, workspace: Path, backend: str, name: str = ""
+) -> Run:
+    """Make the folder of a new run of a recipe.
+
+    Args:
+        protocol, data, backend: As in `Work`.
+        workspace: Its recipes/ takes the folder.
+        name: Of the folder; "": the recipe's name and the time.
+    Raises:
+        InputError: The name is no name of a folder, or taken.
+    """
+    root = workspace.resolve()
+    run = (
+        Run.create_named(root / FOLDER, name) if name else
+        Run.create(root, protocol.name, FOLDER)
+    )
     atomic.write_text(run.path / "recipe.toml", to_toml(protocol))
     atomic.write_json(
         run.path / "source.json",

@@ -113,11 +113,13 @@ def test_an_interrupted_recipe_goes_on_where_it_stopped(run, invoke, tmp_path, m
         os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr(Journal, "epoch", stopped)
-    result = run("wang-ya")
+    result = run("wang-ya", "--name", "mine")
     monkeypatch.setattr(Journal, "epoch", epoch)
 
     assert result.returncode == 130
     folder = list_begun(tmp_path)[0]
+    assert folder.name == "mine"
+    assert "mine is there already" in run("wang-ya", "--name", "mine").stderr.replace("\n", "")
     assert f"recipes run --resume {folder.path}" in result.stderr.replace("\n", "")
     begun = json.loads((folder.path / "results.json").read_text())
     assert begun["train"]["state"] == "begun"
@@ -133,7 +135,7 @@ def test_an_interrupted_recipe_goes_on_where_it_stopped(run, invoke, tmp_path, m
     assert "build: done before" in result.stderr
     assert document["steps"]["train"]["run"] == begun["train"]["run"]
     assert {step["state"] for step in document["steps"].values()} == {"done"}
-    assert len(list((tmp_path / "saved_models").glob("wang-ya-*"))) == 1
+    assert len(list((tmp_path / "saved_models").glob("mine-*"))) == 1
 
     again = document_of(
         invoke("recipes", "run", "--resume", folder.path, "--workspace", tmp_path, "--json")

@@ -15,6 +15,7 @@ from textual.widgets import Static
 from stemcls.errors import StemclsError
 from stemcls.runs import Run
 from tui.commands import bindings
+from tui.opening import copy_serve_command
 from tui.predicted import TableEntry, TableShelf, read_table
 from tui.screens.choose import ChooseRunScreen
 from tui.screens.explain import unfinished
@@ -106,12 +107,26 @@ class PredictScreen(ModeScreen):
             self.action_choose_run()
             return
         run = Run(path)
-        if not run.model_path.is_file():
-            self.app.notify(unfinished(run), severity="warning", markup=False)
+        if not self._has_model(run):
             return
         from tui.screens.predictform import PredictForm
 
         self.app.push_screen(PredictForm(self.stemcls.workspace, run), self._started)
+
+    def action_serve(self) -> None:
+        """Say how the run's model is shown as a web page."""
+        path = self.stemcls.chosen_run
+        if path is None:
+            self.action_choose_run()
+        elif self._has_model(Run(path)):
+            copy_serve_command(self.app, Run(path))
+
+    def _has_model(self, run: Run) -> bool:
+        """Tell whether the run has a model; where not, say why."""
+        if run.model_path.is_file():
+            return True
+        self.app.notify(unfinished(run), severity="warning", markup=False)
+        return False
 
     def _started(self, task: Task | None) -> None:
         if task is not None:

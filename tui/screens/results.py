@@ -36,13 +36,14 @@ from tui.widgets.scores import ScoresPane
 from tui.widgets.table import Table
 from tui.widgets.taskline import TaskLine
 from tui.widgets.threshold import ThresholdPane
+from tui.widgets.use import UsePane
 
 REFRESH_SECONDS = 1.0
 # Tabs in order, and what takes the keys in each.
 INSIDE = {
     "scores": "ScoresPane", "confusion": "#confusion-table", "threshold": "ThresholdPane",
     "groups": "#groups-table", "history": "#history-table", "log": "#log-lines",
-    "explained": "#explained-table", "compare": "#compare-runs",
+    "use": "UsePane", "explained": "#explained-table", "compare": "#compare-runs",
 }
 NOTHING_CHOSEN = "No run is chosen: press 3, go to a run and press Enter."
 GONE = "This run's folder is gone. Press 3 and choose another run."
@@ -55,7 +56,7 @@ class ResultsScreen(ModeScreen):
     PLACE = "results"
     BINDINGS: ClassVar[list[BindingType]] = bindings("results")
     CSS = """
-    ScoresPane DataTable { height: auto; margin-bottom: 1; }
+    ScoresPane DataTable, UsePane DataTable { height: auto; margin-bottom: 1; }
     #compare-runs { height: 1fr; }
     #compare-scores { height: auto; max-height: 10; border-top: solid $panel; }
     #run-state { padding: 0 1; height: auto; max-height: 9; overflow-y: auto; }
@@ -86,11 +87,13 @@ class ResultsScreen(ModeScreen):
                 yield HistoryPane()
             with TabPane("Log", id="log"):
                 yield Log(id="log-lines", auto_scroll=True)
+            with TabPane("Use", id="use"):
+                yield UsePane(self.stemcls.workspace)
             with TabPane("Explained", id="explained"):
                 yield ExplainedPane()
             with TabPane("Compare", id="compare"):
                 yield ComparePane(self.stemcls.workspace)
-        yield TaskLine(self.stemcls.workspace, "report", "compare")
+        yield TaskLine(self.stemcls.workspace, "report", "compare", "export")
 
     def on_mount(self) -> None:
         """Leave the keys to what can be scrolled."""
@@ -141,6 +144,9 @@ class ResultsScreen(ModeScreen):
             log = self.query_one(Log)
             log.clear()
             log.write_lines(view.log or ["The log is empty."])
+        state_of = view.summary["state"]
+        if before is None or before.use != view.use or before.summary["state"] != state_of:
+            self.query_one(UsePane).show(run, state_of, view.use)
         if before is None or before.explained != view.explained:
             self.query_one(ExplainedPane).show(run.path, view.explained)
 

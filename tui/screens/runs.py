@@ -97,6 +97,12 @@ class RunsScreen(ModeScreen):
         if row := self._row:
             runactions.delete_run(self, self.stemcls.workspace, row)
 
+    def action_recipes(self) -> None:
+        """Open the recipes of papers."""
+        from tui.screens.recipes import RecipesScreen
+
+        self.app.push_screen(RecipesScreen())
+
     def action_turn(self) -> None:
         """Show the log in place of the curves, or the curves."""
         self.query_one(RunDetail).turn()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 from textual.app import ComposeResult
+from textual.binding import BindingType
 
 from tui.commandlines import Training
+from tui.commands import bindings
 from tui.reading import RunsView, StoreEntry
 from tui.screens.mode import ModeScreen
 from tui.widgets.jobform import JobForm
@@ -19,6 +22,7 @@ class TrainScreen(ModeScreen):
 
     MODE = "train"
     PLACE = "train"
+    BINDINGS: ClassVar[list[BindingType]] = bindings("train")
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,6 +51,12 @@ class TrainScreen(ModeScreen):
         form.offer_stores(self.stemcls.stores or [], None if chosen == self._taken else chosen)
         self._taken = chosen
         form.watch_devices()
+
+    def action_recipes(self) -> None:
+        """Open the recipes of papers."""
+        from tui.screens.recipes import RecipesScreen
+
+        self.app.push_screen(RecipesScreen())
 
     def on_job_form_launched(self, event: JobForm.Launched) -> None:
         """Go to the list of runs, where the job shows."""
