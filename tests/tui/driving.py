@@ -21,6 +21,11 @@ def screen_text(app: StemclsApp) -> str:
     return "\n".join("".join(part.text for part in strip)[:width] for strip in lines[:height])
 
 
+def unwrapped(text: str) -> str:
+    """Return a screen as one line: a toast breaks its text by the length of a path in it."""
+    return " ".join(re.sub(r"[│▌▐▎▕]", " ", text).split())
+
+
 async def until(
     pilot: Pilot, seen: str | Callable[[str], bool], seconds: float = 8.0
 ) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import h5py
@@ -12,7 +13,8 @@ from PIL import Image
 from stemcls import atomic
 from stemcls.evaluation.predictions import Predictions, write_predictions
 from stemcls.runs import Run
-from tui import processes, tasks
+from tui import tasks
+from tui.processes import spawn
 
 from .conftest import finish, write_store
 
@@ -98,9 +100,9 @@ def stand_in(monkeypatch, code: str) -> list[list[str]]:
     """Let tasks run `code` in place of stemcls; returns the command lines they were given."""
     seen: list[list[str]] = []
 
-    def fake(argv: list[str], log: Path, **options: object) -> int:
+    def fake(argv: list[str], log: Path, environment: Mapping[str, str]) -> int:
         seen.append(argv)
-        return processes.spawn([sys.executable, "-c", code, *argv], log, **options)
+        return spawn([sys.executable, "-c", code, *argv], log, environment=environment)
 
     monkeypatch.setattr(tasks, "spawn", fake)
     return seen

@@ -13,7 +13,7 @@ from tui.app import StemclsApp
 from tui.widgets.table import Table
 
 from .conftest import NO_SUCH_PID, make_run
-from .driving import until
+from .driving import until, unwrapped
 from .scored import explain, lit_store, score, stand_in
 from .test_scores import enrich
 
@@ -90,8 +90,10 @@ async def test_damage_is_said_where_the_numbers_would_be(run, tmp_path) -> None:
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         app.go("results", run=run.path)
         await until(pilot, "0.812")
-        await pilot.press("]", "enter")
-        await until(pilot, "is not a table of predictions")
+        await pilot.press("]")
+        await until(pilot, "Rows: the truth")
+        await pilot.press("enter")
+        await until(pilot, lambda text: "is not a table of predictions" in unwrapped(text))
         path.unlink()
         await pilot.press("]")
         await until(pilot, "there are no predictions at")
