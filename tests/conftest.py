@@ -34,8 +34,10 @@ EDGE_PX = 24
 # Files that take longest, first of all: a worker that began one last would end long after others.
 LONGEST = (
     "end_to_end/test_train.py", "training/test_survival.py", "models/test_backbones.py",
-    "models/test_saved_elsewhere.py", "bench/test_bench_training.py", "training/test_stages.py",
-    "commands/test_tune.py", "explain/test_gradients.py", "training/test_every_backend.py",
+    "models/test_saved_elsewhere.py", "recipes/test_recipes.py", "serving/test_serving.py",
+    "export/test_export.py", "end_to_end/test_tui_in_tmux.py", "bench/test_bench_training.py",
+    "training/test_stages.py", "commands/test_tune.py", "explain/test_gradients.py",
+    "training/test_every_backend.py",
     "models/test_torch_weights.py", "commands/test_compare.py", "tuning/test_kerastuner.py",
     "commands/test_weights.py", "training/test_precision_and_xla.py",
 )
