@@ -12,7 +12,8 @@ from tui.crops import Choice, qualities_of, read_crops, rows_of
 from tui.pixels import as_rgb, fitted, levels_of, stretched
 from tui.screens.crops import CropsScreen
 from tui.screens.picture import PictureScreen
-from tui.widgets.pictures import Gallery, Picture
+from tui.widgets.gallery import Gallery
+from tui.widgets.pictures import Picture
 
 from .driven_store import write_blobs
 from .driving import until

@@ -10,7 +10,8 @@ from textual.app import App, ComposeResult
 
 from tui.settings import Settings
 from tui.widgets.fieldview import SKY_BLUE, Circle, FieldView
-from tui.widgets.pictures import Cell, Gallery, Picture, drawn_as, half_cells
+from tui.widgets.gallery import Cell, Gallery
+from tui.widgets.pictures import Picture, drawn_as, half_cells
 
 
 class Shown(App[None]):

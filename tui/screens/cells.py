@@ -24,7 +24,8 @@ from tui.maps import Explained, maps_of_rows, overlaid, read_maps
 from tui.pixels import as_rgb, levels_of, stretched
 from tui.scored import Origin, Scored
 from tui.screens.mode import ModeScreen
-from tui.widgets.pictures import Cell, Gallery, Picture
+from tui.widgets.gallery import Cell, Gallery
+from tui.widgets.pictures import Picture
 
 PAGE = 200
 _SHOWN_CLASSES = 6

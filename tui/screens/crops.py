@@ -32,7 +32,7 @@ from tui.crops import (
 )
 from tui.reading import StoreEntry
 from tui.screens.picture import PictureScreen
-from tui.widgets.pictures import Cell, Gallery
+from tui.widgets.gallery import Cell, Gallery
 
 MOST_GROUPS = 500
 

@@ -15,7 +15,8 @@ from stemcls.errors import StemclsError
 from tui.commands import bindings
 from tui.maps import Explained, Maps, beside, overlaid, read_explained, read_maps
 from tui.screens.mode import ModeScreen
-from tui.widgets.pictures import Cell, Gallery, Picture
+from tui.widgets.gallery import Cell, Gallery
+from tui.widgets.pictures import Picture
 
 PAGE = 200
 
