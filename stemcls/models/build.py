@@ -12,11 +12,28 @@ from stemcls.config.experiment import ModelConfig
 from stemcls.errors import InputError
 from stemcls.models.backbones import BACKBONES, Backbone, Normalisation, backbone_named
 from stemcls.models.graft import graft
-from stemcls.models.weights.load import pretrained_network
+from stemcls.models.weights.load import pretrained_network, weights_file
 
 LEAST_VARIANCE = 0.01
 # The layer whose output is the features: all before it is the backbone, all after it the head.
 POOLING = "pooling"
+
+
+def check_model(config: ModelConfig, size_px: tuple[int, int]) -> None:
+    """Refuse at once what could only fail when the network is built, without building it.
+
+    Args:
+        config: Backbone, weights, input size and tap.
+        size_px: Height and width of the crops.
+    Raises:
+        InputError: As of `build_extractor`; whether a weights file fits is not looked at.
+    """
+    backbone = backbone_named(config.backbone)
+    _taps(config, backbone)
+    _arguments(config, backbone)
+    input_size_px(config, size_px)
+    if config.weights != "none":
+        weights_file(config.backbone, config.weights, config.alpha)
 
 
 def build_extractor(

@@ -6,6 +6,7 @@ import numpy as np
 
 from stemcls.config.experiment import Experiment
 from stemcls.errors import InputError
+from stemcls.models.build import check_model
 from stemcls.models.inference import view_numbers
 from stemcls.models.parallel import n_shares
 from stemcls.store.cropstore import CropStore
@@ -14,11 +15,13 @@ from stemcls.training.sampling import epoch_size
 
 
 def check_plan(experiment: Experiment, store: CropStore, split: Split) -> None:
-    """Refuse a class without crops to learn from or to watch, and batches of an unfit size.
+    """Refuse a network that cannot be built, a class without crops, batches of an unfit size.
 
     Raises:
-        InputError: Names the class and the part, or the stage and its batch size.
+        InputError: Names the setting, the class and the part, or the stage and its batch size.
     """
+    if not experiment.start_from:
+        check_model(experiment.model, store.size_px)
     for part, rows in (("training", split.train), ("validation", split.validation)):
         counts = np.bincount(split.targets(store, rows), minlength=len(split.classes))
         if not counts.all():

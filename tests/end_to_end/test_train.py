@@ -192,6 +192,7 @@ def test_bad_input_ends_with_2_and_one_clear_message(
     assert result.returncode == 2, result.stderr
     assert text in result.stderr
     assert "Traceback" not in result.stderr
+    assert not (tmp_path / "saved_models").exists()
 
 
 def test_a_store_that_is_missing_or_not_ours_is_named(tmp_path, invoke):

@@ -32,15 +32,40 @@ def pretrained_network(name: str, weights: str, alpha: float, input_tensor: Any)
     """
     backbone = backbone_named(name)
     arguments = {"alpha": alpha} if backbone.alphas else {}
-    if not backbone.pretrained and weights == "imagenet":
-        raise InputError(f"{name} has no pretrained weights; train with --weights none")
-    path = cached_file(name, alpha) if weights == "imagenet" else Path(weights)
+    path = weights_file(name, weights, alpha)
     if path is None:
         return _downloaded(name, backbone, alpha, input_tensor)
-    _check_file(path, name)
     network = backbone.construct(input_tensor=input_tensor, weights=None, **arguments)
     load_file(network, name, path, alpha)
     return network
+
+
+def weights_file(name: str, weights: str, alpha: float) -> Path | None:
+    """Return the file of pretrained weights; None where Keras has it, or downloads it.
+
+    Args:
+        name: In the table of backbones.
+        weights: imagenet, or a file.
+        alpha: Width multiplier.
+    Raises:
+        InputError: None were published, or the file is no weights file.
+    """
+    backbone = backbone_named(name)
+    if weights != "imagenet":
+        path = Path(weights)
+    elif not backbone.pretrained:
+        raise InputError(f"{name} has no pretrained weights; train with --weights none")
+    elif (cached := cached_file(name, alpha)) is not None:
+        path = cached
+    elif published_file(name, alpha) is None:
+        widths = ", ".join(f"{width:g}" for width in backbone.alphas)
+        raise InputError(
+            f"there are no ImageNet weights of {name} with alpha {alpha:g}; one of {widths}"
+        )
+    else:
+        return None
+    _check_file(path, name)
+    return path
 
 
 def load_file(network: Any, name: str, path: Path, alpha: float = 1.0) -> None:
@@ -153,11 +178,7 @@ def _is_hdf5(path: Path) -> bool:
 
 def _downloaded(name: str, backbone: Backbone, alpha: float, input_tensor: Any) -> Any:
     source = published_file(name, alpha)
-    if source is None:
-        widths = ", ".join(f"{width:g}" for width in backbone.alphas)
-        raise InputError(
-            f"there are no ImageNet weights of {name} with alpha {alpha:g}; one of {widths}"
-        )
+    assert source is not None  # weights_file has looked
     if not source.by_keras:
         raise InputError(
             f"the ImageNet weights of {name} are not in the offline cache, and Keras has none to "
