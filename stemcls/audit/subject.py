@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +19,7 @@ from stemcls.probes.linear import as_predictions, cross_validate, deal_folds, me
 from stemcls.probes.permutation import Exchange, exchange_of, p_value, permuted
 from stemcls.probes.regions import Regions, find_regions
 from stemcls.probes.simple import store_features
+from stemcls.progress import Update
 from stemcls.runs import Run
 from stemcls.store.cropstore import CropStore
 from stemcls.store.words import group_nouns
@@ -64,7 +64,7 @@ class Subject:
 
     def __init__(
         self, store: CropStore, config: AuditConfig, run: Run | None, workspace: Path,
-        interruption: Interruption, update: Callable[[int, int, str], None] | None = None,
+        interruption: Interruption, update: Update | None = None,
     ) -> None:
         for name in config.classes:
             if name not in store.classes:

@@ -14,6 +14,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from stemcls.config.options import Option, from_mapping, merged, options_of
+from stemcls.progress import Update
 
 Item = TypeVar("Item")
 SECONDS_BETWEEN_LINES = 10.0
@@ -148,7 +149,7 @@ def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]
 
 
 @contextmanager
-def progress(title: str) -> Iterator[Callable[[int, int, str], None]]:
+def progress(title: str) -> Iterator[Update]:
     """Show a progress bar with an ETA on stderr; yields `update(done, total, note)`.
 
     Where stderr is no terminal (a log file, a scheduler) a line is printed every 10 seconds

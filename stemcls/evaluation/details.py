@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from stemcls.evaluation.figures import write_figure
 from stemcls.evaluation.labelerrors import find_label_errors, write_label_errors
 from stemcls.evaluation.runfiles import unit_names
 from stemcls.evaluation.sheets import write_sheets
+from stemcls.progress import Update
 from stemcls.store.cropstore import CropStore
 
 
@@ -29,7 +29,7 @@ def write_details(
     evaluation: Evaluation,
     store: CropStore,
     by: str = "group",
-    update: Callable[[int, int, str], None] | None = None,
+    update: Update | None = None,
 ) -> list[Path]:
     """Write charts, `groups.csv`, contact sheets and `label_errors.csv` beside the numbers.
 

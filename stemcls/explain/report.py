@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,13 +29,12 @@ from stemcls.explain.probe import Probe, open_probe
 from stemcls.explain.selection import Cells, choose_cells, named_cells, parse_rows
 from stemcls.explain.subject import Subject, open_run
 from stemcls.models.inference import predict
+from stemcls.progress import Update
 from stemcls.runs import Run
 
 CHECKED_CELLS = 16
 MOST_LEARNED = 1000
 DOCUMENT = "explanation.json"
-
-Update = Callable[[int, int, str], None]
 
 
 def explain_run(run: Run, store_path: Path | None = None, **options: Any) -> dict[str, Any]:

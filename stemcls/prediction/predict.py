@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from stemcls.imaging.overlay import draw_overlay
 from stemcls.models.inference import predict
 from stemcls.models.saved import ModelCard
 from stemcls.prediction.inputs import Sample, load_samples
+from stemcls.progress import Update
 
 COLUMNS = ("path", "y_px", "x_px", "radius_px", "class", "score")
 
@@ -106,7 +107,7 @@ def predict_table(
     overlays: Path | None = None,
     views: int = 1,
     batch_size: int = 64,
-    update: Callable[[int, int, str], None] | None = None,
+    update: Update | None = None,
 ) -> Table:
     """Predict `paths` file by file; the table takes its name when it is complete.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from stemcls.evaluation.runfiles import finished_model, folder_of, read_experime
 from stemcls.interruption import Interruption
 from stemcls.probes.embedding import LAYOUTS, reduced, separation
 from stemcls.probes.spaces import Space, spaces_of
+from stemcls.progress import Update
 from stemcls.runs import Run
 from stemcls.store.cropstore import CropStore
 
@@ -54,7 +54,7 @@ class Panel:
 
 def embed_run(
     run: Run, store_path: Path | None, config: EmbedConfig, out: Path | None,
-    interruption: Interruption, update: Callable[[int, int, str], None] | None = None,
+    interruption: Interruption, update: Update | None = None,
 ) -> dict[str, Any]:
     """Embed crops of a run's test split, or of another store, and write what was found.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from stemcls.probes.curve import (
 )
 from stemcls.probes.draws import BY
 from stemcls.probes.simple import store_features
+from stemcls.progress import Update
 from stemcls.store.cropstore import CropStore
 from stemcls.store.splits import Split, make_split
 from stemcls.store.words import group_nouns
@@ -37,7 +37,7 @@ METRIC_WORDS = {
 
 def learning_curve(
     store: CropStore, config: CurveConfig, workspace: Path, interruption: Interruption,
-    update: Callable[[int, int, str], None] | None = None,
+    update: Update | None = None,
 ) -> tuple[dict[str, Any], dict[str, tuple[Branch, Extrapolation]]]:
     """Measure the learning curve of a store by cells and by groups.
 
@@ -128,7 +128,7 @@ def check_free(out: Path) -> None:
 
 def _material(
     store: CropStore, split: Split, config: CurveConfig, workspace: Path,
-    interruption: Interruption, update: Callable[[int, int, str], None] | None,
+    interruption: Interruption, update: Update | None,
 ) -> Material:
     rows = np.sort(np.concatenate([split.train, split.validation]))
     if config.features == "simple":

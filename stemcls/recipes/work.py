@@ -14,14 +14,13 @@ from stemcls.config.experiment import Experiment
 from stemcls.config.options import from_mapping, read_toml, to_toml
 from stemcls.config.protocol import ProtocolConfig
 from stemcls.errors import InputError, nearest
+from stemcls.progress import Update
 from stemcls.runs import Run
 from stemcls.store.cropstore import CropStore
 
 FORMAT = 1
 FOLDER = "recipes"
 DONE, BEGUN, NOT_DONE = "done", "begun", "not done"
-
-Update = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from stemcls.config.options import to_mapping
 from stemcls.errors import CancelledError, InputError, StemclsError, explained_disk_errors
 from stemcls.imaging.detection.detect import wants_diameter
 from stemcls.interruption import interruptible
+from stemcls.progress import Update
 from stemcls.store.harvest import CELL_PX, FIELD_PX, Harvest, harvest
 from stemcls.store.journal import Journal
 from stemcls.store.notices import Notices
@@ -25,7 +26,6 @@ from stemcls.store.subsample import subsample
 from stemcls.store.workers import Crew, WorkerStartError, cores
 from stemcls.store.writer import Columns, write_store
 
-Update = Callable[[int, int, str], None]
 # Below these, starting processes costs more than they save.
 _FEW_IMAGES = 8
 _SMALL_BYTES = 2**16

@@ -14,6 +14,7 @@ from stemcls.imaging.detection.detect import SAMPLE_FIELDS, USUAL_DIAMETER_PX
 from stemcls.imaging.detection.diameter import commonest_diameter, size_votes
 from stemcls.imaging.levels import visible_range
 from stemcls.imaging.prepare import read_slices, sample_slices
+from stemcls.progress import Update
 from stemcls.store.sources import Source
 from stemcls.store.workers import Crew, WorkerStartError
 
@@ -22,7 +23,7 @@ MOST_FIELDS = 64
 
 def measure_ranges(
     sources: list[Source], config: BuildConfig, crew: Crew, stopped: Callable[[], bool],
-    update: Callable[[int, int, str], None] | None = None,
+    update: Update | None = None,
 ) -> tuple[float, ...]:
     """Return low and high of each channel in turn, percentiles of the pixels of all fields.
 
@@ -69,7 +70,7 @@ def measure_ranges(
 
 def measure_diameter(
     sources: list[Source], config: BuildConfig, crew: Crew, stopped: Callable[[], bool],
-    update: Callable[[int, int, str], None] | None = None,
+    update: Update | None = None,
 ) -> float:
     """Return the usual diameter of a cell, pixels, from up to 6 evenly spread fields.
 
@@ -102,7 +103,7 @@ def spread(sources: list[Source], most: int) -> list[Source]:
 
 def _watched(
     ahead: Iterator[tuple[Source, Callable[[], Any]]], total: int, what: str,
-    stopped: Callable[[], bool], update: Callable[[int, int, str], None] | None,
+    stopped: Callable[[], bool], update: Update | None,
 ) -> Iterator[tuple[Source, Callable[[], Any]]]:
     """Pass on what a crew yields, telling how far it is.
 

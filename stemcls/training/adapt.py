@@ -24,12 +24,12 @@ from stemcls.evaluation.runfiles import finished_model, predictions_of, read_exp
 from stemcls.interruption import interruptible
 from stemcls.models.inference import predict
 from stemcls.models.saved import load_model
+from stemcls.progress import Update, prefixed
 from stemcls.runs import Run
 from stemcls.store.cropstore import CropStore
 from stemcls.store.splits import Split, make_split
 from stemcls.store.words import plural
 from stemcls.training.fewlabels import STOPPING, draw_labels, most_labels
-from stemcls.training.journal import Update, prefixed
 from stemcls.training.train import prepare_run, train
 
 ARMS = ("adapted", "scratch")

@@ -22,10 +22,11 @@ from stemcls.models.backend import describe_environment
 from stemcls.models.ensemble import check_alike, join_models
 from stemcls.models.inference import predict
 from stemcls.models.saved import ModelCard, load_model, save_model
+from stemcls.progress import Update
 from stemcls.runs import Run
 from stemcls.store.cropstore import CropStore
 from stemcls.store.splits import SIDES, Split
-from stemcls.training.journal import Journal, Update, reported
+from stemcls.training.journal import Journal, reported
 from stemcls.training.train import headline
 
 BY_VALIDATION = "validation"

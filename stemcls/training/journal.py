@@ -9,18 +9,17 @@ import logging
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from stemcls import atomic
 from stemcls.errors import CancelledError, StemclsError
 from stemcls.models.devices import device_in_use
+from stemcls.progress import Update
 from stemcls.runs import Run, process_identity
 
 HEARTBEAT_SECONDS = 15.0
-
-Update = Callable[[int, int, str], None]
 
 
 class Journal:
@@ -87,13 +86,6 @@ class Journal:
         writer.writeheader()
         writer.writerows(self._history)
         atomic.write_text(self.run.path / "history.csv", text.getvalue())
-
-
-def prefixed(update: Update | None, prefix: str) -> Update | None:
-    """Return `update` with `prefix` ahead of its notes, for one of several jobs."""
-    if update is None:
-        return None
-    return lambda done, total, note: update(done, total, f"{prefix}: {note}")
 
 
 @contextmanager

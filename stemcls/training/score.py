@@ -22,9 +22,9 @@ from stemcls.evaluation.runfiles import (
 from stemcls.models.ensemble import check_unlearned
 from stemcls.models.inference import predict
 from stemcls.models.saved import load_model
+from stemcls.progress import Update
 from stemcls.runs import Run
 from stemcls.store.cropstore import CropStore
-from stemcls.training.journal import Update
 
 
 def score_run(

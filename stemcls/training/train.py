@@ -18,12 +18,13 @@ from stemcls.models.inference import predict
 from stemcls.models.losses import make_loss
 from stemcls.models.precision import computing_in, in_float32, jit_compile, policy_for
 from stemcls.models.saved import ModelCard, load_model, save_model
+from stemcls.progress import Update
 from stemcls.runs import Run
 from stemcls.store.cropstore import CropStore
 from stemcls.store.splits import Split, make_split
 from stemcls.training.checkpoint import Checkpoint
 from stemcls.training.checks import check_plan
-from stemcls.training.journal import Journal, Update, reported
+from stemcls.training.journal import Journal, reported
 from stemcls.training.lock import locked
 from stemcls.training.memory import crop_reader
 from stemcls.training.plan import Job, run_stages

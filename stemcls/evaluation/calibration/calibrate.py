@@ -32,11 +32,11 @@ from stemcls.evaluation.runfiles import (
 )
 from stemcls.models.inference import dihedral, predict, view_numbers
 from stemcls.models.saved import ModelCard, load_model, save_model
+from stemcls.progress import Update
 from stemcls.runs import Run
 from stemcls.store.cropstore import CropStore
 
 FOLDER = "calibrated"
-Update = Callable[[int, int, str], None]
 
 
 def calibrated_model(run: Run) -> Path:

@@ -31,9 +31,9 @@ from stemcls.evaluation.report.drawings import draw_history, figure_data
 from stemcls.evaluation.report.methods import methods_text
 from stemcls.evaluation.report.source import Source, read_source, side_table
 from stemcls.evaluation.runfiles import unit_names
+from stemcls.progress import Update
 from stemcls.runs import Run
 
-Update = Callable[[int, int, str], None]
 _DOUBTED = 20
 
 

@@ -13,10 +13,10 @@ from stemcls.errors import InputError
 from stemcls.imaging.detection.detect import SAMPLE_FIELDS, detect, wants_diameter, with_diameter
 from stemcls.imaging.field import Detections, Field
 from stemcls.imaging.readers import READERS, list_images, list_unread, read_field
+from stemcls.progress import Update
 
 _SAMPLE_BYTES = 256 * 2**20  # of pixels that the estimate of the diameter holds at once
 
-Update = Callable[[int, int, str], None]
 Look = Callable[[Path, Field, Detections], None]
 
 

@@ -12,12 +12,13 @@ import numpy as np
 
 from stemcls.config.imaging import DetectConfig, ReadConfig
 from stemcls.imaging.detection.detect import detect, wants_diameter, with_diameter
-from stemcls.imaging.detection.survey import Update, each_field, read_sample
+from stemcls.imaging.detection.survey import each_field, read_sample
 from stemcls.imaging.field import Detections, Field
 from stemcls.imaging.tuning.combinations import Combination
 from stemcls.imaging.tuning.contactsheet import Row, Tile, write_sheet
 from stemcls.imaging.tuning.scoring import FieldScore, KnownCells, score_field, summarise
 from stemcls.imaging.tuning.tile import choose_window, draw_tile, picture_of
+from stemcls.progress import Update
 
 MOST_DRAWN = 20
 _USUAL_DIAMETER_PX = 36.0
