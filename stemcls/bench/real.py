@@ -92,12 +92,11 @@ def _floor(store_path: Path, weights: Path, classes: tuple[str, ...] = ()) -> di
     from sklearn.preprocessing import StandardScaler
 
     from stemcls.config.experiment import ModelConfig, SplitConfig
-    from stemcls.models.backend import choose_backend, load_keras
+    from stemcls.models.backend import start_keras
     from stemcls.models.build import build_extractor
     from stemcls.store.splits import make_folds
 
-    choose_backend(None)
-    load_keras()
+    start_keras(None)
     store = CropStore.open(store_path)
     config = ModelConfig(backbone="MobileNet", alpha=0.25, weights=str(weights), input_px=96)
     extractor = build_extractor(config, store.size_px, store.n_channels, 255.0)

@@ -45,7 +45,7 @@ def adapt(
     Compared with the model as it came and with training from scratch, on groups of the new site
     that no model has seen. The adapted model is a new run.
     """
-    from stemcls.models.backend import choose_backend, load_keras
+    from stemcls.models.backend import start_keras
     from stemcls.runs import Run
     from stemcls.store.find import find_store
 
@@ -53,8 +53,7 @@ def adapt(
         raise InputError("adapt needs both: stemcls adapt RUN STORE")
     if resume is not None and (run is not None or given):
         raise InputError("--resume repeats the adaptation's own settings; give no others")
-    name = choose_backend(backend, device)
-    load_keras(device)
+    name = start_keras(backend, device)
     from stemcls.training.adapt import Adaptation, adapt, prepare_adaptation
 
     if resume is not None:

@@ -61,10 +61,9 @@ def audit(
     opened = CropStore.open(find_store(store, workspace))
     found = None if run is None else Run.open(run, workspace)
     if config.features == "backbone" or found is not None:
-        from stemcls.models.backend import choose_backend, load_keras
+        from stemcls.models.backend import start_keras
 
-        choose_backend(backend, device)
-        load_keras()
+        start_keras(backend, device)
     from stemcls.audit.run import audit_store, place_of
 
     place = out or place_of(opened, found)

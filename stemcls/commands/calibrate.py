@@ -38,12 +38,11 @@ def calibrate(
     The calibrated model is saved in the run's calibrated/ folder, as plain Keras; the run's own
     model stays as it is.
     """
-    from stemcls.models.backend import choose_backend, load_keras
+    from stemcls.models.backend import start_keras
     from stemcls.runs import Run
 
     opened = Run.open(run, workspace)
-    choose_backend(backend, device)
-    load_keras()
+    start_keras(backend, device)
     from stemcls.evaluation.calibration.calibrate import FOLDER, calibrate_run
 
     with progress("calibrate") as update:

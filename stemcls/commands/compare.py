@@ -51,12 +51,13 @@ def compare(
 
     Runs trained with the same store, --folds and --seed share their folds, whatever the backbone.
     """
+    from stemcls.atomic import check_new
     from stemcls.runs import Run
 
     if backend and not speed:
         raise InputError("--backend is for --speed; nothing else here needs a backend")
-    if out is not None and out.exists():
-        raise InputError(f"{out} exists and is not overwritten; choose another --out")
+    if out is not None:
+        check_new(out)
     opened = [Run.open(run, workspace) for run in runs]
     place = None
     if baseline is not None:
@@ -90,10 +91,9 @@ def compare(
 def _measure(
     rows: list[dict[str, Any]], finished: list[Any], backend: str | None, device: str
 ) -> None:
-    from stemcls.models.backend import choose_backend, load_keras
+    from stemcls.models.backend import start_keras
 
-    choose_backend(backend, device)
-    load_keras()
+    start_keras(backend, device)
     import keras
 
     from stemcls.models.saved import load_model

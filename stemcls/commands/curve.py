@@ -39,6 +39,7 @@ def curve(
     A linear classifier is fitted to frozen features of ever larger parts of the training groups,
     and always scored on the same held-out ones.
     """
+    from stemcls.atomic import check_new
     from stemcls.interruption import interruptible
     from stemcls.store.cropstore import CropStore
     from stemcls.store.find import find_store
@@ -46,14 +47,13 @@ def curve(
     config = resolved(CurveConfig, given)
     opened = CropStore.open(find_store(store, workspace))
     if config.features == "backbone":
-        from stemcls.models.backend import choose_backend, load_keras
+        from stemcls.models.backend import start_keras
 
-        choose_backend(backend, device)
-        load_keras()
-    from stemcls.probes.learning import check_free, learning_curve, write_curve
+        start_keras(backend, device)
+    from stemcls.probes.learning import learning_curve, write_curve
 
     if out is not None:
-        check_free(out)
+        check_new(out)
     with progress("curve") as update, interruptible() as interruption:
         document, found = learning_curve(opened, config, workspace, interruption, update)
     files = write_curve(out, document, found) if out is not None else []

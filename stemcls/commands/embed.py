@@ -43,15 +43,14 @@ def embed(
     separate.
     """
     from stemcls.interruption import interruptible
-    from stemcls.models.backend import choose_backend, load_keras
+    from stemcls.models.backend import start_keras
     from stemcls.runs import Run
     from stemcls.store.find import find_store
 
     config = resolved(EmbedConfig, given)
     opened = Run.open(run, workspace)
     path = None if store is None else find_store(store, workspace)
-    choose_backend(backend, device)
-    load_keras()
+    start_keras(backend, device)
     from stemcls.probes.embed import embed_run
 
     with progress("embed") as update, interruptible() as interruption:

@@ -55,18 +55,16 @@ def populations(
     Intervals resample donors. A gate holds the brightest cells of a channel, and says which classes
     they were given.
     """
-    from stemcls.errors import InputError, nearest
+    from stemcls.atomic import check_free
+    from stemcls.errors import check_known
     from stemcls.evaluation.metrics import SCORE_CUTS
-    from stemcls.evaluation.morphometry import check_folder
     from stemcls.evaluation.statistics import TESTS
-    from stemcls.models.backend import choose_backend, load_keras
+    from stemcls.models.backend import start_keras
 
-    if test not in TESTS:
-        raise InputError(f"--test {test!r} is not a choice{nearest(test, TESTS)}")
+    check_known(test, TESTS, f"--test {test!r} is not a choice")
     if out is not None:
-        check_folder(out)
-    choose_backend(backend, device)
-    load_keras()
+        check_free(out)
+    start_keras(backend, device)
     import numpy as np
 
     from stemcls.evaluation.populations import describe_population

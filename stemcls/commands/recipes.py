@@ -18,7 +18,7 @@ from stemcls.commands.terminal import (
     progress,
     say,
 )
-from stemcls.errors import InputError, nearest
+from stemcls.errors import InputError, check_known
 
 if TYPE_CHECKING:
     from stemcls.config.protocol import ProtocolConfig
@@ -61,8 +61,7 @@ def recipes(
     A run has a folder in the workspace's recipes/, its store is in datasets/, its models in
     saved_models/. Whatever is changed (--backbone, --set build.crop_px=32) is named in the report.
     """
-    if action not in _ACTIONS:
-        raise InputError(f"recipes cannot {action!r}{nearest(action, _ACTIONS)}")
+    check_known(action, _ACTIONS, f"recipes cannot {action!r}")
     told = list(changes or ())
     if backbone is not None:
         told.append(f"experiment.model.backbone={backbone}")

@@ -55,7 +55,7 @@ def train(
 
     A store named without folder is looked for in the workspace's datasets/.
     """
-    from stemcls.models.backend import choose_backend, load_keras
+    from stemcls.models.backend import start_keras
 
     if resume:
         if store is not None or given or config is not None or folds or recipe or changes:
@@ -64,14 +64,12 @@ def train(
             )
         run = _resumed(resume, workspace)
         # What was begun on one backend does not change to another unless the user says so.
-        name = choose_backend(backend or _backend_of(run), device, shares_batches=True)
-        load_keras(device)
+        name = start_keras(backend or _backend_of(run), device, shares_batches=True)
     else:
-        name = choose_backend(backend, device, shares_batches=True)
         experiment = experiment_of(
             store, base_of(recipe, config), with_changes(given, changes), workspace
         )
-        load_keras(device)
+        name = start_keras(backend, device, shares_batches=True)
         run = _prepared(experiment, workspace, folds)
     say(f"run {run.path} on {name}")
     from stemcls.training.folds import cross_validate

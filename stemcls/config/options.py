@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from stemcls.errors import InputError, nearest
+from stemcls.errors import InputError, check_known, nearest
 
 Config = TypeVar("Config")
 
@@ -113,8 +113,7 @@ def from_mapping(cls: type[Config], mapping: Mapping[str, Any], where: str = "co
     values: dict[str, Any] = {}
     for key, value in mapping.items():
         place = f"{where}: {key}" if where == "config" else f"{where}.{key}"
-        if key not in known:
-            raise InputError(f"{place} is not a setting{nearest(key, known)}")
+        check_known(key, known, f"{place} is not a setting")
         hint = hints[key]
         if dataclasses.is_dataclass(hint):
             if not isinstance(value, Mapping):

@@ -13,9 +13,8 @@ import numpy as np
 
 from stemcls import atomic
 from stemcls.config.explain import ExplainConfig
-from stemcls.errors import InputError, explained_disk_errors, nearest
+from stemcls.errors import InputError, check_known, explained_disk_errors
 from stemcls.evaluation.figures import write_figure
-from stemcls.evaluation.morphometry import check_folder
 from stemcls.evaluation.pictures import colours_of
 from stemcls.explain.arrays import write_maps
 from stemcls.explain.explain import Explanation, explain
@@ -76,7 +75,7 @@ def explain_subject(
     names = _method_names(config.methods)
     wanted = _class_index(config.target, subject.classes)
     if out is not None:
-        check_folder(out)
+        atomic.check_free(out)
     probe = _opened(subject, config)
     cells = _chosen(subject, config)
     images = subject.store.read(cells.rows)
@@ -127,8 +126,7 @@ def _method_names(given: Sequence[str]) -> list[str]:
 def _class_index(name: str, classes: Sequence[str]) -> int | None:
     if not name:
         return None
-    if name not in classes:
-        raise InputError(f"the model knows no class {name!r}{nearest(name, classes)}")
+    check_known(name, classes, f"the model knows no class {name!r}")
     return list(classes).index(name)
 
 

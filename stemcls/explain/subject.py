@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from stemcls.errors import InputError
+from stemcls.evaluation.runfiles import finished_model, folder_of, read_experiment, read_split
 from stemcls.models.ensemble import check_explainable
 from stemcls.models.saved import ModelCard, find_card, load_bare, load_model
 from stemcls.runs import Run
+from stemcls.store.classes import class_index
 from stemcls.store.cropstore import CropStore
-from stemcls.training.score import finished_model, folder_of
-from stemcls.training.train import read_experiment, read_split
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,9 +42,7 @@ class Subject:
     @property
     def truth(self) -> np.ndarray:
         """(len(store),) int64 index of the true class in `classes`, -1 where unknown."""
-        place = {name: index for index, name in enumerate(self.classes)}
-        known = np.array([place.get(name, -1) for name in self.store.classes] + [-1])
-        return known[self.store.labels]
+        return class_index(self.store, self.classes)
 
     @property
     def radius_px(self) -> np.ndarray:

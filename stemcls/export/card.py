@@ -10,13 +10,13 @@ from typing import Any
 
 from stemcls.errors import InputError
 from stemcls.evaluation.calibration.caveats import caveats
-from stemcls.evaluation.celltable import plural
 from stemcls.evaluation.metrics import CALIBRATION, HEADLINE, PER_CLASS
 from stemcls.evaluation.naming import class_title_of, title_of
 from stemcls.evaluation.report import evidence
 from stemcls.evaluation.report.methods import methods_text
 from stemcls.evaluation.report.source import Source, read_source, side_table
 from stemcls.export.parcel import Parcel
+from stemcls.store.units import plural
 
 CARD_FILE = "MODEL_CARD.md"
 _MOST_UNITS = 60

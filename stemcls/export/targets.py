@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from stemcls.errors import InputError, nearest
+from stemcls.errors import InputError, check_known
 from stemcls.export import kerasexport, zoo
 from stemcls.export.card import Credits
 from stemcls.export.parcel import Parcel
@@ -70,8 +70,7 @@ def target_named(name: str) -> Target:
     Raises:
         InputError: There is none of that name; says which is nearest.
     """
-    if name not in TARGETS:
-        raise InputError(f"--to {name!r} is not a choice{nearest(name, TARGETS)}")
+    check_known(name, TARGETS, f"--to {name!r} is not a choice")
     return TARGETS[name]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from stemcls.errors import InputError, nearest
+from stemcls.errors import InputError, check_known
 from stemcls.imaging.field import Field
 
 EDGES = ("drop", "reflect")
@@ -32,8 +32,7 @@ def cut_crops(
     Raises:
         InputError: Crops of no size, an unknown edge rule, or a field too small to reflect.
     """
-    if edge not in EDGES:
-        raise InputError(f"edge: {edge!r} is not a choice{nearest(edge, EDGES)}")
+    check_known(edge, EDGES, f"edge: {edge!r} is not a choice")
     if crop_px < 1:
         raise InputError(f"crop_px must be at least 1, found {crop_px}")
     centers = np.asarray(centers_px, dtype=np.float64).reshape(-1, 2)

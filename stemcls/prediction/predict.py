@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -120,10 +119,9 @@ def predict_table(
     Raises:
         InputError: `out` exists, or not one file could be used.
     """
-    if out.exists():
-        raise InputError(f"{out} exists and is not overwritten; choose another --out")
-    if overlays is not None and overlays.exists():
-        raise InputError(f"{overlays} exists and is not overwritten; choose another --out")
+    atomic.check_new(out)
+    if overlays is not None:
+        atomic.check_new(overlays)
     out.parent.mkdir(parents=True, exist_ok=True)
     counts = np.zeros(len(card.classes), dtype=np.int64)
     skipped: list[dict[str, str]] = []
@@ -131,10 +129,8 @@ def predict_table(
     dropped: Counter[str] = Counter()
     with (
         explained_disk_errors(out, "no table was written; free some space and run it again"),
-        atomic.replacing(out) as temporary,
-        temporary.open("w", newline="", encoding="utf-8") as file,
+        atomic.csv_writer(out) as writer,
     ):
-        writer = csv.writer(file)
         writer.writerow(columns_of(card))
         found = predict_files(
             model, card, paths, detection=detection, kind=kind, pixel_size_um=pixel_size_um,

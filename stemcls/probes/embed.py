@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import csv
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,9 @@ from stemcls.probes.embedding import LAYOUTS, reduced, separation
 from stemcls.probes.spaces import Space, spaces_of
 from stemcls.progress import Update
 from stemcls.runs import Run
+from stemcls.store.classes import class_index
 from stemcls.store.cropstore import CropStore
+from stemcls.store.units import unit_index, unit_names
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +40,7 @@ class Shown:
     rows: np.ndarray
     labels: np.ndarray
     groups: np.ndarray
-    group_names: tuple[str, ...]
+    group_names: Mapping[int, str]
     classes: tuple[str, ...]
     part: str
 
@@ -74,8 +76,7 @@ def embed_run(
     shown = crops_to_show(run, store_path, config)
     name = "embedding" if store_path is None else f"embedding-{folder_of(shown.store)}"
     place = out or run.path / "evaluation" / name
-    if place.exists():
-        raise InputError(f"{place} exists and is not overwritten; choose another folder with --out")
+    atomic.check_new(place)
     for method in config.methods:
         if method == "umap":
             LAYOUTS[method](np.random.default_rng(0).normal(size=(20, 4)), 5, 0)
@@ -118,23 +119,18 @@ def crops_to_show(run: Run, store_path: Path | None, config: EmbedConfig) -> Sho
         rows = split.test if len(split.test) else split.validation
     else:
         part = "another store"
-        known = np.array([name in split.classes for name in store.classes] + [False])
-        rows = np.flatnonzero(known[store.labels])
+        rows = np.flatnonzero(class_index(store, split.classes) >= 0)
         if not len(rows):
             raise InputError(
                 f"{store.path} has no crop of the run's classes ({', '.join(split.classes)})"
             )
     if len(rows) > config.crops:
         rows = np.sort(np.random.default_rng(config.seed).choice(rows, config.crops, False))
-    place = np.array([
-        split.classes.index(name) if name in split.classes else -1 for name in store.classes
-    ])
-    groups, names = (
-        (store.field_index, store.fields.path) if split.by == "field"
-        else (store.group_index, store.group_names)
+    by = "field" if split.by == "field" else "group"
+    return Shown(
+        store, rows, class_index(store, split.classes)[rows], unit_index(store, by)[rows],
+        unit_names(store, by), split.classes, part,
     )
-    labels = place[store.labels[rows]]
-    return Shown(store, rows, labels, groups[rows], names, split.classes, part)
 
 
 def _write(
@@ -156,10 +152,7 @@ def _write(
 def _write_table(path: Path, shown: Shown, panels: list[Panel]) -> None:
     names = [f"{panel.space.stage} {panel.space.layer} {panel.method}" for panel in panels]
     header = ["row", "label", "group", *(f"{name} {axis}" for name in names for axis in "xy")]
-    with atomic.replacing(path) as temporary, temporary.open(
-        "w", newline="", encoding="utf-8"
-    ) as file:
-        writer = csv.writer(file)
+    with atomic.csv_writer(path) as writer:
         writer.writerow(header)
         for place, row in enumerate(shown.rows):
             points = [f"{value:.5g}" for panel in panels for value in panel.points[place]]

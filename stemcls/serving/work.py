@@ -15,7 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from stemcls.errors import InputError, nearest
+from stemcls.errors import InputError, check_known
 from stemcls.imaging.overlay import to_rgb
 from stemcls.models.saved import ModelCard
 from stemcls.prediction.inputs import crop_at
@@ -137,8 +137,8 @@ def explain_upload(
     from stemcls.explain.overlays import blended
 
     classes = loaded.card.classes
-    if target and target not in classes:
-        raise InputError(f"the model knows no class {target!r}{nearest(target, classes)}")
+    if target:
+        check_known(target, classes, f"the model knows no class {target!r}")
     try:
         crop = crop_at(upload.path, loaded.card, center_px, reading.kind, reading.pixel_size_um)
     except InputError as error:

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from stemcls.atomic import check_new
 from stemcls.config.imaging import BuildConfig
 from stemcls.config.options import to_mapping
 from stemcls.errors import CancelledError, InputError, StemclsError, explained_disk_errors
@@ -58,8 +59,7 @@ def build_store(
         InputError: `out` exists or is being built, or no usable crops.
         CancelledError: Ctrl-C or SIGTERM; the partial work is kept.
     """
-    if out.exists():
-        raise InputError(f"{out} exists already and is never overwritten; choose another --out")
+    check_new(out)
     kind = "cells" if config.kind == "auto" else config.kind
     if kind != "cells" and cells is not None:
         raise InputError(f"--cells gives centres in fields; it cannot be used with --kind {kind}")

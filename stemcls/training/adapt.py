@@ -28,7 +28,7 @@ from stemcls.progress import Update, prefixed
 from stemcls.runs import Run
 from stemcls.store.cropstore import CropStore
 from stemcls.store.splits import Split, make_split
-from stemcls.store.words import plural
+from stemcls.store.units import plural, unit_noun
 from stemcls.training.fewlabels import STOPPING, draw_labels, most_labels
 from stemcls.training.train import prepare_run, train
 
@@ -196,7 +196,7 @@ def _checked_split(source: Run, path: Path, config: AdaptConfig) -> Split:
     )
     n = len(split.units["test"])
     if n < LEAST_GROUPS:
-        one = store.group_what if split.by == "group" else split.by
+        one = unit_noun(store, split.by)
         raise InputError(
             f"{path}: only {n} {one if n == 1 else plural(one)} would test, and a comparison needs "
             f"{LEAST_GROUPS} or more: add some, raise --test, or use --split-by field"

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import csv
-import io
 import logging
 import threading
 import time
@@ -81,11 +79,9 @@ class Journal:
 
     def _write_history(self) -> None:
         names = list(dict.fromkeys(key for row in self._history for key in row))
-        text = io.StringIO()
-        writer = csv.DictWriter(text, names, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self._history)
-        atomic.write_text(self.run.path / "history.csv", text.getvalue())
+        with atomic.csv_writer(self.run.path / "history.csv", "\n") as writer:
+            writer.writerow(names)
+            writer.writerows([row.get(name) for name in names] for row in self._history)
 
 
 @contextmanager

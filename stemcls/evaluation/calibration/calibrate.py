@@ -28,7 +28,6 @@ from stemcls.evaluation.runfiles import (
     predictions_of,
     read_experiment,
     read_split,
-    units_of,
 )
 from stemcls.models.inference import dihedral, predict, view_numbers
 from stemcls.models.saved import ModelCard, load_model, save_model
@@ -80,7 +79,7 @@ def calibrate_run(
     split.check(store)
     rows = split.validation
     logits = _logits(model, store, rows, experiment.test_views, update)
-    labels, groups = split.targets(store, rows), units_of(store, split.by)[rows]
+    labels, groups = split.targets(store, rows), split.units_of(store, rows)
     temperature = fit_temperature(logits, labels, groups, experiment.seed)
     known = predictions_of(store, split, rows, softened(logits, temperature.value))
     thresholds = fit_thresholds(known, alpha)

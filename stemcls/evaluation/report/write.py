@@ -9,14 +9,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from stemcls.atomic import write_text
+from stemcls.atomic import check_new, write_text
 from stemcls.config.options import to_toml
-from stemcls.errors import InputError, explained_disk_errors
+from stemcls.errors import explained_disk_errors
 from stemcls.evaluation import charts, figures, sheets
 from stemcls.evaluation.bygroup import score_groups
 from stemcls.evaluation.calibration.caveats import caveats
-from stemcls.evaluation.celltable import plural
-from stemcls.evaluation.details import what_is
 from stemcls.evaluation.labelerrors import draw_label_errors, find_label_errors
 from stemcls.evaluation.metrics import CALIBRATION, HEADLINE, PER_CLASS
 from stemcls.evaluation.naming import (
@@ -30,9 +28,9 @@ from stemcls.evaluation.report.checklist import checklist
 from stemcls.evaluation.report.drawings import draw_history, figure_data
 from stemcls.evaluation.report.methods import methods_text
 from stemcls.evaluation.report.source import Source, read_source, side_table
-from stemcls.evaluation.runfiles import unit_names
 from stemcls.progress import Update
 from stemcls.runs import Run
+from stemcls.store.units import plural, unit_names
 
 _DOUBTED = 20
 
@@ -52,8 +50,8 @@ def write_report(
         InputError: The run is not finished, was never scored, or `out` exists.
         StemclsError: The disk is full.
     """
-    if out is not None and out.exists():
-        raise InputError(f"{out} exists and is not overwritten; choose another --out")
+    if out is not None:
+        check_new(out)
     path = out or run.path / "report.html"
     source = read_source(run)
     if consistency:
@@ -100,7 +98,7 @@ def _pictures(source: Source, update: Update | None) -> list[dict[str, str]]:
     predictions, metrics = source.evaluation.predictions, source.metrics
     store, by = source.store, source.splits[0].by
     groups = score_groups(predictions, unit_names(store, by) if store is not None else None)
-    what = what_is(store, by) if store is not None else by
+    what = source.unit
     draw: list[tuple[str, str, Callable[[], Any]]] = [
         (f"Loss of {part.name}" if source.is_folds else "Loss",
          "Training and validation loss of every epoch; lines divide stages.",

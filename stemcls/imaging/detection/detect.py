@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from stemcls.config.imaging import DetectConfig
-from stemcls.errors import InputError, nearest
+from stemcls.errors import InputError, check_known
 from stemcls.imaging.detection.cellfinder import find_cells
 from stemcls.imaging.detection.diameter import estimate_diameter
 from stemcls.imaging.detection.peers import find_with_cellpose, find_with_stardist
@@ -32,10 +32,7 @@ def detect(field: Field, config: DetectConfig) -> Detections:
         InputError: There is no such method, what it needs is not installed, or the field holds
             NaN or infinite pixels.
     """
-    if config.method not in DETECTORS:
-        raise InputError(
-            f"there is no detector {config.method!r}{nearest(config.method, DETECTORS)}"
-        )
+    check_known(config.method, DETECTORS, f"there is no detector {config.method!r}")
     if field.pixels.dtype.kind == "f" and not np.isfinite(field.pixels).all():
         raise InputError(f"{field.path} holds NaN or infinite pixels; mask or replace them first")
     config = with_diameter(config, [field])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import string
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 import tifffile
 
-from stemcls.atomic import check_free, new_folder, write_json
+from stemcls.atomic import check_free, csv_writer, new_folder, write_json
 from stemcls.config.imaging import SimulateConfig
 from stemcls.config.options import to_mapping
 from stemcls.errors import InputError, explained_disk_errors
@@ -179,7 +178,6 @@ def _truth_rows(field: Field, cells: Placement, names: list[str]) -> Iterator[li
 
 
 def _write_csv(path: Path, header: list[str], rows: list[list[Any]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
+    with csv_writer(path, "\n") as writer:
         writer.writerow(header)
         writer.writerows(rows)
