@@ -10,6 +10,7 @@ import numpy as np
 
 from stemcls.errors import InputError
 from stemcls.evaluation.intervals import LEAST_GROUPS, group_weights, percentile_interval
+from stemcls.extras import check_extra
 
 COMPONENTS = 50
 RESAMPLES = 1000
@@ -58,13 +59,9 @@ def by_umap(components: np.ndarray, perplexity: float, seed: int) -> np.ndarray:
         InputError: umap-learn is not installed.
     Source: McInnes, Healy and Melville 2018 (arXiv:1802.03426).
     """
-    try:
-        import umap
-    except ImportError:
-        raise InputError(
-            "umap needs a package that is not installed: pip install 'stemcls[umap]'; or leave it "
-            "out of --methods"
-        ) from None
+    check_extra("--methods umap", ["umap"], "umap", "leave it out")
+    import umap
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it advises on threads and on its own dependencies
         neighbours = int(min(perplexity, len(components) - 1))

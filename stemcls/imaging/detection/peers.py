@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 
 from stemcls.config.imaging import DetectConfig
-from stemcls.errors import InputError
+from stemcls.extras import check_extra
 from stemcls.imaging.detection.selection import select_cells
 from stemcls.imaging.field import Detections, Field
 
@@ -64,11 +63,7 @@ def _from_masks(masks: np.ndarray, field: Field, config: DetectConfig) -> Detect
 
 
 def _check_installed(package: str) -> None:
-    if find_spec(package) is None:
-        raise InputError(
-            f"--method {package} needs the package {package}, which is not installed: "
-            f"`pip install 'stemcls[{package}]'`, or use --method log"
-        )
+    check_extra(f"--method {package}", [package], package, "use --method log")
 
 
 class _Models:
