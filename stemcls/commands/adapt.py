@@ -21,6 +21,7 @@ from stemcls.commands.terminal import (
 )
 from stemcls.config.adapt import AdaptConfig
 from stemcls.errors import InputError
+from stemcls.evaluation.numbertext import with_interval
 
 
 @config_options(AdaptConfig)
@@ -105,6 +106,4 @@ def _show(document: dict[str, Any]) -> None:
 
 
 def _scored(metrics: dict[str, Any], key: str) -> str:
-    interval = metrics.get(f"{key}_ci")
-    value = f"{metrics[key]:.3f}"
-    return value + (f" ({interval[0]:.3f} to {interval[1]:.3f})" if interval else "")
+    return with_interval(metrics[key], metrics.get(f"{key}_ci"))

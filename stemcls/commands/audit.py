@@ -20,6 +20,7 @@ from stemcls.commands.terminal import (
     say,
 )
 from stemcls.config.probes import HEAD_FLAGS, AuditConfig
+from stemcls.evaluation.numbertext import interval_text
 
 _SHOWN = {"pass": "pass", "warn": "WARN", "fail": "FAIL"}
 
@@ -87,7 +88,7 @@ def _show(document: dict[str, Any]) -> None:
         ("check", "status", "value", "95 % interval", "what the value is"),
         (
             (check["name"], _SHOWN[check["status"]], float(check["value"]),
-             _interval(check["interval"]), check["measures"])
+             interval_text(check["interval"]), check["measures"])
             for check in document["checks"]
         ),
     )  # fmt: skip
@@ -104,7 +105,3 @@ def _show(document: dict[str, Any]) -> None:
             f"too few {document['groups']} for classifiers, and left out of theirs: "
             f"{', '.join(document['left_out'])}"
         )
-
-
-def _interval(ends: tuple[float, float] | None) -> str:
-    return "-" if ends is None else f"{ends[0]:z.3f} to {ends[1]:z.3f}"

@@ -19,6 +19,7 @@ from stemcls.commands.terminal import (
     say,
 )
 from stemcls.errors import InputError
+from stemcls.evaluation.numbertext import interval_text, number_text, with_interval
 
 
 def compare(
@@ -174,16 +175,16 @@ def _score(score: dict[str, Any]) -> str:
     if not math.isfinite(score["mean"]):
         return "-"
     if score["ci"]:
-        return f"{score['mean']:.3f} ({score['ci'][0]:.3f} to {score['ci'][1]:.3f})"
+        return with_interval(score["mean"], score["ci"])
     spread = f" +- {score['sd']:.3f}" if math.isfinite(score["sd"]) else ""
     return f"{score['mean']:.3f}{spread}"
 
 
 def _difference(found: dict[str, Any]) -> list[str]:
-    interval = "{:+.3f} to {:+.3f}".format(*found["ci"]) if found["ci"] else "-"
-    numbers = (("{:+.3f}", found["difference"]), ("{:.3g}", found["p_holm"]))
-    shown = [text.format(value) if math.isfinite(value) else "-" for text, value in numbers]
-    return [shown[0], interval, shown[1]]
+    return [
+        number_text(found["difference"], "+.3f"), interval_text(found["ci"], "+.3f"),
+        number_text(found["p_holm"], ".3g"),
+    ]
 
 
 def _quantity(value: float | None, digits: int) -> str:

@@ -20,6 +20,7 @@ from stemcls.commands.terminal import (
     say,
 )
 from stemcls.config.probes import HEAD_FLAGS, CurveConfig
+from stemcls.evaluation.numbertext import interval_text
 
 
 @config_options(CurveConfig, skip=HEAD_FLAGS)
@@ -76,7 +77,7 @@ def _show(document: dict[str, Any]) -> None:
         ("drawn by", "cells", document["groups"], "score", "95 % interval"),
         (
             (point["by"], f"{point['cells']:.0f}", f"{point['groups']:.0f}", point["score"],
-             _interval(point["interval"]))
+             interval_text(point["interval"]))
             for point in document["points"]
         ),
     )  # fmt: skip
@@ -84,13 +85,9 @@ def _show(document: dict[str, Any]) -> None:
         "at twice the size, by the fitted curve",
         ("doubled", "now", "then", "95 % interval", "ceiling", "95 % interval"),
         (
-            (by, found["now"], found["value"], _interval(found["interval"]),
-             document["fit"][by]["ceiling"], _interval(document["fit"][by]["ceiling_interval"]))
+            (by, found["now"], found["value"], interval_text(found["interval"]),
+             document["fit"][by]["ceiling"], interval_text(document["fit"][by]["ceiling_interval"]))
             for by, found in document["at_double"].items()
         ),
     )  # fmt: skip
     print(document["advice"])
-
-
-def _interval(ends: list[float] | None) -> str:
-    return "-" if ends is None else f"{ends[0]:.3f} to {ends[1]:.3f}"

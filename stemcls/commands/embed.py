@@ -20,6 +20,7 @@ from stemcls.commands.terminal import (
     say,
 )
 from stemcls.config.probes import EmbedConfig
+from stemcls.evaluation.numbertext import interval_text
 
 
 @config_options(EmbedConfig)
@@ -65,14 +66,10 @@ def embed(
         f"{document['part']}",
         ("space", "silhouette", "95 %", "purity", "95 %", "among other groups"),
         (
-            (space["title"], space["silhouette"], _interval(space["silhouette_ci"]),
-             space["purity"], _interval(space["purity_ci"]),
+            (space["title"], space["silhouette"], interval_text(space["silhouette_ci"]),
+             space["purity"], interval_text(space["purity_ci"]),
              "-" if space["purity_other_groups"] is None else space["purity_other_groups"])
             for space in document["spaces"]
         ),
     )  # fmt: skip
     say(f"page and figures: {document['out']}")
-
-
-def _interval(ends: list[float] | None) -> str:
-    return "-" if ends is None else f"{ends[0]:z.3f} to {ends[1]:z.3f}"

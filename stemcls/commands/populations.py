@@ -18,6 +18,7 @@ from stemcls.commands.terminal import (
     progress,
     say,
 )
+from stemcls.evaluation.numbertext import interval_text
 
 if TYPE_CHECKING:
     from stemcls.evaluation.populations import Population
@@ -99,7 +100,7 @@ def _print(found: Population, document: dict[str, Any]) -> None:
     from stemcls.evaluation.boxplots import anova_text
 
     rows = [
-        [name, row["n"], f"{row['share']:.1%}", _percent(row["share_ci"])]
+        [name, row["n"], f"{row['share']:.1%}", interval_text(row["share_ci"], ".1%")]
         for name, row in document["composition"].items()
     ]
     print_table(
@@ -134,7 +135,3 @@ def _print(found: Population, document: dict[str, Any]) -> None:
             f"top {gate['top_percent']:g} % of {gate['measure']}, from {gate['threshold']:.4g} on: "
             f"{gate['n']} cells; {shares}"
         )
-
-
-def _percent(ends: list[float] | None) -> str:
-    return f"{ends[0]:.1%} to {ends[1]:.1%}" if ends else "-"

@@ -19,6 +19,7 @@ from stemcls.commands.terminal import (
     say,
 )
 from stemcls.errors import InputError, check_known
+from stemcls.evaluation.numbertext import interval_text, number_text
 
 if TYPE_CHECKING:
     from stemcls.config.protocol import ProtocolConfig
@@ -191,8 +192,7 @@ def _show_figures(document: dict[str, Any]) -> None:
         f"{document['recipe']}: the paper's figures and ours",
         ("figure", "paper", "ours", "95 % interval"),
         ((row["name"], f"{row['paper']:g}",
-          "-" if row["ours"] is None else f"{row['ours']:.3f}",
-          "{:.3f} to {:.3f}".format(*row["interval"]) if row["interval"] else "-")
+          number_text(row["ours"]), interval_text(row["interval"]))
          for row in document["figures"]),
     )
     if document["changed"]:

@@ -27,6 +27,7 @@ from stemcls.commands.terminal import (
 )
 from stemcls.config.experiment import Experiment
 from stemcls.errors import InputError
+from stemcls.evaluation.numbertext import number_text, with_interval
 
 TRIALS, FOLDS, SAMPLES, SHOWN = 30, 3, 3, 10
 
@@ -265,7 +266,7 @@ def _show(document: dict[str, Any]) -> None:
             "on crops that the search never saw",
             ("metric", f"chosen (trial {best['trial']})", "initial (trial 0)", "difference, 95 %"),
             (
-                (key, *(_number(side["metrics"].get(key)) for side in sides),
+                (key, *(number_text(side["metrics"].get(key)) for side in sides),
                  _difference(differences.get(key)))
                 for key in document["comparison"]["runs"][0]["metrics"]
             ),
@@ -276,12 +277,5 @@ def _show(document: dict[str, Any]) -> None:
     say(f"next: stemcls train --config {best['config']}   or   stemcls evaluate {best['run']}")
 
 
-def _number(value: float | None) -> str:
-    return "-" if value is None or value != value else f"{value:.3f}"
-
-
 def _difference(found: dict[str, Any] | None) -> str:
-    if found is None:
-        return "-"
-    interval = " ({:+.3f} to {:+.3f})".format(*found["ci"]) if found["ci"] else ""
-    return f"{found['difference']:+.3f}{interval}"
+    return with_interval(found["difference"], found["ci"], "+.3f") if found else "-"

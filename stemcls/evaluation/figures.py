@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from stemcls.atomic import replacing
+from stemcls.evaluation.numbertext import interval_text
 from stemcls.evaluation.predictions import Predictions
 from stemcls.evaluation.roc import roc_points
 
@@ -157,4 +158,4 @@ def draw_roc(predictions: Predictions, metrics: Mapping[str, Any]) -> Figure:
 
 def _interval(metrics: Mapping[str, Any]) -> str:
     interval = metrics.get("auroc_ci")
-    return f"{INDENT}95 %: {interval[0]:.3f} to {interval[1]:.3f}" if interval else ""
+    return f"{INDENT}95 %: {interval_text(interval)}" if interval else ""

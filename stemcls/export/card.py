@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -12,6 +13,7 @@ from stemcls.errors import InputError
 from stemcls.evaluation.calibration.caveats import caveats
 from stemcls.evaluation.metrics import CALIBRATION, HEADLINE, PER_CLASS
 from stemcls.evaluation.naming import class_title_of, title_of
+from stemcls.evaluation.numbertext import interval_text, number_text
 from stemcls.evaluation.report import evidence
 from stemcls.evaluation.report.methods import methods_text
 from stemcls.evaluation.report.source import Source, read_source, side_table
@@ -53,7 +55,9 @@ def card_text(parcel: Parcel, credits: Credits, form: str) -> str:
         loader=PackageLoader("stemcls.export"), autoescape=False,  # Markdown, not HTML
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     )
-    templates.filters.update(number=_number, interval=_interval, cell=_cell)
+    templates.filters.update(
+        number=number_text, interval=partial(interval_text, missing="missing"), cell=_cell
+    )
     run = parcel.run
     source, why_unscored = _source(parcel)
     found = {
@@ -132,16 +136,6 @@ def _limits_of_scores(source: Source) -> Iterator[str]:
         yield "There was no test split: its scores are of the crops that chose the weights."
     if not metrics.get("accuracy_ci"):
         yield f"Its scores have {metrics.get('ci_note') or 'no intervals'}."
-
-
-def _number(value: Any) -> str:
-    if value is None or value != value:
-        return "-"
-    return f"{value:,}" if isinstance(value, int) else f"{value:z.3f}"
-
-
-def _interval(ends: Any) -> str:
-    return f"{ends[0]:z.3f} to {ends[1]:z.3f}" if ends else "missing"
 
 
 def _cell(text: Any) -> str:

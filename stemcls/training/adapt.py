@@ -19,6 +19,7 @@ from stemcls.errors import InputError
 from stemcls.evaluation.comparison import Difference, compare_predictions
 from stemcls.evaluation.evaluation import evaluate_predictions
 from stemcls.evaluation.intervals import LEAST_GROUPS
+from stemcls.evaluation.numbertext import interval_text
 from stemcls.evaluation.predictions import Predictions, read_predictions, write_predictions
 from stemcls.evaluation.runfiles import finished_model, predictions_of, read_experiment
 from stemcls.interruption import interruptible
@@ -151,7 +152,7 @@ def judge(found: Difference, metric: str, other: str) -> dict[str, Any]:
     elif interval and max(interval) < 0:
         verdict = WORSE
     told = f"{metric.replace('_', ' ')} {found.difference:+.3f}"
-    told += f" (95 % {interval[0]:+.3f} to {interval[1]:+.3f})" if interval else ", no interval"
+    told += f" (95 % {interval_text(interval, '+.3f')})" if interval else ", no interval"
     if found.note:
         told += f"; {found.note}"
     return {

@@ -23,6 +23,7 @@ from stemcls.evaluation.naming import (
     class_title_of,
     title_of,
 )
+from stemcls.evaluation.numbertext import interval_text, number_text
 from stemcls.evaluation.report import evidence as kept
 from stemcls.evaluation.report.checklist import checklist
 from stemcls.evaluation.report.drawings import draw_history, figure_data
@@ -71,8 +72,7 @@ def render(source: Source, update: Update | None = None) -> str:
         loader=PackageLoader("stemcls.evaluation.report"), autoescape=True,
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     )
-    templates.filters["number"] = _number
-    templates.filters["interval"] = _interval
+    templates.filters.update(number=number_text, interval=interval_text)
     found = {
         "calibration": kept.calibration(source.run), "externals": kept.externals(source.run),
         "audit": kept.audit(source.run, source.splits[0].store_hash, source.store),
@@ -167,13 +167,3 @@ def _stages(source: Source) -> list[dict[str, Any]]:
 
 def _folds(source: Source) -> dict[str, Any] | None:
     return source.run.read_json("evaluation/folds.json") if source.is_folds else None
-
-
-def _number(value: Any) -> str:
-    if value is None or value != value:
-        return "-"
-    return f"{value:,}" if isinstance(value, int) else f"{value:z.3f}"
-
-
-def _interval(ends: Any) -> str:
-    return f"{ends[0]:z.3f} to {ends[1]:z.3f}" if ends else "-"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import html
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 from stemcls import atomic
 from stemcls.errors import explained_disk_errors
 from stemcls.evaluation.figures import write_figure
+from stemcls.evaluation.numbertext import with_interval
 from stemcls.tuning.results import charts
 from stemcls.tuning.results.choice import Choice
 from stemcls.tuning.results.conclude import INITIAL, Outcome
@@ -178,20 +178,13 @@ def _final_table(document: dict[str, Any]) -> str:
         cells: list[Any] = [key.replace("_", " ")]
         for side in sides:
             metrics = side["metrics"] or {}
-            cells.append(_with_interval(metrics.get(key), metrics.get(f"{key}_ci")))
+            cells.append(with_interval(metrics.get(key), metrics.get(f"{key}_ci")))
         found = differences.get(key)
-        cells.append(_with_interval(found["difference"], found["ci"], "+") if found else "-")
+        cells.append(with_interval(found["difference"], found["ci"], "+.3f") if found else "-")
         rows.append(cells)
     names = ("metric", f"chosen (trial {sides[0]['trial']})", "initial (trial 0)",
              "difference, 95 % interval")
     return _table(names, rows)
-
-
-def _with_interval(value: float | None, interval: Sequence[float] | None, sign: str = "") -> str:
-    if value is None or not math.isfinite(value):
-        return "-"
-    text = f"{value:{sign}.3f}"
-    return text + (f" ({interval[0]:{sign}.3f} to {interval[1]:{sign}.3f})" if interval else "")
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
