@@ -14,6 +14,7 @@ from stemcls.evaluation.calibration.caveats import caveats
 from stemcls.evaluation.metrics import CALIBRATION, HEADLINE, PER_CLASS
 from stemcls.evaluation.naming import class_title_of, title_of
 from stemcls.evaluation.numbertext import interval_text, number_text
+from stemcls.evaluation.page import templates
 from stemcls.evaluation.report import evidence
 from stemcls.evaluation.report.methods import methods_text
 from stemcls.evaluation.report.source import Source, read_source, side_table
@@ -49,13 +50,8 @@ def card_text(parcel: Parcel, credits: Credits, form: str) -> str:
     Source: the sections of Mitchell et al. 2019, Model Cards for Model Reporting,
         doi:10.1145/3287560.3287596.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    templates = Environment(
-        loader=PackageLoader("stemcls.export"), autoescape=False,  # Markdown, not HTML
-        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-    )
-    templates.filters.update(
+    pages = templates("stemcls.export", autoescape=False)  # Markdown, not HTML
+    pages.filters.update(
         number=number_text, interval=partial(interval_text, missing="missing"), cell=_cell
     )
     run = parcel.run
@@ -66,7 +62,7 @@ def card_text(parcel: Parcel, credits: Credits, form: str) -> str:
         "audit": evidence.audit(run, _store_hash(parcel), source.store if source else None),
     }
     metrics = source.metrics if source else None
-    return templates.get_template("card.md.j2").render(
+    return pages.get_template("card.md.j2").render(
         run=run, card=parcel.card, parcel=parcel, credits=credits, form=form, source=source,
         why_unscored=why_unscored, metrics=metrics, version=version("stemcls"),
         written=datetime.now(UTC).strftime("%Y-%m-%d"), store_hash=_store_hash(parcel),

@@ -7,6 +7,7 @@ import numpy as np
 
 from stemcls.errors import InputError, check_known
 from stemcls.imaging.field import Field
+from stemcls.imaging.shrink import scaled
 
 EDGES = ("drop", "reflect")
 _OPENCV_TYPES = (np.uint8, np.uint16, np.int16, np.int32, np.float32, np.float64)
@@ -45,10 +46,8 @@ def cut_crops(
     if scale > 1:
         return _cut_enlarged(image, centers, crop_px, edge, scale)
     if scale < 1:
-        height, width, channels = image.shape
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        image = image.reshape(*image.shape[:2], channels)
+        height, width = image.shape[:2]
+        image = scaled(image, scale)
         centers = (centers + 0.5) * (image.shape[0] / height, image.shape[1] / width) - 0.5
     return _cut_plain(image, centers, crop_px, edge)
 

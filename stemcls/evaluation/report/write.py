@@ -24,6 +24,7 @@ from stemcls.evaluation.naming import (
     title_of,
 )
 from stemcls.evaluation.numbertext import interval_text, number_text
+from stemcls.evaluation.page import templates
 from stemcls.evaluation.report import evidence as kept
 from stemcls.evaluation.report.checklist import checklist
 from stemcls.evaluation.report.drawings import draw_history, figure_data
@@ -66,20 +67,15 @@ def write_report(
 
 def render(source: Source, update: Update | None = None) -> str:
     """Return the HTML of a report."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    templates = Environment(
-        loader=PackageLoader("stemcls.evaluation.report"), autoescape=True,
-        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-    )
-    templates.filters.update(number=number_text, interval=interval_text)
+    pages = templates("stemcls.evaluation.report")
+    pages.filters.update(number=number_text, interval=interval_text)
     found = {
         "calibration": kept.calibration(source.run), "externals": kept.externals(source.run),
         "audit": kept.audit(source.run, source.splits[0].store_hash, source.store),
         "saliency": kept.saliency(source.run),
     }
     metrics = source.metrics
-    return templates.get_template("report.html.j2").render(
+    return pages.get_template("report.html.j2").render(
         run=source.run, source=source, metrics=metrics, split=source.splits[0],
         version=version("stemcls"), written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         headline=HEADLINE, calibration_keys=CALIBRATION, per_class=PER_CLASS,
