@@ -5,14 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from stemcls.commands.experiments import (
-    Changes,
-    ConfigFile,
-    Recipe,
-    base_of,
-    experiment_of,
-    with_changes,
-)
+from stemcls.commands.experiments import Changes, ConfigFile, Recipe, base_of, experiment_of
 from stemcls.commands.terminal import (
     Backend,
     Device,
@@ -25,6 +18,7 @@ from stemcls.commands.terminal import (
     say,
 )
 from stemcls.config.experiment import Experiment
+from stemcls.config.options import with_assignments
 from stemcls.errors import InputError
 
 
@@ -67,7 +61,7 @@ def train(
         name = start_keras(backend or _backend_of(run), device, shares_batches=True)
     else:
         experiment = experiment_of(
-            store, base_of(recipe, config), with_changes(given, changes), workspace
+            store, base_of(recipe, config), with_assignments(given, changes), workspace
         )
         name = start_keras(backend, device, shares_batches=True)
         run = _prepared(experiment, workspace, folds)

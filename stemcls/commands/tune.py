@@ -7,14 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from stemcls.commands.experiments import (
-    Changes,
-    ConfigFile,
-    Recipe,
-    base_of,
-    experiment_of,
-    with_changes,
-)
+from stemcls.commands.experiments import Changes, ConfigFile, Recipe, base_of, experiment_of
 from stemcls.commands.terminal import (
     Backend,
     Json,
@@ -26,6 +19,7 @@ from stemcls.commands.terminal import (
     say,
 )
 from stemcls.config.experiment import Experiment
+from stemcls.config.options import with_assignments
 from stemcls.errors import InputError
 from stemcls.evaluation.numbertext import number_text, with_interval
 
@@ -114,7 +108,7 @@ def tune(
     name = choose_backend(backend or (old.backend if old else None))
     machine = machine_of(slots, [d for d in devices.split(",") if d], scheduler, say)
     search = {"objective": objective, "folds": folds, "algorithm": algorithm, "racing": racing}
-    settings = with_changes(given, changes)
+    settings = with_assignments(given, changes)
     if old and not (store or config or recipe or settings or backbone or space):
         chosen: Any = {key: value for key, value in search.items() if value is not None}
         wanted = dataclasses.replace(old, backend=name, **chosen)

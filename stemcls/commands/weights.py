@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -46,14 +47,9 @@ def weights(
 
 
 def _show(action: str, backbone: str | None, json: bool) -> None:
-    from stemcls.models.weights.cache import (
-        as_document,
-        keras_cache,
-        offline_cache,
-        weights_states,
-    )
+    from stemcls.models.weights.cache import keras_cache, offline_cache, weights_states
 
-    rows = [as_document(state) for state in weights_states(backbone)]
+    rows = [asdict(state) for state in weights_states(backbone)]
     if action == "verify":
         rows = [row for row in rows if row["state"] != "absent"]
     corrupt = [row for row in rows if row["state"] == "corrupt"]

@@ -7,7 +7,7 @@ import keyword
 import tomllib
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -160,6 +160,13 @@ def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
             value = _changed_sections(old, value, key)
         result[key] = value
     return result
+
+
+def with_assignments(settings: dict[str, Any], changes: Iterable[str] | None) -> dict[str, Any]:
+    """Return nested plain values with `KEY=VALUE` each laid on top, see `parse_assignment`."""
+    for change in changes or ():
+        settings = merged(settings, parse_assignment(change))
+    return settings
 
 
 def parse_assignment(text: str) -> dict[str, Any]:

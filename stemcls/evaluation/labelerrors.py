@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stemcls.atomic import csv_writer
-from stemcls.evaluation.figures import write_figure
+from stemcls.evaluation.figures import cut, write_figure
 from stemcls.evaluation.pictures import Strip, draw_sheet
 from stemcls.evaluation.predictions import Predictions
 
@@ -132,7 +132,5 @@ def draw_label_errors(
 
 
 def _caption(suspect: Suspect, classes: Sequence[str]) -> str:
-    def short(name: str) -> str:
-        return name if len(name) <= 12 else name[:11] + "…"
-
-    return f"{suspect.row}\n{short(classes[suspect.label])}\n> {short(classes[suspect.suggested])}"
+    label, suggested = (cut(classes[index], 12) for index in (suspect.label, suspect.suggested))
+    return f"{suspect.row}\n{label}\n> {suggested}"

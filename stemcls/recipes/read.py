@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from stemcls.config.options import from_mapping, merged, parse_assignment, read_toml, to_mapping
+from stemcls.config.options import from_mapping, merged, read_toml, to_mapping, with_assignments
 from stemcls.config.protocol import ProtocolConfig
 from stemcls.config.recipes import recipe
 from stemcls.errors import InputError, check_known
@@ -31,9 +30,7 @@ def read_protocol(name: str, changes: Sequence[str] = ()) -> ProtocolConfig:
     """
     check_known(name, recipe_names(), f"there is no recipe {name!r}")
     plain = read_toml(PAPERS / f"{name}.toml")
-    over: dict[str, Any] = {}
-    for change in changes:
-        over = merged(over, parse_assignment(change))
+    over = with_assignments({}, changes)
     if over.keys() & {"name", "paper", "figures"}:
         raise InputError("name, paper and figures say what the paper did, and cannot be changed")
     training = recipe(str(over.get("training", plain["training"])))

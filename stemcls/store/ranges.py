@@ -12,6 +12,7 @@ from stemcls.config.imaging import BuildConfig
 from stemcls.errors import CancelledError, InputError, StemclsError
 from stemcls.imaging.detection.detect import SAMPLE_FIELDS, USUAL_DIAMETER_PX
 from stemcls.imaging.detection.diameter import commonest_diameter, size_votes
+from stemcls.imaging.detection.survey import evenly_spread
 from stemcls.imaging.levels import visible_range
 from stemcls.imaging.prepare import read_slices, sample_slices
 from stemcls.progress import Update
@@ -97,8 +98,7 @@ def measure_diameter(
 def spread(sources: list[Source], most: int) -> list[Source]:
     """Return at most `most` usable sources, evenly spread over the list."""
     usable = [source for source in sources if source.problem is None]
-    rows = np.unique(np.linspace(0, len(usable) - 1, min(len(usable), most)).round())
-    return [usable[int(row)] for row in rows]
+    return evenly_spread(usable, most)
 
 
 def _watched(

@@ -8,7 +8,7 @@ import numpy as np
 
 from stemcls.config.imaging import DetectConfig
 from stemcls.extras import check_extra
-from stemcls.imaging.detection.selection import select_cells
+from stemcls.imaging.detection.selection import detections_of
 from stemcls.imaging.field import Detections, Field
 
 _STARDIST_MODEL = "2D_versatile_fluo"
@@ -55,11 +55,7 @@ def _from_masks(masks: np.ndarray, field: Field, config: DetectConfig) -> Detect
     centers = np.stack([table["centroid-0"], table["centroid-1"]], axis=1)
     radius = np.asarray(table["equivalent_diameter_area"]) / 2
     score = np.ones(len(radius))
-    kept, rejected = select_cells(centers, radius, score, field.pixels.shape[1:], config)
-    return Detections(
-        centers[kept].astype(np.float32), radius[kept].astype(np.float32),
-        score[kept].astype(np.float32), rejected,
-    )  # fmt: skip
+    return detections_of(centers, radius, score, field.pixels.shape[1:], config)
 
 
 def _check_installed(package: str) -> None:
