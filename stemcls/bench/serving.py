@@ -16,7 +16,8 @@ from typing import Any
 
 from stemcls.bench.backends import on_backend
 from stemcls.bench.measure import interleave, result
-from stemcls.bench.prediction import random_network, write_simulated
+from stemcls.bench.network import random_network
+from stemcls.bench.prediction import write_simulated
 from stemcls.config.imaging import BuildConfig, DetectConfig
 from stemcls.config.serve import PACKAGES, ServeConfig
 from stemcls.extras import check_extra

@@ -74,9 +74,9 @@ def detect(
     json: Json = False,
 ) -> None:
     """Find the cells of microscope fields."""
-    from stemcls.commands.truth import read_truth
     from stemcls.imaging.detection.survey import list_fields, sample_paths
     from stemcls.imaging.tuning.scoring import known_by_path
+    from stemcls.store.truth import read_truth
 
     config = resolved(FindConfig, given)
     names = list_fields(fields)
