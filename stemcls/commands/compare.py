@@ -105,7 +105,7 @@ def _measure(
         for number, (row, run) in enumerate(zip(rows, finished, strict=True), start=1):
             store = CropStore.open(run.experiment.store)
             model, card = load_model(run.parts[0].model_path)
-            card.check_crops(store.path, store.shape[1:], store.dtype)
+            card.check_crops(store)
             row["crops_per_second"] = crops_per_second(model, store.read(slice(0, 512)))
             row["device"] = device_name()
             keras.utils.clear_session()

@@ -76,7 +76,7 @@ def populations(
 
     network, card = load_model(model_named(model, workspace))
     opened = CropStore.open(store)
-    card.check_crops(store, opened.shape[1:], opened.dtype)
+    card.check_crops(opened)
     with progress("predict") as update:
         probabilities = predict(
             network, opened.read, np.arange(len(opened)),

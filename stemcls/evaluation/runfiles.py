@@ -35,6 +35,18 @@ def read_split(run: Run) -> Split:
     return Split.from_mapping(document)
 
 
+def open_split(run: Run) -> tuple[CropStore, Split]:
+    """Return the store that a run comes from, and its split.
+
+    Raises:
+        InputError: As `read_split`; or the store is gone, or has changed.
+    """
+    split = read_split(run)
+    store = CropStore.open(Path(read_experiment(run).store))
+    split.check(store)
+    return store, split
+
+
 def check_finished(run: Run, what: str) -> None:
     """Refuse a run that is not finished; `what` says why only a finished one will do.
 

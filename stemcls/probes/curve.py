@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from stemcls.evaluation.intervals import LEAST_GROUPS, group_weights, percentile_interval
+from stemcls.evaluation.intervals import percentile_interval, whole_and_resampled
 from stemcls.evaluation.numbertext import with_interval
 from stemcls.evaluation.weighted import score_weighted
 from stemcls.probes.draws import BY, drawn_rows
@@ -105,9 +105,7 @@ def measure_branch(
     """
     k = len(material.classes)
     held_groups = len(np.unique(material.held_group))
-    weights = np.ones((held_groups, 1))
-    if held_groups >= LEAST_GROUPS:
-        weights = np.hstack([weights, group_weights(held_groups, _VALIDATION_DRAWS, seed)])
+    weights = whole_and_resampled(held_groups, _VALIDATION_DRAWS, seed)
     kept: dict[float, tuple[float, float, float, np.ndarray]] = {}
     for fraction in fractions:
         sizes, scores = [], []

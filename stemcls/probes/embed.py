@@ -13,7 +13,12 @@ from stemcls import atomic
 from stemcls.config.options import to_mapping
 from stemcls.config.probes import EmbedConfig
 from stemcls.errors import InputError
-from stemcls.evaluation.runfiles import finished_model, folder_of, read_experiment, read_split
+from stemcls.evaluation.runfiles import (
+    finished_model,
+    folder_of,
+    open_split,
+    read_split,
+)
 from stemcls.interruption import Interruption
 from stemcls.probes.embedding import LAYOUTS, reduced, separation
 from stemcls.probes.spaces import Space, spaces_of
@@ -110,14 +115,11 @@ def crops_to_show(run: Run, store_path: Path | None, config: EmbedConfig) -> Sho
         InputError: There is none.
     """
     finished_model(run)  # says what a study, a cross-validation or an unfinished run needs
-    split = read_split(run)
-    own = Path(read_experiment(run).store)
-    store = CropStore.open(store_path or own)
     if store_path is None:
-        split.check(store)
-        part = "test split" if len(split.test) else "validation split"
-        rows = split.test if len(split.test) else split.validation
+        store, split = open_split(run)
+        part, rows = f"{split.scored_on} split", split.scored_rows
     else:
+        store, split = CropStore.open(store_path), read_split(run)
         part = "another store"
         rows = np.flatnonzero(class_index(store, split.classes) >= 0)
         if not len(rows):

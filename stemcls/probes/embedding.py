@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from stemcls.errors import InputError
-from stemcls.evaluation.intervals import LEAST_GROUPS, group_weights, percentile_interval
+from stemcls.evaluation.intervals import percentile_interval, whole_and_resampled
 from stemcls.extras import check_extra
 
 COMPONENTS = 50
@@ -152,9 +152,7 @@ def _averaged(
     values, labels, groups = values[known], labels[known], groups[known]
     _, group = np.unique(groups, return_inverse=True)
     n_groups = int(group.max()) + 1
-    weights = np.ones((n_groups, 1))
-    if n_groups >= LEAST_GROUPS:
-        weights = np.hstack([weights, group_weights(n_groups, RESAMPLES, seed)])
+    weights = whole_and_resampled(n_groups, RESAMPLES, seed)
     parts = []
     for label in np.unique(labels) if by_class else (None,):
         chosen = slice(None) if label is None else labels == label

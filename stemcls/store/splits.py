@@ -45,6 +45,16 @@ class Split:
         """The rows of all sides."""
         return np.concatenate([getattr(self, side) for side in SIDES])
 
+    @property
+    def scored_on(self) -> str:
+        """The side that final numbers are of: test, or validation where nothing is held out."""
+        return "test" if len(self.test) else "validation"
+
+    @property
+    def scored_rows(self) -> np.ndarray:
+        """The rows of that side."""
+        return np.asarray(getattr(self, self.scored_on))
+
     def targets(self, store: CropStore, rows: np.ndarray) -> np.ndarray:
         """Return (n,) int64 index into `classes` of each row.
 

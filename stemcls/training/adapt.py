@@ -179,7 +179,7 @@ def _checked_split(source: Run, path: Path, config: AdaptConfig) -> Split:
     if card.provenance.get("ensemble"):
         raise InputError(f"{source.path} is an ensemble, which cannot be adapted; its members can")
     store = CropStore.open(path)
-    card.check_crops(path, store.shape[1:], store.dtype)
+    card.check_crops(store)
     missing = [name for name in card.classes if name not in store.classes]
     if missing:
         raise InputError(

@@ -240,14 +240,13 @@ def _card(
 def _score(
     model: Any, store: CropStore, split: Split, experiment: Experiment, run: Run, journal: Journal
 ) -> dict[str, Any]:
-    part = "test" if len(split.test) else "validation"
-    rows = getattr(split, part)
+    rows = split.scored_rows
     probabilities = predict(
         model, store.read, rows, views=experiment.test_views, update=journal.progress
     )
     evaluation = evaluate_predictions(
         predictions_of(store, split, rows, probabilities), seed=experiment.seed
     )
-    evaluation.metrics["evaluated_on"] = part
+    evaluation.metrics["evaluated_on"] = split.scored_on
     evaluation.write(run.path / "evaluation")
     return evaluation.metrics
