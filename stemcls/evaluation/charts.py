@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stemcls.evaluation.bygroup import GroupScore
-from stemcls.evaluation.figures import COLOURS, INDENT, add_legend, fitted, new_figure, series_style
+from stemcls.evaluation.figures import (
+    COLOURS,
+    INDENT,
+    finish_curves,
+    fitted,
+    new_figure,
+    series_style,
+)
 from stemcls.evaluation.naming import title_of
 from stemcls.evaluation.precisionrecall import precision_recall
 from stemcls.evaluation.predictions import Predictions
@@ -39,12 +46,10 @@ def draw_precision_recall(predictions: Predictions) -> Figure:
                 "\n", INDENT
             )
         )
-    if handles:
-        add_legend(figure, handles, captions, "average precision")
-    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
-    axes.set_xlabel("recall (sensitivity)")
-    axes.set_ylabel("precision (PPV)")
-    axes.spines[["top", "right"]].set_visible(False)
+    finish_curves(
+        figure, axes, handles, captions, "average precision", "recall (sensitivity)",
+        "precision (PPV)",
+    )
     return figure
 
 

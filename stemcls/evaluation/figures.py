@@ -16,6 +16,7 @@ from stemcls.evaluation.predictions import Predictions
 from stemcls.evaluation.roc import roc_points
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 # Okabe and Ito 2008, without yellow (too light on white); black is kept for the average.
@@ -91,12 +92,25 @@ def series_style(index: int) -> dict[str, Any]:
     }
 
 
-def add_legend(figure: Figure, handles: Sequence[Any], captions: Sequence[str], what: str) -> None:
-    """Say beside the axes what each curve is; `what` is what the captions' numbers are."""
-    figure.legend(
-        handles, captions, loc="outside right upper", title=what, frameon=False, fontsize=8.5,
-        alignment="left", title_fontsize=9,
-    )
+def finish_curves(
+    figure: Figure, axes: Axes, handles: Sequence[Any], captions: Sequence[str], what: str,
+    across: str, up: str,
+) -> None:
+    """Scale and label the axes of curves of rates, and say beside them what each curve is.
+
+    Args:
+        figure, axes: Of the curves.
+        handles, captions: Of each curve.
+        what: What the captions' numbers are.
+        across, up: Names of the two rates.
+    """
+    if handles:
+        figure.legend(
+            handles, captions, loc="outside right upper", title=what, frameon=False,
+            fontsize=8.5, alignment="left", title_fontsize=9,
+        )
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal", xlabel=across, ylabel=up)
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def draw_confusion(confusion: np.ndarray, labels: Sequence[str]) -> Figure:
@@ -162,11 +176,10 @@ def draw_roc(predictions: Predictions, metrics: Mapping[str, Any]) -> Figure:
         mean = np.mean([np.interp(grid, false, true) for false, true in curves], axis=0)
         handles += axes.plot(np.append(0, grid), np.append(0, mean), color="black", lw=2.4)
         captions.append(f"{metrics['auroc']:.3f}  mean of classes{_interval(metrics)}")
-        add_legend(figure, handles, captions, "area under the curve")
-    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
-    axes.set_xlabel("false positive rate (1 - specificity)")
-    axes.set_ylabel("true positive rate (sensitivity)")
-    axes.spines[["top", "right"]].set_visible(False)
+    finish_curves(
+        figure, axes, handles, captions, "area under the curve",
+        "false positive rate (1 - specificity)", "true positive rate (sensitivity)",
+    )
     return figure
 
 
