@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import secrets
@@ -31,6 +32,16 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check_new(path: Path, option: str = "--out") -> None:
+    """Refuse a file or folder that is there already; `option` is what names it.
+
+    Raises:
+        InputError: It is.
+    """
+    if path.exists():
+        raise InputError(f"{path} exists and is not overwritten; choose another {option}")
 
 
 def check_free(folder: Path) -> None:
@@ -71,6 +82,13 @@ def new_folder(folder: Path) -> Iterator[Path]:
         temporary.rename(target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def csv_writer(path: Path, line_end: str = "\r\n") -> Iterator[Any]:
+    """Yield a `csv.writer` of a table that takes the place of `path` on success."""
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        yield csv.writer(file, lineterminator=line_end)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import errno
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -40,6 +40,18 @@ def nearest(name: str, names: Iterable[str]) -> str:
     if close:
         return f"; did you mean {close[0]!r}?"
     return f"; one of: {', '.join(known)}"
+
+
+def check_known(name: str, names: Collection[str], problem: str) -> None:
+    """Refuse a name that is not one of `names`.
+
+    Args:
+        problem: The message's beginning; the nearest name is added to it.
+    Raises:
+        InputError: It is none of them.
+    """
+    if name not in names:
+        raise InputError(problem + nearest(name, names))
 
 
 @contextmanager

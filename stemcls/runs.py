@@ -80,12 +80,11 @@ class Run:
         Raises:
             InputError: There is no such run (names the nearest one), or a newer stemcls made it.
         """
-        places = [path] if workspace is None else [path, workspace / "saved_models" / path]
-        for place in places:
-            if (place / "events.jsonl").is_file():
-                run = cls(place)
-                run._check_format()
-                return run
+        place = find_folder(path, workspace, "events.jsonl")
+        if place is not None:
+            run = cls(place)
+            run._check_format()
+            return run
         if path.is_dir():
             raise InputError(f"{path} is a folder but not a run: it holds no events.jsonl")
         names = [run.name for run in list_runs(workspace)] if workspace is not None else []
@@ -228,6 +227,14 @@ def parse_events(text: str) -> Iterator[dict[str, Any]]:
             continue
         if isinstance(event, dict):
             yield event
+
+
+def find_folder(
+    path: Path, workspace: Path | None, holds: str, below: str = "saved_models"
+) -> Path | None:
+    """Return a folder that holds a file called `holds`: `path`, or that `below` the workspace."""
+    places = [path] if workspace is None else [path, workspace / below / path]
+    return next((place for place in places if (place / holds).is_file()), None)
 
 
 def list_runs(workspace: Path) -> list[Run]:

@@ -13,9 +13,10 @@ import numpy as np
 from stemcls.errors import InputError, StemclsError
 from stemcls.evaluation.bygroup import GroupScore, score_groups
 from stemcls.evaluation.predictions import Predictions, read_predictions
-from stemcls.evaluation.runfiles import read_experiment, unit_names
+from stemcls.evaluation.runfiles import read_experiment
 from stemcls.runs import Run
 from stemcls.store.cropstore import CropStore
+from stemcls.store.units import unit_names
 from tui.thresholds import Sweep
 
 OWN = ""

@@ -25,7 +25,7 @@ def check_channels(subject: Subject) -> Finding:
         raise CannotTellError("the crops have one channel")
     split = read_split(run)
     split.check(store)
-    rows = split.test if len(split.test) else split.validation
+    rows = split.scored_rows
     crops = store.read(rows)
     probabilities = _predicting(subject)
     base = predictions_of(store, split, rows, probabilities(crops))
@@ -47,7 +47,7 @@ def _predicting(subject: Subject) -> Any:
     if subject.run is None:
         raise InputError("there is no run to ask")
     model, card = load_model(finished_model(subject.run))
-    card.check_crops(subject.store.path, subject.store.shape[1:], subject.store.dtype)
+    card.check_crops(subject.store)
 
     def probabilities(crops: np.ndarray) -> np.ndarray:
         return predict(model, crops.__getitem__, np.arange(len(crops)), views=card.views)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
+from stemcls.imaging.shrink import shrunk
 from stemcls.models.inference import dihedral, view_numbers
 from stemcls.store.cropstore import CropStore
 
@@ -108,12 +109,7 @@ def likeness(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def _grey(crop: np.ndarray, most_px: int) -> np.ndarray:
-    image = crop.astype(np.float32).mean(axis=2)
-    height, width = image.shape
-    factor = most_px / max(height, width)
-    if factor < 1:
-        size = (max(1, round(width * factor)), max(1, round(height * factor)))
-        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    image = shrunk(crop.astype(np.float32).mean(axis=2), most_px)
     spread = float(image.std())
     return (image - image.mean()) / spread if spread > 1e-6 else np.zeros_like(image)
 

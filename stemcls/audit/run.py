@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from stemcls.config.probes import AuditConfig
 from stemcls.errors import InputError
 from stemcls.evaluation.runfiles import read_split
 from stemcls.interruption import Interruption
+from stemcls.progress import Update
 from stemcls.runs import Run
 from stemcls.store.auditfile import audit_path, worst_of
 from stemcls.store.cropstore import CropStore
@@ -26,7 +26,7 @@ def audit_store(
     run: Run | None,
     workspace: Path,
     interruption: Interruption,
-    update: Callable[[int, int, str], None] | None = None,
+    update: Update | None = None,
 ) -> dict[str, Any]:
     """Ask every question of `AUDIT_CHECKS`.
 

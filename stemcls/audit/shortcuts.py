@@ -9,6 +9,7 @@ import numpy as np
 from stemcls.audit.finding import CannotTellError, Finding
 from stemcls.audit.subject import Score, Subject
 from stemcls.evaluation.comparison import compare_predictions
+from stemcls.evaluation.numbertext import interval_text
 from stemcls.probes.background import LEAST_PIXELS, MEASURES
 from stemcls.probes.metadata import cell_borne_columns, metadata_columns
 
@@ -80,7 +81,7 @@ def check_cell_only(subject: Subject) -> Finding:
         return Finding(
             "warn", cell.value,
             f"{said} What lies around the cell adds {gain.difference:.2f} "
-            f"({gain.ci[0]:.2f} to {gain.ci[1]:.2f}).",
+            f"({interval_text(gain.ci, '.2f')}).",
             cell.interval, "look at the crops: neighbours, debris, scale bars or uneven light; a "
             "smaller --crop-px shows less of them", details,
         )

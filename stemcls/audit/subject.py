@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 
 from stemcls.audit.finding import CannotTellError
 from stemcls.config.probes import AuditConfig
-from stemcls.errors import InputError, nearest
+from stemcls.errors import InputError
 from stemcls.evaluation.metrics import compute_metrics
 from stemcls.evaluation.predictions import Predictions
 from stemcls.interruption import Interruption
@@ -20,9 +19,11 @@ from stemcls.probes.linear import as_predictions, cross_validate, deal_folds, me
 from stemcls.probes.permutation import Exchange, exchange_of, p_value, permuted
 from stemcls.probes.regions import Regions, find_regions
 from stemcls.probes.simple import store_features
+from stemcls.progress import Update
 from stemcls.runs import Run
+from stemcls.store.classes import check_classes, class_index
 from stemcls.store.cropstore import CropStore
-from stemcls.store.words import group_nouns
+from stemcls.store.units import group_nouns
 
 # A class in fewer groups cannot be learned from one and tested on another.
 LEAST_UNITS = 2
@@ -64,18 +65,13 @@ class Subject:
 
     def __init__(
         self, store: CropStore, config: AuditConfig, run: Run | None, workspace: Path,
-        interruption: Interruption, update: Callable[[int, int, str], None] | None = None,
+        interruption: Interruption, update: Update | None = None,
     ) -> None:
-        for name in config.classes:
-            if name not in store.classes:
-                raise InputError(
-                    f"{store.path} has no class {name!r}{nearest(name, store.classes)}"
-                )
+        check_classes(store, config.classes)
         chosen = config.classes or store.classes
         self.store, self.config, self.run = store, config, run
         self.workspace, self.interruption, self.update = workspace, interruption, update
-        wanted = np.array([name in chosen for name in store.classes] + [False])
-        self.labelled = np.flatnonzero(wanted[store.labels])
+        self.labelled = np.flatnonzero(class_index(store, chosen) >= 0)
         counts = self.units_of_class()
         self.named = tuple(name for name in store.classes if name in chosen and name in counts)
         if len(self.named) < 2:
@@ -85,14 +81,12 @@ class Subject:
             )
         self.classes = tuple(n for n in self.named if counts[n] >= LEAST_UNITS)
         self.left_out = tuple(n for n in self.named if n not in self.classes)
-        place = np.full(len(store.classes) + 1, -1)
-        for number, name in enumerate(self.classes):
-            place[store.classes.index(name)] = number
-        rows = self.labelled[place[store.labels[self.labelled]] >= 0]
+        index = class_index(store, self.classes)
+        rows = np.flatnonzero(index >= 0)
         if len(rows) > config.crops:
             rows = np.sort(np.random.default_rng(config.seed).choice(rows, config.crops, False))
         self.rows = rows
-        self.labels = place[store.labels[rows]]
+        self.labels = index[rows]
         self.group = store.group_index[rows]
 
     @property

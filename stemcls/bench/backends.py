@@ -27,10 +27,9 @@ _CHILD = """
 import json, sys
 from importlib import import_module
 from pathlib import Path
-from stemcls.models.backend import choose_backend, load_keras
+from stemcls.models.backend import start_keras
 backend, module, function, arguments, out = sys.argv[1:]
-choose_backend(backend)
-load_keras()
+start_keras(backend)
 found = getattr(import_module(module), function)(**json.loads(arguments))
 Path(out).write_text(json.dumps(found), encoding="utf-8")
 """

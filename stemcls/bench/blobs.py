@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import statistics
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tifffile
 
-from stemcls.bench.measure import result, run_measured
+from stemcls.bench.measure import in_turn, result, run_measured
 from stemcls.imaging.scalespace.find import METHODS, Blobs, find_blobs
 from stemcls.imaging.tuning.matching import match_centers
 
@@ -75,7 +72,7 @@ def measure_blobs(field: np.ndarray, centers: np.ndarray) -> list[dict[str, Any]
     options: dict[str, Any] = {
         "min_sigma": SIGMA_PX[0], "max_sigma": SIGMA_PX[1], "num_sigma": 10,
     }
-    seconds, found = _in_turn({
+    seconds, found = in_turn({
         "fast": lambda: find_blobs(field, "log", threshold=THRESHOLD, **options),
         "exact": lambda: find_blobs(field, "log", threshold=THRESHOLD, mode="exact", **options),
         "blob_log": lambda: blob_log(field, threshold=THRESHOLD, **options),
@@ -140,21 +137,6 @@ def _bias(
     pairs = match_centers(found, centers, 10.0).pairs
     truth = sigmas[pairs[:, 1]] * 2**0.5
     return float(np.mean(radius[pairs[:, 0]] / truth) - 1), len(pairs)
-
-
-def _in_turn(
-    works: dict[str, Callable[[], Any]], rounds: int = 3
-) -> tuple[dict[str, float], dict[str, Any]]:
-    """Run every work in turn; return median seconds and the last results."""
-    spent: dict[str, list[float]] = {name: [] for name in works}
-    found: dict[str, Any] = {}
-    for number in range(rounds):
-        order = list(works) if number % 2 == 0 else list(reversed(works))
-        for name in order:
-            start = time.perf_counter()
-            found[name] = works[name]()
-            spent[name].append(time.perf_counter() - start)
-    return {name: statistics.median(seconds) for name, seconds in spent.items()}, found
 
 
 def _memory(field: np.ndarray) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from stemcls.bench.backends import EDGE_PX, on_backend
 from stemcls.bench.measure import interleave, result
-from stemcls.bench.prediction import random_network
+from stemcls.bench.network import random_network
 from stemcls.models.backend import choose_backend
 
 BATCH, ROUNDS = 32, 3

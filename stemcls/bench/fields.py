@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -14,7 +13,6 @@ import tifffile
 
 from stemcls.bench.measure import interleave, result
 from stemcls.config.imaging import BuildConfig, DetectConfig, SimulateConfig
-from stemcls.errors import InputError
 from stemcls.imaging.detection.detect import SAMPLE_FIELDS, detect, with_diameter
 from stemcls.imaging.field import Field
 from stemcls.imaging.readers import read_field
@@ -22,6 +20,7 @@ from stemcls.imaging.scalespace.find import find_blobs
 from stemcls.imaging.simulation.simulate import simulate_field
 from stemcls.imaging.tuning.matching import match_centers
 from stemcls.store.build import build_store
+from stemcls.store.truth import read_truth
 
 Found = Callable[[Field], np.ndarray]
 _WANTED_F1 = {"dic": 0.95, "phase": 0.90, "chula": 0.93, "gowt1": 0.96}
@@ -144,7 +143,8 @@ def known_field_set(data: Path, name: str, every: int = 1) -> dict[str, Any]:
         name: chula or gowt1.
         every: Only each so-many-th field, for a quick look.
     """
-    truth = dict(list(_read_truth(data / name / "cells.csv").items())[::every])
+    table = read_truth(data / name / "cells.csv")
+    truth = {field: table[field].centers_px for field in sorted(table)[::every]}
     fields = [read_field(data / name / "fields" / field) for field in truth]
     step = max(1, len(fields) // SAMPLE_FIELDS)
     config = with_diameter(DetectConfig(), fields[::step][:SAMPLE_FIELDS])
@@ -160,14 +160,12 @@ def known_field_set(data: Path, name: str, every: int = 1) -> dict[str, Any]:
 def _row(
     name: str, unit: str, wanted: float, ours: dict[str, float], baseline: dict[str, float]
 ) -> dict[str, Any]:
-    return {
-        **result(name, ours["f1"], baseline["f1"], unit, wanted / max(baseline["f1"], 1e-9), True,
-                 higher_is_better=True),
-        "equal_outputs": None,
-        "wanted": wanted,
+    return result(
+        name, ours["f1"], baseline["f1"], unit, wanted / max(baseline["f1"], 1e-9), None,
+        higher_is_better=True, wanted=wanted,
         **{key: ours[key] for key in ("precision", "recall", "seconds_per_field")},
-        "baseline_seconds_per_field": baseline["seconds_per_field"],
-    }  # fmt: skip
+        baseline_seconds_per_field=baseline["seconds_per_field"],
+    )
 
 
 def _score(
@@ -188,13 +186,3 @@ def _score(
         "recall": hits / n_truth,
         "seconds_per_field": seconds / len(fields),
     }
-
-
-def _read_truth(path: Path) -> dict[str, np.ndarray]:
-    if not path.is_file():
-        raise InputError(f"{path} does not exist; the benchmark needs the fields and their truth")
-    places: dict[str, list[tuple[float, float]]] = {}
-    with path.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            places.setdefault(row["field"], []).append((float(row["y_px"]), float(row["x_px"])))
-    return {name: np.array(centers) for name, centers in sorted(places.items())}

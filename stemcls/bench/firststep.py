@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from stemcls.bench.backends import EDGE_PX, backends_to_measure, on_backend
+from stemcls.bench.network import random_network
 from stemcls.errors import StemclsError
 
 BATCH, STEPS = 32, 24
@@ -89,9 +90,6 @@ def measure_start(
     """
     import keras
 
-    from stemcls.config.experiment import ModelConfig
-    from stemcls.models.build import add_head, build_extractor
-
     class Clock(keras.callbacks.Callback):
         """Notes when each step has ended."""
 
@@ -105,8 +103,7 @@ def measure_start(
 
     rng = np.random.default_rng(0)
     crops = rng.integers(0, 256, (BATCH * steps, EDGE_PX, EDGE_PX, 3), dtype=np.uint8)
-    config = ModelConfig(backbone=backbone, alpha=alpha, weights="none")
-    model = add_head(build_extractor(config, (EDGE_PX, EDGE_PX), 3, 255.0), config, 2, None, 0)
+    model = random_network(backbone, alpha, EDGE_PX, 2)
     clock = Clock()
     begun = time.perf_counter()
     model.compile(

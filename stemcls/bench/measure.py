@@ -25,24 +25,32 @@ sys.exit(code)
 def interleave(
     ours: Callable[[], Any], baseline: Callable[[], Any], rounds: int = 3
 ) -> tuple[float, float]:
-    """Run both in turn, each first every other round, so that a busy machine slows both alike.
+    """Return the median seconds of what is measured, and of its baseline; see `in_turn`."""
+    seconds, _ = in_turn({"ours": ours, "baseline": baseline}, rounds)
+    return seconds["ours"], seconds["baseline"]
+
+
+def in_turn(
+    works: dict[str, Callable[[], Any]], rounds: int = 3
+) -> tuple[dict[str, float], dict[str, Any]]:
+    """Run every work in turn, backwards every other round, so that a busy machine slows all alike.
 
     Args:
-        ours: What is measured.
-        baseline: What it is compared with.
+        works: By name.
         rounds: How often each runs, at least 3.
-    Returns: Median seconds of ours and of the baseline.
+    Returns: Median seconds of each, and what each returned last.
     """
     if rounds < 3:
         raise ValueError(f"a median needs at least 3 rounds, not {rounds}")
-    seconds: tuple[list[float], list[float]] = ([], [])
-    pairs = list(zip((ours, baseline), seconds, strict=True))
+    spent: dict[str, list[float]] = {name: [] for name in works}
+    found: dict[str, Any] = {}
     for number in range(rounds):
-        for work, spent in pairs if number % 2 == 0 else reversed(pairs):
+        order = list(works) if number % 2 == 0 else list(reversed(works))
+        for name in order:
             start = time.perf_counter()
-            work()
-            spent.append(time.perf_counter() - start)
-    return statistics.median(seconds[0]), statistics.median(seconds[1])
+            found[name] = works[name]()
+            spent[name].append(time.perf_counter() - start)
+    return {name: statistics.median(seconds) for name, seconds in spent.items()}, found
 
 
 def result(

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from stemcls.tuning.search.history import Trial
-from stemcls.tuning.space.space import Condition, Dimension, SearchSpace
+from stemcls.tuning.space.dimensions import Condition, Dimension
+from stemcls.tuning.space.space import SearchSpace
 
 BOWL_CENTRE = (0.3, 0.7, 0.4, 0.6, 0.35, 0.65, 0.45, 0.55)
 FOLDS = 3

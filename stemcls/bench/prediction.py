@@ -16,6 +16,7 @@ import tifffile
 
 from stemcls.bench.backends import EDGE_PX, make_store, on_backend
 from stemcls.bench.measure import interleave, result
+from stemcls.bench.network import random_network
 from stemcls.config.imaging import BuildConfig, SimulateConfig
 from stemcls.imaging.simulation.simulate import simulate_field
 from stemcls.models.backend import choose_backend
@@ -199,19 +200,6 @@ def _clocked(
             spent[stage] += time.perf_counter() - begun
 
     return run
-
-
-def random_network(backbone: str, alpha: float, edge_px: int, n_classes: int) -> Any:
-    """Build a classifier of square crops of 3 channels, its weights random but always the same."""
-    import keras
-
-    from stemcls.config.experiment import ModelConfig
-    from stemcls.models.build import add_head, build_extractor
-
-    keras.utils.set_random_seed(0)
-    config = ModelConfig(backbone=backbone, alpha=alpha, weights="none")
-    extractor = build_extractor(config, (edge_px, edge_px), 3, 255.0)
-    return add_head(extractor, config, n_classes, None, 0)
 
 
 def _card(store: CropStore) -> Any:

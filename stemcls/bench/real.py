@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from stemcls.bench.measure import need, stemcls_json
+from stemcls.bench.measure import need, result, stemcls_json
 from stemcls.store.cropstore import CropStore
 
 MOBILENET_V2 = "mobilenet_v2_1.0_224_no_top.weights.h5"
@@ -92,12 +92,11 @@ def _floor(store_path: Path, weights: Path, classes: tuple[str, ...] = ()) -> di
     from sklearn.preprocessing import StandardScaler
 
     from stemcls.config.experiment import ModelConfig, SplitConfig
-    from stemcls.models.backend import choose_backend, load_keras
+    from stemcls.models.backend import start_keras
     from stemcls.models.build import build_extractor
     from stemcls.store.splits import make_folds
 
-    choose_backend(None)
-    load_keras()
+    start_keras(None)
     store = CropStore.open(store_path)
     config = ModelConfig(backbone="MobileNet", alpha=0.25, weights=str(weights), input_px=96)
     extractor = build_extractor(config, store.size_px, store.n_channels, 255.0)
@@ -121,18 +120,10 @@ def _row(
     name: str, key: str, found: dict[str, Any], classical: dict[str, float], wanted: float
 ) -> dict[str, Any]:
     mean_sd = found["mean_sd"]
-    return {
-        "name": name,
-        "ours": mean_sd[key],
-        "baseline": classical[key],
-        "ratio": mean_sd[key] / classical[key],
-        "unit": "mean over 5 folds",
-        "target": wanted / classical[key],
-        "equal_outputs": None,
-        "sd": mean_sd[f"{key}_sd"],
-        "pooled": found["metrics"][key],
-        "pooled_ci": found["metrics"][f"{key}_ci"],
-        "frozen_stage_only": found.get("frozen_mean_sd", mean_sd)[key],
-        "n": found["metrics"]["n"],
-        "seconds": round(found["seconds"], 1),
-    }
+    return result(
+        name, mean_sd[key], classical[key], "mean over 5 folds", wanted / classical[key], None,
+        higher_is_better=True, sd=mean_sd[f"{key}_sd"], pooled=found["metrics"][key],
+        pooled_ci=found["metrics"][f"{key}_ci"],
+        frozen_stage_only=found.get("frozen_mean_sd", mean_sd)[key], n=found["metrics"]["n"],
+        seconds=round(found["seconds"], 1),
+    )

@@ -16,11 +16,12 @@ from typing import Any
 
 from stemcls.bench.backends import on_backend
 from stemcls.bench.measure import interleave, result
-from stemcls.bench.prediction import random_network, write_simulated
+from stemcls.bench.network import random_network
+from stemcls.bench.prediction import write_simulated
 from stemcls.config.imaging import BuildConfig, DetectConfig
-from stemcls.config.serve import ServeConfig
+from stemcls.config.serve import PACKAGES, ServeConfig
+from stemcls.extras import check_extra
 from stemcls.models.backend import choose_backend
-from stemcls.serving.packages import check_packages
 from stemcls.store.build import build_store
 from stemcls.store.cropstore import CropStore
 
@@ -37,7 +38,7 @@ def serve(data: Path) -> dict[str, Any]:  # noqa: ARG001 - benchmarks take the f
 
     Returns: `serve`, warm seconds of each; a pass is at most 1.5 times those of `predict`.
     """
-    check_packages()
+    check_extra("serve", PACKAGES, "web")
     backend = choose_backend(None)
     with tempfile.TemporaryDirectory(prefix="stemcls-bench-") as folder:
         write_simulated(Path(folder) / "fields", 3, FIELD_PX, CELLS)  # one of each class

@@ -18,6 +18,7 @@ from stemcls.bench.backends import (
     rows_and_targets,
 )
 from stemcls.bench.measure import interleave, result
+from stemcls.bench.network import random_network
 from stemcls.store.cropstore import CropStore
 
 # Of the backend in force, and of the others.
@@ -74,8 +75,7 @@ def measure_input(
     """
     import keras
 
-    from stemcls.config.experiment import AugmentConfig, ModelConfig
-    from stemcls.models.build import add_head, build_extractor
+    from stemcls.config.experiment import AugmentConfig
     from stemcls.training.batches import Samples
     from stemcls.training.memory import crop_reader
     from stemcls.training.stages import loaders
@@ -85,9 +85,7 @@ def measure_input(
     weights = np.ones(len(rows), np.float32)
     samples, read = Samples(rows, targets, weights), crop_reader(opened)
     crops = opened.read(rows)
-    config = ModelConfig(backbone=backbone, alpha=alpha, weights="none")
-    extractor = build_extractor(config, (EDGE_PX, EDGE_PX), 3, 255.0)
-    model = add_head(extractor, config, len(opened.classes), None, 0)
+    model = random_network(backbone, alpha, EDGE_PX, len(opened.classes))
     model.compile(optimizer="adam", loss="sparse_categorical_crossentropy")
     spent: dict[str, list[float]] = {"ours": [], "plain": []}
 

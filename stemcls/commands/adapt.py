@@ -21,6 +21,7 @@ from stemcls.commands.terminal import (
 )
 from stemcls.config.adapt import AdaptConfig
 from stemcls.errors import InputError
+from stemcls.evaluation.numbertext import with_interval
 
 
 @config_options(AdaptConfig)
@@ -45,7 +46,7 @@ def adapt(
     Compared with the model as it came and with training from scratch, on groups of the new site
     that no model has seen. The adapted model is a new run.
     """
-    from stemcls.models.backend import choose_backend, load_keras
+    from stemcls.models.backend import start_keras
     from stemcls.runs import Run
     from stemcls.store.find import find_store
 
@@ -53,8 +54,7 @@ def adapt(
         raise InputError("adapt needs both: stemcls adapt RUN STORE")
     if resume is not None and (run is not None or given):
         raise InputError("--resume repeats the adaptation's own settings; give no others")
-    name = choose_backend(backend, device)
-    load_keras(device)
+    name = start_keras(backend, device)
     from stemcls.training.adapt import Adaptation, adapt, prepare_adaptation
 
     if resume is not None:
@@ -106,6 +106,4 @@ def _show(document: dict[str, Any]) -> None:
 
 
 def _scored(metrics: dict[str, Any], key: str) -> str:
-    interval = metrics.get(f"{key}_ci")
-    value = f"{metrics[key]:.3f}"
-    return value + (f" ({interval[0]:.3f} to {interval[1]:.3f})" if interval else "")
+    return with_interval(metrics[key], metrics.get(f"{key}_ci"))

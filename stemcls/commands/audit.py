@@ -20,6 +20,7 @@ from stemcls.commands.terminal import (
     say,
 )
 from stemcls.config.probes import HEAD_FLAGS, AuditConfig
+from stemcls.evaluation.numbertext import interval_text
 
 _SHOWN = {"pass": "pass", "warn": "WARN", "fail": "FAIL"}
 
@@ -61,10 +62,9 @@ def audit(
     opened = CropStore.open(find_store(store, workspace))
     found = None if run is None else Run.open(run, workspace)
     if config.features == "backbone" or found is not None:
-        from stemcls.models.backend import choose_backend, load_keras
+        from stemcls.models.backend import start_keras
 
-        choose_backend(backend, device)
-        load_keras()
+        start_keras(backend, device)
     from stemcls.audit.run import audit_store, place_of
 
     place = out or place_of(opened, found)
@@ -88,7 +88,7 @@ def _show(document: dict[str, Any]) -> None:
         ("check", "status", "value", "95 % interval", "what the value is"),
         (
             (check["name"], _SHOWN[check["status"]], float(check["value"]),
-             _interval(check["interval"]), check["measures"])
+             interval_text(check["interval"]), check["measures"])
             for check in document["checks"]
         ),
     )  # fmt: skip
@@ -105,7 +105,3 @@ def _show(document: dict[str, Any]) -> None:
             f"too few {document['groups']} for classifiers, and left out of theirs: "
             f"{', '.join(document['left_out'])}"
         )
-
-
-def _interval(ends: tuple[float, float] | None) -> str:
-    return "-" if ends is None else f"{ends[0]:z.3f} to {ends[1]:z.3f}"

@@ -18,6 +18,7 @@ from stemcls.commands.terminal import (
     progress,
     say,
 )
+from stemcls.evaluation.numbertext import interval_text
 
 
 def calibrate(
@@ -38,12 +39,11 @@ def calibrate(
     The calibrated model is saved in the run's calibrated/ folder, as plain Keras; the run's own
     model stays as it is.
     """
-    from stemcls.models.backend import choose_backend, load_keras
+    from stemcls.models.backend import start_keras
     from stemcls.runs import Run
 
     opened = Run.open(run, workspace)
-    choose_backend(backend, device)
-    load_keras()
+    start_keras(backend, device)
     from stemcls.evaluation.calibration.calibrate import FOLDER, calibrate_run
 
     with progress("calibrate") as update:
@@ -61,7 +61,7 @@ def _print(document: dict[str, Any]) -> None:
     from stemcls.evaluation.calibration.caveats import caveats
 
     found = document["temperature"]
-    ends = f" ({found['ci'][0]:.2f} to {found['ci'][1]:.2f})" if found["ci"] else ""
+    ends = f" ({interval_text(found['ci'], '.2f')})" if found["ci"] else ""
     say(
         f"temperature {found['value']:.3f}{ends}, from {found['n']} validation crops of "
         f"{found['n_groups']} groups"
@@ -71,8 +71,8 @@ def _print(document: dict[str, Any]) -> None:
         say("no test split: nothing says how well the calibration holds")
     else:
         rows = [
-            [name, test["before"][key], _ends(test["before"], key), test["after"][key],
-             _ends(test["after"], key)]
+            [name, *(cell for when in ("before", "after")
+                     for cell in (test[when][key], interval_text(test[when][f"{key}_ci"])))]
             for key, name in (("ece", "ECE"), ("brier", "Brier score"), ("log_loss", "log loss"))
         ]
         print_table(
@@ -101,8 +101,3 @@ def _print_sets(document: dict[str, Any]) -> None:
         ("class", "groups", "new groups", "new cells of known groups", "truth in set, test"),
         rows,
     )
-
-
-def _ends(row: dict[str, Any], key: str) -> str:
-    interval = row[f"{key}_ci"]
-    return f"{interval[0]:.3f} to {interval[1]:.3f}" if interval else "-"

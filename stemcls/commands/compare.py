@@ -19,6 +19,7 @@ from stemcls.commands.terminal import (
     say,
 )
 from stemcls.errors import InputError
+from stemcls.evaluation.numbertext import interval_text, number_text, with_interval
 
 
 def compare(
@@ -51,12 +52,13 @@ def compare(
 
     Runs trained with the same store, --folds and --seed share their folds, whatever the backbone.
     """
+    from stemcls.atomic import check_new
     from stemcls.runs import Run
 
     if backend and not speed:
         raise InputError("--backend is for --speed; nothing else here needs a backend")
-    if out is not None and out.exists():
-        raise InputError(f"{out} exists and is not overwritten; choose another --out")
+    if out is not None:
+        check_new(out)
     opened = [Run.open(run, workspace) for run in runs]
     place = None
     if baseline is not None:
@@ -90,10 +92,9 @@ def compare(
 def _measure(
     rows: list[dict[str, Any]], finished: list[Any], backend: str | None, device: str
 ) -> None:
-    from stemcls.models.backend import choose_backend, load_keras
+    from stemcls.models.backend import start_keras
 
-    choose_backend(backend, device)
-    load_keras()
+    start_keras(backend, device)
     import keras
 
     from stemcls.models.saved import load_model
@@ -104,7 +105,7 @@ def _measure(
         for number, (row, run) in enumerate(zip(rows, finished, strict=True), start=1):
             store = CropStore.open(run.experiment.store)
             model, card = load_model(run.parts[0].model_path)
-            card.check_crops(store.path, store.shape[1:], store.dtype)
+            card.check_crops(store)
             row["crops_per_second"] = crops_per_second(model, store.read(slice(0, 512)))
             row["device"] = device_name()
             keras.utils.clear_session()
@@ -174,16 +175,16 @@ def _score(score: dict[str, Any]) -> str:
     if not math.isfinite(score["mean"]):
         return "-"
     if score["ci"]:
-        return f"{score['mean']:.3f} ({score['ci'][0]:.3f} to {score['ci'][1]:.3f})"
+        return with_interval(score["mean"], score["ci"])
     spread = f" +- {score['sd']:.3f}" if math.isfinite(score["sd"]) else ""
     return f"{score['mean']:.3f}{spread}"
 
 
 def _difference(found: dict[str, Any]) -> list[str]:
-    interval = "{:+.3f} to {:+.3f}".format(*found["ci"]) if found["ci"] else "-"
-    numbers = (("{:+.3f}", found["difference"]), ("{:.3g}", found["p_holm"]))
-    shown = [text.format(value) if math.isfinite(value) else "-" for text, value in numbers]
-    return [shown[0], interval, shown[1]]
+    return [
+        number_text(found["difference"], "+.3f"), interval_text(found["ci"], "+.3f"),
+        number_text(found["p_holm"], ".3g"),
+    ]
 
 
 def _quantity(value: float | None, digits: int) -> str:

@@ -20,6 +20,7 @@ from stemcls.commands.terminal import (
     say,
 )
 from stemcls.config.probes import HEAD_FLAGS, CurveConfig
+from stemcls.evaluation.numbertext import interval_text
 
 
 @config_options(CurveConfig, skip=HEAD_FLAGS)
@@ -39,6 +40,7 @@ def curve(
     A linear classifier is fitted to frozen features of ever larger parts of the training groups,
     and always scored on the same held-out ones.
     """
+    from stemcls.atomic import check_new
     from stemcls.interruption import interruptible
     from stemcls.store.cropstore import CropStore
     from stemcls.store.find import find_store
@@ -46,14 +48,13 @@ def curve(
     config = resolved(CurveConfig, given)
     opened = CropStore.open(find_store(store, workspace))
     if config.features == "backbone":
-        from stemcls.models.backend import choose_backend, load_keras
+        from stemcls.models.backend import start_keras
 
-        choose_backend(backend, device)
-        load_keras()
-    from stemcls.probes.learning import check_free, learning_curve, write_curve
+        start_keras(backend, device)
+    from stemcls.probes.learning import learning_curve, write_curve
 
     if out is not None:
-        check_free(out)
+        check_new(out)
     with progress("curve") as update, interruptible() as interruption:
         document, found = learning_curve(opened, config, workspace, interruption, update)
     files = write_curve(out, document, found) if out is not None else []
@@ -76,7 +77,7 @@ def _show(document: dict[str, Any]) -> None:
         ("drawn by", "cells", document["groups"], "score", "95 % interval"),
         (
             (point["by"], f"{point['cells']:.0f}", f"{point['groups']:.0f}", point["score"],
-             _interval(point["interval"]))
+             interval_text(point["interval"]))
             for point in document["points"]
         ),
     )  # fmt: skip
@@ -84,13 +85,9 @@ def _show(document: dict[str, Any]) -> None:
         "at twice the size, by the fitted curve",
         ("doubled", "now", "then", "95 % interval", "ceiling", "95 % interval"),
         (
-            (by, found["now"], found["value"], _interval(found["interval"]),
-             document["fit"][by]["ceiling"], _interval(document["fit"][by]["ceiling_interval"]))
+            (by, found["now"], found["value"], interval_text(found["interval"]),
+             document["fit"][by]["ceiling"], interval_text(document["fit"][by]["ceiling_interval"]))
             for by, found in document["at_double"].items()
         ),
     )  # fmt: skip
     print(document["advice"])
-
-
-def _interval(ends: list[float] | None) -> str:
-    return "-" if ends is None else f"{ends[0]:.3f} to {ends[1]:.3f}"

@@ -36,11 +36,10 @@ def demo(
     """
     import time
 
-    from stemcls.models.backend import choose_backend, load_keras
+    from stemcls.models.backend import start_keras
 
     begun = time.monotonic()
-    name = choose_backend(backend, device)
-    load_keras()
+    name = start_keras(backend, device)
     stamp = time.strftime("%Y%m%d-%H%M%S")
     fields_dir = workspace / "datasets" / f"demo-{stamp}-fields"
     store = workspace / "datasets" / f"demo-{stamp}.h5"

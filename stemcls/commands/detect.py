@@ -74,9 +74,9 @@ def detect(
     json: Json = False,
 ) -> None:
     """Find the cells of microscope fields."""
-    from stemcls.commands.truth import read_truth
     from stemcls.imaging.detection.survey import list_fields, sample_paths
     from stemcls.imaging.tuning.scoring import known_by_path
+    from stemcls.store.truth import read_truth
 
     config = resolved(FindConfig, given)
     names = list_fields(fields)
@@ -146,11 +146,13 @@ def _try(
 
 
 def _check_new(path: Path | None, flag: str, suffix: str) -> None:
+    from stemcls.atomic import check_new
+
     if path is None:
         return
     if path.suffix.lower() != suffix:
         raise InputError(f"{flag} {path}: expected a {suffix} file; name it {path.stem}{suffix}")
-    _check_unused(path, flag)
+    check_new(path, flag)
     if not path.parent.is_dir():
         raise InputError(f"there is no folder {path.parent} to write {path.name} to; make it first")
 
@@ -169,6 +171,8 @@ def _overlay_paths(overlay: Path | None, paths: list[Path]) -> dict[Path, Path]:
         return {paths[0]: overlay}
     if overlay.is_file():
         raise InputError(f"--overlay {overlay} is a file, expected a .png file or a folder")
+    from stemcls.atomic import check_new
+
     whole = [Path(os.path.normpath(path.absolute())) for path in paths]
     above = os.path.commonpath([path.parent for path in whole])
     drawings = {
@@ -176,13 +180,8 @@ def _overlay_paths(overlay: Path | None, paths: list[Path]) -> dict[Path, Path]:
         for path, place in zip(paths, whole, strict=True)
     }
     for drawing in drawings.values():
-        _check_unused(drawing, "--overlay")
+        check_new(drawing, "--overlay")
     return drawings
-
-
-def _check_unused(path: Path, flag: str) -> None:
-    if path.exists():
-        raise InputError(f"{path} exists and is not overwritten; choose another {flag}")
 
 
 def _drawing(drawings: Mapping[Path, Path]) -> Look | None:

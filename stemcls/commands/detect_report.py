@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from stemcls.commands.terminal import print_table, say, say_skipped
 from stemcls.errors import InputError
+from stemcls.evaluation.numbertext import number_text
 
 if TYPE_CHECKING:
     from stemcls.imaging.detection.survey import FoundCells, Survey
@@ -150,7 +151,7 @@ def show(document: dict[str, Any]) -> None:
     rows = [
         [
             _short(one["name"]), len(one["cells"]), _diameter(one),
-            sum(one["rejected"].values()), *([_number(f1.get(one["path"]))] if f1 else []),
+            sum(one["rejected"].values()), *([number_text(f1.get(one["path"]))] if f1 else []),
         ]
         for one in fields[:_MOST_ROWS]
     ]  # fmt: skip
@@ -181,9 +182,12 @@ def show(document: dict[str, Any]) -> None:
 
 def _show_score(score: Mapping[str, Any]) -> None:
     rows = [
-        ("precision", _number(score["precision"]), f"{score['matched']} of {score['found']} found"),
-        ("recall", _number(score["recall"]), f"{score['matched']} of {score['known']} known"),
-        ("F1", _number(score["f1"]), f"pairs are at most {score['within_px']:g} px apart"),
+        (title, number_text(score[key]), note)
+        for title, key, note in (
+            ("precision", "precision", f"{score['matched']} of {score['found']} found"),
+            ("recall", "recall", f"{score['matched']} of {score['known']} known"),
+            ("F1", "f1", f"pairs are at most {score['within_px']:g} px apart"),
+        )
     ]
     if score["matched"]:
         rows.append(
@@ -217,10 +221,10 @@ def show_grid(document: dict[str, Any]) -> None:
     rows = []
     for entry in grid:
         row = [*map(_plain, entry["settings"].values()), entry["cells"]]
-        row += [_number(entry["diameter_px"], 1)] if len(diameters) > 1 else []
+        row += [number_text(entry["diameter_px"], ".1f")] if len(diameters) > 1 else []
         if scored:
             keys = ("f1", "precision", "recall", "mean_error_px")
-            row += [_number(entry["score"][key]) for key in keys]
+            row += [number_text(entry["score"][key]) for key in keys]
         else:
             row.append(sum(entry["rejected"].values()))
         rows.append(row)
@@ -285,10 +289,6 @@ def _short(name: str) -> str:
 
 def _counted(count: int, what: str) -> str:
     return f"{count} {what}" + ("" if count == 1 else "s")
-
-
-def _number(value: float | None, digits: int = 3) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"
 
 
 def _plain(value: Any) -> str:

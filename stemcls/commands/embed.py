@@ -20,6 +20,7 @@ from stemcls.commands.terminal import (
     say,
 )
 from stemcls.config.probes import EmbedConfig
+from stemcls.evaluation.numbertext import interval_text
 
 
 @config_options(EmbedConfig)
@@ -43,15 +44,14 @@ def embed(
     separate.
     """
     from stemcls.interruption import interruptible
-    from stemcls.models.backend import choose_backend, load_keras
+    from stemcls.models.backend import start_keras
     from stemcls.runs import Run
     from stemcls.store.find import find_store
 
     config = resolved(EmbedConfig, given)
     opened = Run.open(run, workspace)
     path = None if store is None else find_store(store, workspace)
-    choose_backend(backend, device)
-    load_keras()
+    start_keras(backend, device)
     from stemcls.probes.embed import embed_run
 
     with progress("embed") as update, interruptible() as interruption:
@@ -66,14 +66,10 @@ def embed(
         f"{document['part']}",
         ("space", "silhouette", "95 %", "purity", "95 %", "among other groups"),
         (
-            (space["title"], space["silhouette"], _interval(space["silhouette_ci"]),
-             space["purity"], _interval(space["purity_ci"]),
+            (space["title"], space["silhouette"], interval_text(space["silhouette_ci"]),
+             space["purity"], interval_text(space["purity_ci"]),
              "-" if space["purity_other_groups"] is None else space["purity_other_groups"])
             for space in document["spaces"]
         ),
     )  # fmt: skip
     say(f"page and figures: {document['out']}")
-
-
-def _interval(ends: list[float] | None) -> str:
-    return "-" if ends is None else f"{ends[0]:z.3f} to {ends[1]:z.3f}"

@@ -43,13 +43,12 @@ def ensemble(
 
     It is scored on the test split that all members share; folds of a cross-validation have none.
     """
-    from stemcls.models.backend import choose_backend, load_keras
+    from stemcls.models.backend import start_keras
     from stemcls.runs import Run
 
     shares = _weights(weights)
     opened = [Run.open(run, workspace) for run in runs]
-    choose_backend(backend, device)
-    load_keras()
+    start_keras(backend, device)
     from stemcls.training.ensemble import load_members, make_ensemble
 
     with progress("ensemble") as update:

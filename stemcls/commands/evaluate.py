@@ -82,10 +82,9 @@ def evaluate(
 
         evaluation, folder = score_folds(opened, out=out, consistency=consistency)
     else:
-        from stemcls.models.backend import choose_backend, load_keras
+        from stemcls.models.backend import start_keras
 
-        choose_backend(backend, device, shares_batches=True)
-        load_keras(device)
+        start_keras(backend, device, shares_batches=True)
         from stemcls.training.score import score_run
 
         with progress("evaluate") as update:

@@ -10,7 +10,7 @@ import typer
 
 from stemcls.commands.terminal import resolved
 from stemcls.config.experiment import MEMBERS, Experiment
-from stemcls.config.options import merged, parse_assignment, read_toml
+from stemcls.config.options import merged, read_toml
 from stemcls.config.recipes import recipe
 from stemcls.errors import InputError
 from stemcls.store.find import find_store
@@ -50,13 +50,6 @@ def base_of(recipe_name: str | None, config: Path | None) -> dict[str, Any]:
             f"stemcls ensemble; its members are {members}"
         )
     return merged(base, settings)
-
-
-def with_changes(given: dict[str, Any], changes: list[str] | None) -> dict[str, Any]:
-    """Return the options given with those of `--set` laid on top."""
-    for change in changes or ():
-        given = merged(given, parse_assignment(change))
-    return given
 
 
 def experiment_of(

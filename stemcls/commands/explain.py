@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -20,9 +20,6 @@ from stemcls.commands.terminal import (
     say,
 )
 from stemcls.config.explain import ExplainConfig
-
-if TYPE_CHECKING:
-    from stemcls.explain.subject import Subject
 
 
 @config_options(ExplainConfig)
@@ -51,19 +48,22 @@ def explain(
     Without --rows: the surest and least sure cells of each entry of the confusion matrix.
     """
     from stemcls.errors import InputError
-    from stemcls.models.backend import choose_backend, load_keras
+    from stemcls.models.backend import start_keras
+    from stemcls.runs import Run
 
     config = resolved(ExplainConfig, given)
-    choose_backend(backend, device)
     if config.methods == ("list",):
-        load_keras()
+        start_keras(backend, device)
         _list_methods(json)
         return
     if run is None:
         raise InputError("name a finished run, or a .keras file and a store; `stemcls runs` lists")
-    subject = _subject(run, store, workspace)
+    opened = None if run.suffix == ".keras" else Run.open(run, workspace)
+    start_keras(backend, device)
     from stemcls.explain.report import explain_subject
+    from stemcls.explain.subject import open_model, open_run
 
+    subject = open_model(run, store) if opened is None else open_run(opened, store)
     with progress("explain") as update:
         document = explain_subject(subject, config, out=out, check=check, update=update)
     if json:
@@ -72,22 +72,6 @@ def explain(
     for file in document["files"]:
         print(file)
     _tell(document)
-
-
-def _subject(run: Path, store: Path | None, workspace: Path) -> Subject:
-    from stemcls.models.backend import load_keras
-    from stemcls.runs import Run
-
-    if run.suffix == ".keras":
-        load_keras()
-        from stemcls.explain.subject import open_model
-
-        return open_model(run, store)
-    opened = Run.open(run, workspace)
-    load_keras()
-    from stemcls.explain.subject import open_run
-
-    return open_run(opened, store)
 
 
 def _list_methods(json: bool) -> None:

@@ -38,10 +38,11 @@ def morphometry(
     json: Json = False,
 ) -> None:
     """Compare diameter (um) and intensity of cells between classes: by donor, and by cell."""
-    from stemcls.evaluation.morphometry import check_folder, measure
+    from stemcls.atomic import check_free
+    from stemcls.evaluation.morphometry import measure
 
     if out is not None:
-        check_folder(out)
+        check_free(out)
     found = measure(stores, by, classes or (), test)
     document: dict[str, Any] = found.to_document()
     files = found.write(out) if out is not None else []

@@ -18,6 +18,7 @@ from stemcls.commands.terminal import (
     progress,
     say,
 )
+from stemcls.evaluation.numbertext import interval_text
 
 if TYPE_CHECKING:
     from stemcls.evaluation.populations import Population
@@ -55,18 +56,16 @@ def populations(
     Intervals resample donors. A gate holds the brightest cells of a channel, and says which classes
     they were given.
     """
-    from stemcls.errors import InputError, nearest
+    from stemcls.atomic import check_free
+    from stemcls.errors import check_known
     from stemcls.evaluation.metrics import SCORE_CUTS
-    from stemcls.evaluation.morphometry import check_folder
     from stemcls.evaluation.statistics import TESTS
-    from stemcls.models.backend import choose_backend, load_keras
+    from stemcls.models.backend import start_keras
 
-    if test not in TESTS:
-        raise InputError(f"--test {test!r} is not a choice{nearest(test, TESTS)}")
+    check_known(test, TESTS, f"--test {test!r} is not a choice")
     if out is not None:
-        check_folder(out)
-    choose_backend(backend, device)
-    load_keras()
+        check_free(out)
+    start_keras(backend, device)
     import numpy as np
 
     from stemcls.evaluation.populations import describe_population
@@ -77,7 +76,7 @@ def populations(
 
     network, card = load_model(model_named(model, workspace))
     opened = CropStore.open(store)
-    card.check_crops(store, opened.shape[1:], opened.dtype)
+    card.check_crops(opened)
     with progress("predict") as update:
         probabilities = predict(
             network, opened.read, np.arange(len(opened)),
@@ -101,7 +100,7 @@ def _print(found: Population, document: dict[str, Any]) -> None:
     from stemcls.evaluation.boxplots import anova_text
 
     rows = [
-        [name, row["n"], f"{row['share']:.1%}", _percent(row["share_ci"])]
+        [name, row["n"], f"{row['share']:.1%}", interval_text(row["share_ci"], ".1%")]
         for name, row in document["composition"].items()
     ]
     print_table(
@@ -136,7 +135,3 @@ def _print(found: Population, document: dict[str, Any]) -> None:
             f"top {gate['top_percent']:g} % of {gate['measure']}, from {gate['threshold']:.4g} on: "
             f"{gate['n']} cells; {shares}"
         )
-
-
-def _percent(ends: list[float] | None) -> str:
-    return f"{ends[0]:.1%} to {ends[1]:.1%}" if ends else "-"

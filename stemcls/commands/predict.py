@@ -19,7 +19,7 @@ from stemcls.commands.terminal import (
     say_skipped,
 )
 from stemcls.config.imaging import DetectConfig
-from stemcls.errors import InputError, SkippedError, nearest
+from stemcls.errors import SkippedError, check_known
 
 
 @config_options(DetectConfig)
@@ -53,17 +53,15 @@ def predict(
     Cells are found, cut and scaled as the model's training store was; detection options given
     here are laid over those.
     """
-    from stemcls.models.backend import choose_backend, load_keras
+    from stemcls.models.backend import start_keras
 
-    choose_backend(backend, device, shares_batches=True)
-    load_keras(device)
+    start_keras(backend, device, shares_batches=True)
     from stemcls.evaluation.runfiles import model_named
     from stemcls.models.saved import load_model
     from stemcls.prediction.inputs import KINDS, OVERLAYS, expand
     from stemcls.prediction.predict import predict_table
 
-    if kind not in KINDS:
-        raise InputError(f"--kind {kind!r} is not a choice{nearest(kind, KINDS)}")
+    check_known(kind, KINDS, f"--kind {kind!r} is not a choice")
     files = expand(paths)
     network, card = load_model(model_named(model, workspace))
     built = card.build.get("detect", {})

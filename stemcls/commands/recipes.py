@@ -18,7 +18,8 @@ from stemcls.commands.terminal import (
     progress,
     say,
 )
-from stemcls.errors import InputError, nearest
+from stemcls.errors import InputError, check_known
+from stemcls.evaluation.numbertext import interval_text, number_text
 
 if TYPE_CHECKING:
     from stemcls.config.protocol import ProtocolConfig
@@ -61,8 +62,7 @@ def recipes(
     A run has a folder in the workspace's recipes/, its store is in datasets/, its models in
     saved_models/. Whatever is changed (--backbone, --set build.crop_px=32) is named in the report.
     """
-    if action not in _ACTIONS:
-        raise InputError(f"recipes cannot {action!r}{nearest(action, _ACTIONS)}")
+    check_known(action, _ACTIONS, f"recipes cannot {action!r}")
     told = list(changes or ())
     if backbone is not None:
         told.append(f"experiment.model.backbone={backbone}")
@@ -192,8 +192,7 @@ def _show_figures(document: dict[str, Any]) -> None:
         f"{document['recipe']}: the paper's figures and ours",
         ("figure", "paper", "ours", "95 % interval"),
         ((row["name"], f"{row['paper']:g}",
-          "-" if row["ours"] is None else f"{row['ours']:.3f}",
-          "{:.3f} to {:.3f}".format(*row["interval"]) if row["interval"] else "-")
+          number_text(row["ours"]), interval_text(row["interval"]))
          for row in document["figures"]),
     )
     if document["changed"]:

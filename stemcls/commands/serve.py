@@ -18,7 +18,8 @@ from stemcls.commands.terminal import (
     resolved,
     say,
 )
-from stemcls.config.serve import ServeConfig
+from stemcls.config.serve import PACKAGES, ServeConfig
+from stemcls.extras import check_extra
 
 
 @config_options(ServeConfig)
@@ -38,9 +39,8 @@ def serve(
     from stemcls.evaluation.runfiles import model_named
     from stemcls.models.backend import choose_backend
     from stemcls.models.saved import read_card
-    from stemcls.serving.packages import check_packages
 
-    check_packages()
+    check_extra("serve", PACKAGES, "web")
     config = resolved(ServeConfig, given)
     path = model_named(model, workspace)
     card = read_card(path)

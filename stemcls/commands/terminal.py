@@ -14,6 +14,8 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from stemcls.config.options import Option, from_mapping, merged, options_of
+from stemcls.evaluation.numbertext import interval_text, number_text
+from stemcls.progress import Update
 
 Item = TypeVar("Item")
 SECONDS_BETWEEN_LINES = 10.0
@@ -148,7 +150,7 @@ def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]
 
 
 @contextmanager
-def progress(title: str) -> Iterator[Callable[[int, int, str], None]]:
+def progress(title: str) -> Iterator[Update]:
     """Show a progress bar with an ETA on stderr; yields `update(done, total, note)`.
 
     Where stderr is no terminal (a log file, a scheduler) a line is printed every 10 seconds
@@ -219,11 +221,11 @@ def print_metrics(
     )
     rows = []
     for key in keys:
-        row = [title_of(key, metrics), _number(metrics.get(key)), _ends(metrics, key)]
+        row = [title_of(key, metrics), *_scored(metrics, key)]
         if beside:
-            row += [_number(beside.get(key)), _ends(beside, key)]
+            row += _scored(beside, key)
         if spread:
-            row.append(f"{_number(spread.get(key))} +- {_number(spread.get(f'{key}_sd'))}")
+            row.append(f"{number_text(spread.get(key))} +- {number_text(spread.get(f'{key}_sd'))}")
         rows.append(row)
     columns = ["metric", "value", "95 % interval"]
     if beside:
@@ -234,17 +236,10 @@ def print_metrics(
     print_table(
         "per class",
         ("class", "n", *(class_title_of(name, metrics) for name in names)),
-        ([name, *(_number(row.get(key)) for key in ("n", *names))]
+        ([name, *(number_text(row.get(key)) for key in ("n", *names))]
          for name, row in metrics["per_class"].items()),
     )
 
 
-def _ends(metrics: dict[str, Any], key: str) -> str:
-    interval = metrics.get(f"{key}_ci")
-    return f"{interval[0]:.3f} to {interval[1]:.3f}" if interval else "-"
-
-
-def _number(value: Any) -> str:
-    if value is None or value != value:
-        return "-"
-    return str(value) if isinstance(value, int) else f"{value:.3f}"
+def _scored(metrics: dict[str, Any], key: str) -> list[str]:
+    return [number_text(metrics.get(key)), interval_text(metrics.get(f"{key}_ci"))]

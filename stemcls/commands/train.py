@@ -5,14 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from stemcls.commands.experiments import (
-    Changes,
-    ConfigFile,
-    Recipe,
-    base_of,
-    experiment_of,
-    with_changes,
-)
+from stemcls.commands.experiments import Changes, ConfigFile, Recipe, base_of, experiment_of
 from stemcls.commands.terminal import (
     Backend,
     Device,
@@ -25,6 +18,7 @@ from stemcls.commands.terminal import (
     say,
 )
 from stemcls.config.experiment import Experiment
+from stemcls.config.options import with_assignments
 from stemcls.errors import InputError
 
 
@@ -55,7 +49,7 @@ def train(
 
     A store named without folder is looked for in the workspace's datasets/.
     """
-    from stemcls.models.backend import choose_backend, load_keras
+    from stemcls.models.backend import start_keras
 
     if resume:
         if store is not None or given or config is not None or folds or recipe or changes:
@@ -64,14 +58,12 @@ def train(
             )
         run = _resumed(resume, workspace)
         # What was begun on one backend does not change to another unless the user says so.
-        name = choose_backend(backend or _backend_of(run), device, shares_batches=True)
-        load_keras(device)
+        name = start_keras(backend or _backend_of(run), device, shares_batches=True)
     else:
-        name = choose_backend(backend, device, shares_batches=True)
         experiment = experiment_of(
-            store, base_of(recipe, config), with_changes(given, changes), workspace
+            store, base_of(recipe, config), with_assignments(given, changes), workspace
         )
-        load_keras(device)
+        name = start_keras(backend, device, shares_batches=True)
         run = _prepared(experiment, workspace, folds)
     say(f"run {run.path} on {name}")
     from stemcls.training.folds import cross_validate

@@ -3,13 +3,13 @@
 import os
 import socket
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from stemcls.errors import InputError, StemclsError
+from stemcls.extras import check_extra
 
 DEFAULT_PORT = 8720
 
@@ -59,8 +59,7 @@ def tui(
 
 
 def _serve(workspace: Path, host: str, port: int) -> None:
-    if find_spec("textual_serve") is None:
-        raise InputError("--serve needs textual-serve: pip install 'stemcls[browser]'")
+    check_extra("--serve", ["textual_serve"], "browser")
     from tui.browser import BrowserServer, is_local
 
     try:

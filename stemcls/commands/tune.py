@@ -7,14 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from stemcls.commands.experiments import (
-    Changes,
-    ConfigFile,
-    Recipe,
-    base_of,
-    experiment_of,
-    with_changes,
-)
+from stemcls.commands.experiments import Changes, ConfigFile, Recipe, base_of, experiment_of
 from stemcls.commands.terminal import (
     Backend,
     Json,
@@ -26,7 +19,9 @@ from stemcls.commands.terminal import (
     say,
 )
 from stemcls.config.experiment import Experiment
+from stemcls.config.options import with_assignments
 from stemcls.errors import InputError
+from stemcls.evaluation.numbertext import number_text, with_interval
 
 TRIALS, FOLDS, SAMPLES, SHOWN = 30, 3, 3, 10
 
@@ -113,7 +108,7 @@ def tune(
     name = choose_backend(backend or (old.backend if old else None))
     machine = machine_of(slots, [d for d in devices.split(",") if d], scheduler, say)
     search = {"objective": objective, "folds": folds, "algorithm": algorithm, "racing": racing}
-    settings = with_changes(given, changes)
+    settings = with_assignments(given, changes)
     if old and not (store or config or recipe or settings or backbone or space):
         chosen: Any = {key: value for key, value in search.items() if value is not None}
         wanted = dataclasses.replace(old, backend=name, **chosen)
@@ -265,7 +260,7 @@ def _show(document: dict[str, Any]) -> None:
             "on crops that the search never saw",
             ("metric", f"chosen (trial {best['trial']})", "initial (trial 0)", "difference, 95 %"),
             (
-                (key, *(_number(side["metrics"].get(key)) for side in sides),
+                (key, *(number_text(side["metrics"].get(key)) for side in sides),
                  _difference(differences.get(key)))
                 for key in document["comparison"]["runs"][0]["metrics"]
             ),
@@ -276,12 +271,5 @@ def _show(document: dict[str, Any]) -> None:
     say(f"next: stemcls train --config {best['config']}   or   stemcls evaluate {best['run']}")
 
 
-def _number(value: float | None) -> str:
-    return "-" if value is None or value != value else f"{value:.3f}"
-
-
 def _difference(found: dict[str, Any] | None) -> str:
-    if found is None:
-        return "-"
-    interval = " ({:+.3f} to {:+.3f})".format(*found["ci"]) if found["ci"] else ""
-    return f"{found['difference']:+.3f}{interval}"
+    return with_interval(found["difference"], found["ci"], "+.3f") if found else "-"

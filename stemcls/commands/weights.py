@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from stemcls.commands.terminal import Backend, Json, print_json, print_table, say
-from stemcls.errors import InputError, StemclsError, nearest
+from stemcls.errors import InputError, StemclsError, check_known
 
 _ACTIONS = ("list", "verify", "import")
 
@@ -32,8 +33,7 @@ def weights(
 
     `train --weights imagenet` takes imported files first, then Keras' own cache or a download.
     """
-    if action not in _ACTIONS:
-        raise InputError(f"weights cannot {action!r}{nearest(action, _ACTIONS)}")
+    check_known(action, _ACTIONS, f"weights cannot {action!r}")
     if backbone is not None:
         from stemcls.models.backbones import backbone_named
 
@@ -47,14 +47,9 @@ def weights(
 
 
 def _show(action: str, backbone: str | None, json: bool) -> None:
-    from stemcls.models.weights.cache import (
-        as_document,
-        keras_cache,
-        offline_cache,
-        weights_states,
-    )
+    from stemcls.models.weights.cache import keras_cache, offline_cache, weights_states
 
-    rows = [as_document(state) for state in weights_states(backbone)]
+    rows = [asdict(state) for state in weights_states(backbone)]
     if action == "verify":
         rows = [row for row in rows if row["state"] != "absent"]
     corrupt = [row for row in rows if row["state"] == "corrupt"]
@@ -97,7 +92,7 @@ def _import(
     json: bool,
 ) -> None:
     from stemcls.models.backbones import BACKBONES
-    from stemcls.models.backend import choose_backend, load_keras
+    from stemcls.models.backend import start_keras
 
     if file is None or backbone is None:
         raise InputError("import needs both: stemcls weights import FILE --backbone NAME")
@@ -109,8 +104,7 @@ def _import(
         raise InputError(f"{backbone} has ImageNet weights for alpha {those}, not {alpha:g}")
     if not row.alphas and alpha != 1.0:
         raise InputError(f"{backbone} takes no --alpha")
-    choose_backend(backend)
-    load_keras()
+    start_keras(backend)
     from stemcls.models.weights.cache import keep
     from stemcls.models.weights.load import check_fits
 

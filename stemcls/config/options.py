@@ -7,11 +7,11 @@ import keyword
 import tomllib
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from stemcls.errors import InputError, nearest
+from stemcls.errors import InputError, check_known, nearest
 
 Config = TypeVar("Config")
 
@@ -113,8 +113,7 @@ def from_mapping(cls: type[Config], mapping: Mapping[str, Any], where: str = "co
     values: dict[str, Any] = {}
     for key, value in mapping.items():
         place = f"{where}: {key}" if where == "config" else f"{where}.{key}"
-        if key not in known:
-            raise InputError(f"{place} is not a setting{nearest(key, known)}")
+        check_known(key, known, f"{place} is not a setting")
         hint = hints[key]
         if dataclasses.is_dataclass(hint):
             if not isinstance(value, Mapping):
@@ -161,6 +160,13 @@ def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
             value = _changed_sections(old, value, key)
         result[key] = value
     return result
+
+
+def with_assignments(settings: dict[str, Any], changes: Iterable[str] | None) -> dict[str, Any]:
+    """Return nested plain values with `KEY=VALUE` each laid on top, see `parse_assignment`."""
+    for change in changes or ():
+        settings = merged(settings, parse_assignment(change))
+    return settings
 
 
 def parse_assignment(text: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Any
 
-from stemcls.errors import InputError, nearest
+from stemcls.errors import check_known
 
 _FROZEN_THEN_ALL: list[dict[str, Any]] = [
     {
@@ -94,6 +94,5 @@ def recipe(name: str) -> dict[str, Any]:
     Raises:
         InputError: There is none of that name; names the nearest.
     """
-    if name not in RECIPES:
-        raise InputError(f"there is no recipe {name!r}{nearest(name, RECIPES)}")
+    check_known(name, RECIPES, f"there is no recipe {name!r}")
     return deepcopy(RECIPES[name])

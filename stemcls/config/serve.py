@@ -8,6 +8,8 @@ from stemcls.config.options import option
 
 MEGABYTE = 1_000_000
 
+PACKAGES = ("fastapi", "uvicorn", "python_multipart")  # of the extra `web`
+
 
 @dataclass(frozen=True, kw_only=True)
 class ServeConfig:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stemcls.evaluation.figures import COLOURS, fitted, new_figure
+from stemcls.evaluation.figures import COLOURS, cut, fitted, new_figure
 from stemcls.evaluation.statistics import Pair, Summary
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from stemcls.evaluation.morphometry import Comparison, Result
 
 _MOST_BRACKETS = 6
+_LONGEST_LINE = 72
 _SPREAD = 0.16  # half width over which the means of donors are laid side by side
 
 
@@ -75,14 +76,9 @@ def draw_boxes(result: Result) -> Figure:
         _draw_brackets(axes, starred, names)
         caption += f"; stars: test between {result.units.n_is}"
     lines = [anova_text(result.units), anova_text(result.cells)]
-    axes.set_title("\n".join(fitted_line(line) for line in lines), fontsize=8.5, loc="left")
+    axes.set_title("\n".join(cut(line, _LONGEST_LINE) for line in lines), fontsize=8.5, loc="left")
     figure.supxlabel(caption, fontsize=7.5)
     return figure
-
-
-def fitted_line(text: str, width: int = 72) -> str:
-    """Return `text`, cut to `width` characters."""
-    return text if len(text) <= width else text[: width - 1] + "…"
 
 
 def _box(summary: Summary, values: np.ndarray) -> dict[str, object] | None:
@@ -111,4 +107,3 @@ def _draw_brackets(axes: Axes, pairs: list[Pair], names: list[str]) -> None:
                   color="black", lw=0.9)
         axes.text(sum(ends) / 2, y, pair.stars, ha="center", va="bottom", fontsize=11)
     axes.set_ylim(low, high + len(nearest) * step)
-

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from stemcls.errors import InputError, nearest
+from stemcls.errors import InputError, check_known
+from stemcls.store.classes import places_among
 from stemcls.store.cropstore import CropStore
+from stemcls.store.units import plural
 
 BY = ("label", "group", "store")
 
@@ -84,8 +86,7 @@ def gather_cells(
         InputError: No store, no such class, no cells, nothing measured, or the pixel size is
             known for only some cells.
     """
-    if by not in BY:
-        raise InputError(f"--by {by!r} is not a choice{nearest(by, BY)}")
+    check_known(by, BY, f"--by {by!r} is not a choice")
     if len(set(map(Path.resolve, paths))) < len(paths):
         raise InputError("the same store is named twice; its cells would count double")
     stores = [CropStore.open(path) for path in paths]
@@ -115,8 +116,7 @@ def _table(
     present = [names[number] for number in np.unique(index[index >= 0])]
     wanted = _wanted(classes, names) if classes else present
     unlabelled = index < 0
-    place = np.array([wanted.index(name) if name in wanted else -1 for name in names] + [-1])
-    place_of = place[index]
+    place_of = places_among(names, wanted)[index]
     kept = np.flatnonzero(place_of >= 0)
     left_out = Counter(
         {
@@ -158,11 +158,6 @@ def _table(
     )
 
 
-def plural(what: str) -> str:
-    """Return `donors` for `donor`, `mice` for `mouse`."""
-    return " or ".join({"mouse": "mice"}.get(word, f"{word}s") for word in what.split(" or "))
-
-
 def _classes(stores: Sequence[CropStore], by: str) -> tuple[list[str], np.ndarray]:
     """Return names, and an index into them for every crop, -1 where it has no class."""
     if by == "store":
@@ -175,8 +170,7 @@ def _classes(stores: Sequence[CropStore], by: str) -> tuple[list[str], np.ndarra
         own = store.classes if by == "label" else store.group_names
         names += [name for name in dict.fromkeys(own) if name not in names]
         index = store.labels if by == "label" else store.group_index
-        place = np.array([names.index(name) for name in own] + [-1])
-        parts.append(np.where(index < 0, -1, place[index]))
+        parts.append(places_among(own, names)[index])
     return names, np.concatenate(parts)
 
 
@@ -184,8 +178,7 @@ def _wanted(given: Sequence[str], names: Sequence[str]) -> list[str]:
     wanted: list[str] = []
     for text in given:
         for name in [text] if text in names else [part.strip() for part in text.split(",")]:
-            if name not in names:
-                raise InputError(f"there is no class {name!r}{nearest(name, names)}")
+            check_known(name, names, f"there is no class {name!r}")
             if name not in wanted:
                 wanted.append(name)
     return wanted

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stemcls.evaluation.bygroup import GroupScore
-from stemcls.evaluation.figures import COLOURS, INDENT, LINES, fitted, new_figure
+from stemcls.evaluation.figures import (
+    COLOURS,
+    INDENT,
+    finish_curves,
+    fitted,
+    new_figure,
+    series_style,
+)
 from stemcls.evaluation.naming import title_of
 from stemcls.evaluation.precisionrecall import precision_recall
 from stemcls.evaluation.predictions import Predictions
@@ -32,23 +39,17 @@ def draw_precision_recall(predictions: Predictions) -> Figure:
         if not math.isfinite(average):
             continue
         handles += axes.plot(
-            recall, precision, color=COLOURS[index % len(COLOURS)], lw=1.8,
-            ls=LINES[index // len(COLOURS) % len(LINES)], drawstyle="steps-pre",
+            recall, precision, lw=1.8, drawstyle="steps-pre", **series_style(index)
         )
         captions.append(
             f"{average:.3f}  {fitted(name, 28)} (chance {positive.mean():.3f})".replace(
                 "\n", INDENT
             )
         )
-    if handles:
-        figure.legend(
-            handles, captions, loc="outside right upper", title="average precision",
-            frameon=False, fontsize=8.5, alignment="left", title_fontsize=9,
-        )
-    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
-    axes.set_xlabel("recall (sensitivity)")
-    axes.set_ylabel("precision (PPV)")
-    axes.spines[["top", "right"]].set_visible(False)
+    finish_curves(
+        figure, axes, handles, captions, "average precision", "recall (sensitivity)",
+        "precision (PPV)",
+    )
     return figure
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from stemcls.atomic import replacing
+from stemcls.atomic import csv_writer
 from stemcls.errors import explained_disk_errors
 from stemcls.evaluation.bygroup import GroupScore, score_groups
 from stemcls.evaluation.charts import (
@@ -19,9 +17,10 @@ from stemcls.evaluation.charts import (
 from stemcls.evaluation.evaluation import Evaluation
 from stemcls.evaluation.figures import write_figure
 from stemcls.evaluation.labelerrors import find_label_errors, write_label_errors
-from stemcls.evaluation.runfiles import unit_names
 from stemcls.evaluation.sheets import write_sheets
+from stemcls.progress import Update
 from stemcls.store.cropstore import CropStore
+from stemcls.store.units import unit_names, unit_noun
 
 
 def write_details(
@@ -29,7 +28,7 @@ def write_details(
     evaluation: Evaluation,
     store: CropStore,
     by: str = "group",
-    update: Callable[[int, int, str], None] | None = None,
+    update: Update | None = None,
 ) -> list[Path]:
     """Write charts, `groups.csv`, contact sheets and `label_errors.csv` beside the numbers.
 
@@ -50,7 +49,7 @@ def write_details(
         "precision_recall": lambda: draw_precision_recall(predictions),
         "scores": lambda: draw_scores(predictions),
         "reliability": lambda: draw_reliability(metrics),
-        "groups": lambda: draw_groups(groups, what_is(store, by), metrics),
+        "groups": lambda: draw_groups(groups, unit_noun(store, by), metrics),
     }
     paths: list[Path] = []
     with explained_disk_errors(folder, "the figures can be drawn again from predictions.csv"):
@@ -70,14 +69,8 @@ def write_details(
     return paths
 
 
-def what_is(store: CropStore, by: str) -> str:
-    """Return what the groups of a split by `by` are, in words."""
-    return store.group_what if by == "group" else by
-
-
 def _write_groups(path: Path, groups: list[GroupScore], classes: tuple[str, ...]) -> Path:
-    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as out:
-        writer = csv.writer(out)
+    with csv_writer(path) as writer:
         writer.writerow([
             "name", "n", "accuracy", "accuracy_low", "accuracy_high", "mean_recall",
             *(f"n_{name}" for name in classes),

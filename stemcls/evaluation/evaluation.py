@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from stemcls.atomic import replacing, write_json
+from stemcls.atomic import csv_writer, write_json
 from stemcls.errors import explained_disk_errors
 from stemcls.evaluation.metrics import compute_metrics, confusion_matrix
 from stemcls.evaluation.predictions import Predictions, write_predictions
@@ -67,15 +66,13 @@ class Evaluation:
         return [*(folder / name for name in names), *pictures]
 
     def _write_confusion(self, path: Path) -> None:
-        with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as out:
-            writer = csv.writer(out)
+        with csv_writer(path) as writer:
             writer.writerow(["truth", *self.labels])
             for name, counts in zip(self.labels, self.confusion.tolist(), strict=True):
                 writer.writerow([name, *counts])
 
     def _write_roc(self, path: Path) -> None:
-        with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as out:
-            writer = csv.writer(out)
+        with csv_writer(path) as writer:
             writer.writerow(["class", "threshold", "false_positive_rate", "true_positive_rate"])
             for index, name in enumerate(self.labels):
                 false, true, threshold = roc_points(

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from stemcls.config.options import read_toml
-from stemcls.errors import InputError, nearest
+from stemcls.errors import InputError, check_known, nearest
 from stemcls.evaluation.metrics import CALIBRATION, HEADLINE, compute_metrics
 from stemcls.evaluation.predictions import Predictions
+from stemcls.store.classes import places_among
 from stemcls.store.cropstore import CropStore
 
 
@@ -59,18 +60,17 @@ def match_labels(
     """
     label_map = dict(label_map or {})
     for name, target in label_map.items():
-        if name not in store.classes:
-            raise InputError(
-                f"the label map names {name!r}, but {store.path} has no such class"
-                f"{nearest(name, store.classes)}"
-            )
-        if target and target not in classes:
-            raise InputError(
-                f"the label map turns {name!r} into {target!r}, but the model has no such class"
-                f"{nearest(target, classes)}"
+        check_known(
+            name, store.classes,
+            f"the label map names {name!r}, but {store.path} has no such class",
+        )
+        if target:
+            check_known(
+                target, classes,
+                f"the label map turns {name!r} into {target!r}, but the model has no such class",
             )
     names = [label_map.get(name, name) for name in store.classes]
-    place = np.array([classes.index(n) if n in classes else -1 for n in names] + [-1], np.int64)
+    place = places_among(names, classes)
     labels = place[store.labels]
     left_out = {
         f"class {name}" + ("" if label_map.get(name) == "" else _hint(name, classes)): n

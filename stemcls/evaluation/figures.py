@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from stemcls.atomic import replacing
+from stemcls.evaluation.numbertext import interval_text
 from stemcls.evaluation.predictions import Predictions
 from stemcls.evaluation.roc import roc_points
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 # Okabe and Ito 2008, without yellow (too light on white); black is kept for the average.
@@ -74,8 +76,41 @@ def write_figure(
 
 def fitted(name: str, width: int = 20) -> str:
     """Return a class name, cut to `LONGEST_NAME`, on lines of about `width` characters."""
-    short = name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
+    short = cut(name, LONGEST_NAME)
     return "\n".join(textwrap.wrap(short, width, break_on_hyphens=False)) or short
+
+
+def cut(text: str, longest: int) -> str:
+    """Return a text of at most `longest` characters, the end of a longer one as an ellipsis."""
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def series_style(index: int) -> dict[str, Any]:
+    """Return colour and line of the curve of one class, different for each of the first 21."""
+    return {
+        "color": COLOURS[index % len(COLOURS)], "ls": LINES[index // len(COLOURS) % len(LINES)]
+    }
+
+
+def finish_curves(
+    figure: Figure, axes: Axes, handles: Sequence[Any], captions: Sequence[str], what: str,
+    across: str, up: str,
+) -> None:
+    """Scale and label the axes of curves of rates, and say beside them what each curve is.
+
+    Args:
+        figure, axes: Of the curves.
+        handles, captions: Of each curve.
+        what: What the captions' numbers are.
+        across, up: Names of the two rates.
+    """
+    if handles:
+        figure.legend(
+            handles, captions, loc="outside right upper", title=what, frameon=False,
+            fontsize=8.5, alignment="left", title_fontsize=9,
+        )
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal", xlabel=across, ylabel=up)
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def draw_confusion(confusion: np.ndarray, labels: Sequence[str]) -> Figure:
@@ -134,27 +169,20 @@ def draw_roc(predictions: Predictions, metrics: Mapping[str, Any]) -> Figure:
             predictions.probabilities[:, index], predictions.labels == index
         )
         curves.append((false, true))
-        handles += axes.plot(
-            false, true, color=COLOURS[index % len(COLOURS)], lw=1.8,
-            ls=LINES[index // len(COLOURS) % len(LINES)],
-        )
+        handles += axes.plot(false, true, lw=1.8, **series_style(index))
         captions.append(f"{area:.3f}  {fitted(name, 28)}".replace("\n", INDENT))
     if curves:
         grid = np.unique(np.concatenate([false for false, _ in curves]))
         mean = np.mean([np.interp(grid, false, true) for false, true in curves], axis=0)
         handles += axes.plot(np.append(0, grid), np.append(0, mean), color="black", lw=2.4)
         captions.append(f"{metrics['auroc']:.3f}  mean of classes{_interval(metrics)}")
-        figure.legend(
-            handles, captions, loc="outside right upper", title="area under the curve",
-            frameon=False, fontsize=8.5, alignment="left", title_fontsize=9,
-        )
-    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
-    axes.set_xlabel("false positive rate (1 - specificity)")
-    axes.set_ylabel("true positive rate (sensitivity)")
-    axes.spines[["top", "right"]].set_visible(False)
+    finish_curves(
+        figure, axes, handles, captions, "area under the curve",
+        "false positive rate (1 - specificity)", "true positive rate (sensitivity)",
+    )
     return figure
 
 
 def _interval(metrics: Mapping[str, Any]) -> str:
     interval = metrics.get("auroc_ci")
-    return f"{INDENT}95 %: {interval[0]:.3f} to {interval[1]:.3f}" if interval else ""
+    return f"{INDENT}95 %: {interval_text(interval)}" if interval else ""

@@ -12,7 +12,7 @@ from stemcls.config.experiment import Experiment
 from stemcls.errors import InputError
 from stemcls.evaluation.metrics import compute_metrics
 from stemcls.evaluation.predictions import Predictions, read_predictions
-from stemcls.evaluation.runfiles import read_experiment
+from stemcls.evaluation.runfiles import check_finished, read_experiment, read_split
 from stemcls.runs import Run
 from stemcls.store.splits import SIDES, Split
 
@@ -75,12 +75,7 @@ def read_finished(run: Run) -> Finished:
         raise InputError(
             f"{run.path} is a study, and runs are compared; give some of {run.path / 'final'}"
         )
-    state = run.summary()["state"]
-    if state != "finished":
-        raise InputError(
-            f"{run.path} is {state}, and only finished runs are compared; wait for it, or go on "
-            f"with `stemcls train --resume {run.path}`"
-        )
+    check_finished(run, "only finished runs are compared")
     folds = run.folds()
     parts = tuple(folds) or (run,)
     metrics = [_metrics(part) for part in parts]
@@ -95,7 +90,7 @@ def read_finished(run: Run) -> Finished:
         backbone=_named(ensemble["members"]) if ensemble else experiment.model.backbone,
         evaluated_on=on,
         metrics=tuple(metrics),
-        splits=tuple(_split(part) for part in parts),
+        splits=tuple(read_split(part) for part in parts),
         predictions=tuple(
             read_predictions(part.path / "evaluation" / "predictions.csv") for part in parts
         ),
@@ -183,13 +178,6 @@ def _metrics(run: Run) -> dict[str, Any]:
             "has no crops of its own that it could be scored on; leave it out"
         )
     return dict(document["metrics"])
-
-
-def _split(run: Run) -> Split:
-    document = run.read_json("split.json")
-    if document is None:
-        raise InputError(f"{run.path} has no split.json, so its crops cannot be told; leave it out")
-    return Split.from_mapping(document)
 
 
 def _named(members: list[dict[str, Any]]) -> str:

@@ -21,6 +21,17 @@ def group_weights(n_groups: int, resamples: int, seed: int) -> np.ndarray:
     return np.hstack(list(weight_blocks(n_groups, resamples, seed, n_groups)))
 
 
+def whole_and_resampled(n_groups: int, resamples: int, seed: int) -> np.ndarray:
+    """Return weights that count every group once, and those of `group_weights` beside them.
+
+    Returns: (G, 1 + R) float64; (G, 1) where groups are too few to be resampled.
+    """
+    whole = np.ones((n_groups, 1))
+    if n_groups < LEAST_GROUPS:
+        return whole
+    return np.hstack([whole, group_weights(n_groups, resamples, seed)])
+
+
 def weight_blocks(
     n_groups: int, resamples: int, seed: int, n_rows: int
 ) -> Iterator[np.ndarray]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stemcls.atomic import replacing
-from stemcls.evaluation.figures import write_figure
+from stemcls.atomic import csv_writer
+from stemcls.evaluation.figures import cut, write_figure
 from stemcls.evaluation.pictures import Strip, draw_sheet
 from stemcls.evaluation.predictions import Predictions
 
@@ -99,8 +98,7 @@ def write_label_errors(
     """
     path = folder / "label_errors.csv"
     classes = predictions.classes
-    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as out:
-        writer = csv.writer(out)
+    with csv_writer(path) as writer:
         writer.writerow(COLUMNS)
         for rank, suspect in enumerate(suspects, start=1):
             writer.writerow([
@@ -134,7 +132,5 @@ def draw_label_errors(
 
 
 def _caption(suspect: Suspect, classes: Sequence[str]) -> str:
-    def short(name: str) -> str:
-        return name if len(name) <= 12 else name[:11] + "…"
-
-    return f"{suspect.row}\n{short(classes[suspect.label])}\n> {short(classes[suspect.suggested])}"
+    label, suggested = (cut(classes[index], 12) for index in (suspect.label, suspect.suggested))
+    return f"{suspect.row}\n{label}\n> {suggested}"

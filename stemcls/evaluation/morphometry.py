@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from stemcls.atomic import replacing, write_json
-from stemcls.errors import InputError, explained_disk_errors, nearest
+from stemcls.atomic import check_free, csv_writer, write_json
+from stemcls.errors import check_known, explained_disk_errors
 from stemcls.evaluation.celltable import CellTable, Measure, gather_cells, plural
 from stemcls.evaluation.statistics import (
     TESTS,
@@ -141,7 +140,7 @@ class Morphometry:
         from stemcls.evaluation.boxplots import draw_boxes
         from stemcls.evaluation.figures import write_figure
 
-        check_folder(folder)
+        check_free(folder)
         with explained_disk_errors(folder, "the store is as it was; free some space and repeat"):
             folder.mkdir(parents=True, exist_ok=True)
             paths = [self._write_cells(folder / "cells.csv"), self._write_units(folder)]
@@ -154,8 +153,7 @@ class Morphometry:
     def _write_cells(self, path: Path) -> Path:
         table = self.table
         columns = [result.measure for result in self.results]
-        with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as out:
-            writer = csv.writer(out)
+        with csv_writer(path) as writer:
             writer.writerow(
                 ["store", "row", "class", table.unit_what, "field_path", "radius_px",
                  "pixel_size_um", *(column.name for column in columns)]
@@ -173,8 +171,7 @@ class Morphometry:
 
     def _write_units(self, folder: Path) -> Path:
         path = folder / "units.csv"
-        with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as out:
-            writer = csv.writer(out)
+        with csv_writer(path) as writer:
             writer.writerow(["measure", "class", self.table.unit_what, "cells", "mean"])
             for result in self.results:
                 for name, unit, cells, mean in result.members:
@@ -195,8 +192,7 @@ def measure(
     Raises:
         InputError: See `gather_cells`, or no such test.
     """
-    if test not in TESTS:
-        raise InputError(f"--test {test!r} is not a choice{nearest(test, TESTS)}")
+    check_known(test, TESTS, f"--test {test!r} is not a choice")
     table = gather_cells(stores, by, classes)
     return Morphometry(table, test, by, compare_measures(table, test))
 
@@ -204,18 +200,6 @@ def measure(
 def compare_measures(table: CellTable, test: str = "welch") -> list[Result]:
     """Compare the classes of a table on each of its measures, by unit and by cell."""
     return [_result(table, one, test) for one in table.measures]
-
-
-def check_folder(folder: Path) -> None:
-    """Refuse a folder that holds something.
-
-    Raises:
-        InputError: It is not empty, or is a file.
-    """
-    if folder.is_file():
-        raise InputError(f"--out {folder} is a file, expected a new folder; choose another name")
-    if folder.is_dir() and any(folder.iterdir()):
-        raise InputError(f"--out {folder} is not empty and nothing is overwritten; choose another")
 
 
 def _result(table: CellTable, one: Measure, test: str) -> Result:

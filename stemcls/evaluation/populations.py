@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -11,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from stemcls.atomic import replacing, write_json
+from stemcls.atomic import check_free, csv_writer, write_json
 from stemcls.errors import InputError, explained_disk_errors
 from stemcls.evaluation.celltable import CellTable, cells_of_store
-from stemcls.evaluation.morphometry import Morphometry, check_folder, compare_measures
+from stemcls.evaluation.morphometry import Morphometry, compare_measures
 from stemcls.evaluation.proportions import Share, composition
 from stemcls.store.cropstore import CropStore
 
@@ -127,7 +126,7 @@ class Population:
         from stemcls.evaluation.figures import write_figure
         from stemcls.evaluation.populationcharts import draw_composition, draw_gate
 
-        check_folder(folder)
+        check_free(folder)
         with explained_disk_errors(folder, "the store is as it was; free some space and repeat"):
             folder.mkdir(parents=True, exist_ok=True)
             paths = [self._write_cells(folder / "cells.csv")]
@@ -153,8 +152,7 @@ class Population:
     def _write_cells(self, path: Path) -> Path:
         measures = self.measures.table.measures if self.measures else ()
         store, score = self.store, self.probabilities.max(axis=1)
-        with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as out:
-            writer = csv.writer(out)
+        with csv_writer(path) as writer:
             writer.writerow([
                 "row", "field", store.group_what, "class", "score",
                 *(f"p_{name}" for name in self.classes), *(one.name for one in measures),

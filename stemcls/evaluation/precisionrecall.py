@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from stemcls.evaluation.roc import called_from
+
 
 def precision_recall(
     scores: np.ndarray, positive: np.ndarray
@@ -18,13 +20,10 @@ def precision_recall(
     Source: average precision as sum over thresholds of (recall gained) x precision, Manning,
         Raghavan and Schütze 2008, section 8.4.
     """
-    order = np.argsort(-scores, kind="stable")
-    ordered, hit = scores[order], positive[order]
-    last = np.append(np.flatnonzero(np.diff(ordered)), len(ordered) - 1)
-    true = np.cumsum(hit)[last].astype(float)
+    _, true, false = called_from(scores, positive)
     if not positive.any():
         nothing = np.full(len(true) + 1, np.nan)
         return nothing, nothing.copy(), float("nan")
-    recall, precision = true / true[-1], true / (last + 1)
+    recall, precision = true / true[-1], true / (true + false)
     average = float(np.sum(np.diff(recall, prepend=0.0) * precision))
     return np.append(0.0, recall), np.append(precision[0], precision), average

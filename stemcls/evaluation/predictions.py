@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stemcls.atomic import replacing
+from stemcls.atomic import csv_writer
 from stemcls.errors import InputError
 
 PROBABILITY = "p_"
@@ -133,8 +133,7 @@ def pool(parts: Sequence[Predictions]) -> Predictions:
 def write_predictions(path: Path, predictions: Predictions) -> None:
     """Write one line per crop: row, group, label, predicted, score, `p_<class>` for each class."""
     names = predictions.classes
-    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
+    with csv_writer(path) as writer:
         header = ["row", "group", "label", "predicted", "score"]
         writer.writerow(header + [PROBABILITY + name for name in names])
         for row, group, label, predicted, score, probabilities in zip(

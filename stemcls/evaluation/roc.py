@@ -10,22 +10,6 @@ import numpy as np
 _COLUMNS = 64
 
 
-def weighted_auroc(
-    scores: np.ndarray, positive: np.ndarray, group: np.ndarray, weights: np.ndarray
-) -> np.ndarray:
-    """Return the area under the ROC curve for each of R weightings of the groups.
-
-    Args:
-        scores: (N,) float, larger means more likely positive.
-        positive: (N,) bool.
-        group: (N,) int index into the rows of `weights`.
-        weights: (G, R) float64, how often each group counts.
-    Returns: (R,) float64 in [0, 1]; NaN where positives or negatives have no weight.
-    """
-    n_groups, resamples = weights.shape
-    return auroc_of(scores, positive, group, n_groups, resamples)(weights)
-
-
 def auroc_of(
     scores: np.ndarray, positive: np.ndarray, group: np.ndarray, n_groups: int, resamples: int
 ) -> Callable[[np.ndarray], np.ndarray]:
@@ -36,9 +20,13 @@ def auroc_of(
     every two groups, else summed along the order for every weighting; both are exact.
 
     Args:
-        scores, positive, group: As `weighted_auroc`.
+        scores: (N,) float, larger means more likely positive.
+        positive: (N,) bool.
+        group: (N,) int index into the rows of the weightings.
         n_groups: G.
         resamples: About how many weightings there will be.
+    Returns: A function of (G, R) float64, how often each group counts, to (R,) float64 in
+        [0, 1]; NaN where positives or negatives have no weight.
     Source: Hanley and McNeil 1982 (the Wilcoxon statistic as area), with weights.
     """
     negatives = np.flatnonzero(~positive)
@@ -92,6 +80,23 @@ def _count_pairs(
     return pairs
 
 
+def called_from(
+    scores: np.ndarray, positive: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return every score there is, falling, and the positives and negatives that reach it.
+
+    Args:
+        scores: (N,) float.
+        positive: (N,) bool.
+    Returns: (M,) each; the counts are float64.
+    """
+    order = np.argsort(-scores, kind="stable")
+    ordered, hit = scores[order], positive[order]
+    last = np.append(np.flatnonzero(np.diff(ordered)), len(ordered) - 1)
+    true = np.cumsum(hit)[last].astype(float)
+    return ordered[last], true, last + 1 - true
+
+
 def roc_points(
     scores: np.ndarray, positive: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -103,12 +108,10 @@ def roc_points(
     Returns: False positive rate, true positive rate and threshold, (M,) each, from (0, 0) at
         threshold infinity to (1, 1); a rate without any such crop is NaN.
     """
-    order = np.argsort(-scores, kind="stable")
-    ordered, hit = scores[order], positive[order]
-    last = np.append(np.flatnonzero(np.diff(ordered)), len(ordered) - 1)
-    true = np.append(0, np.cumsum(hit)[last]).astype(float)
-    false = np.append(0, np.cumsum(~hit)[last]).astype(float)
-    thresholds = np.append(np.inf, ordered[last])
+    thresholds, true, false = (
+        np.append(first, counts)
+        for first, counts in zip((np.inf, 0, 0), called_from(scores, positive), strict=True)
+    )
     corner = np.ones(len(true), dtype=bool)
     corner[1:-1] = np.diff(true, 2).astype(bool) | np.diff(false, 2).astype(bool)
     corner[1] = True  # the largest score, as scikit-learn keeps it

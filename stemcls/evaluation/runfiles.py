@@ -35,6 +35,32 @@ def read_split(run: Run) -> Split:
     return Split.from_mapping(document)
 
 
+def open_split(run: Run) -> tuple[CropStore, Split]:
+    """Return the store that a run comes from, and its split.
+
+    Raises:
+        InputError: As `read_split`; or the store is gone, or has changed.
+    """
+    split = read_split(run)
+    store = CropStore.open(Path(read_experiment(run).store))
+    split.check(store)
+    return store, split
+
+
+def check_finished(run: Run, what: str) -> None:
+    """Refuse a run that is not finished; `what` says why only a finished one will do.
+
+    Raises:
+        InputError: It is not.
+    """
+    state = run.summary()["state"]
+    if state != "finished":
+        raise InputError(
+            f"{run.path} is {state}, and {what}; wait for it, or go on with `stemcls train "
+            f"--resume {run.path}`"
+        )
+
+
 def finished_model(run: Run) -> Path:
     """Return the path of a run's model.
 
@@ -86,19 +112,6 @@ def predictions_of(
         rows=rows,
         labels=split.targets(store, rows),
         probabilities=probabilities,
-        groups=units_of(store, split.by)[rows],
+        groups=split.units_of(store, rows),
         classes=split.classes,
     )
-
-
-def units_of(store: CropStore, by: str) -> np.ndarray:
-    """Return (N,) int, what a split by `by` keeps together, of every crop."""
-    if by == "crop":
-        return np.arange(len(store))
-    return store.group_index if by == "group" else store.field_index
-
-
-def unit_names(store: CropStore, by: str) -> dict[int, str]:
-    """Return number to name of the units of `units_of`; crops have none."""
-    names = {"group": store.group_names, "field": store.fields.path}.get(by, ())
-    return dict(enumerate(names))

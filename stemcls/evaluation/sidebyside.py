@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from stemcls import atomic
-from stemcls.errors import InputError, explained_disk_errors, nearest
+from stemcls.errors import InputError, check_known, explained_disk_errors
 from stemcls.evaluation.comparison import (
     METRICS,
     Difference,
@@ -46,8 +44,7 @@ def lay_side_by_side(
     Raises:
         InputError: Fewer than two runs, or an unknown metric.
     """
-    if by not in METRICS:
-        raise InputError(f"--by {by!r} is not a metric to compare{nearest(by, METRICS)}")
+    check_known(by, METRICS, f"--by {by!r} is not a metric to compare")
     if len({run.run.path.resolve() for run in runs}) < 2:
         raise InputError("a comparison needs two or more different runs")
     scores = [_scores(run) for run in runs]
@@ -90,10 +87,8 @@ def write_comparison(folder: Path, document: dict[str, Any]) -> list[Path]:
     from stemcls.evaluation.figures import write_figure
     from stemcls.evaluation.forest import draw_comparison
 
-    try:
-        folder.mkdir(parents=True)
-    except FileExistsError:
-        raise InputError(f"{folder} exists and is not overwritten; choose another --out") from None
+    atomic.check_new(folder)
+    folder.mkdir(parents=True)
     with explained_disk_errors(folder, "run it again with another --out"):
         _write_csv(folder / "runs.csv", _run_rows(document))
         _write_csv(folder / "differences.csv", _difference_rows(document))
@@ -203,13 +198,12 @@ def _difference_rows(document: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
-    text = StringIO()
     names = list(rows[0]) if rows else ["run", "reference", "metric", "difference"]
-    writer = csv.DictWriter(text, names, lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({key: "" if value != value else value for key, value in row.items()})
-    atomic.write_text(path, text.getvalue())
+    with atomic.csv_writer(path, "\n") as writer:
+        writer.writerow(names)
+        for row in rows:
+            values = (row.get(name) for name in names)
+            writer.writerow("" if value != value else value for value in values)
 
 
 def _values(run: Finished, key: str) -> list[float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,8 +14,7 @@ from stemcls.explain.maps import normalised
 from stemcls.explain.methods import method_named
 from stemcls.explain.pixelscore import pixel_score
 from stemcls.explain.probe import BATCH_SIZE, Probe, open_probe
-
-Update = Callable[[int, int, str], None]
+from stemcls.progress import Update
 
 
 @dataclass(frozen=True, eq=False)

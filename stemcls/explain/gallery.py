@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from stemcls import atomic
+from stemcls.evaluation.page import image, table
 from stemcls.explain.methods import METHODS
 
 STYLE = """
@@ -47,10 +47,10 @@ def write_gallery(
         _checks(document["methods"]),
     ]
     for heading, file in figures.items():
-        parts.append(f"<h2>{escape(heading)}</h2>{_image(file, heading)}")
+        parts.append(f"<h2>{escape(heading)}</h2>{image(file, heading)}")
     parts.append("<h2>Cells</h2>")
     for heading, files in pictures.items():
-        images = "".join(_image(file, file.stem) for file in files)
+        images = "".join(image(file, file.stem) for file in files)
         parts.append(f'<h3>{escape(heading)}</h3><div class="cells">{images}</div>')
     atomic.write_text(path, "\n".join([*parts, "</body></html>", ""]))
 
@@ -68,7 +68,7 @@ def _methods(rows: Sequence[Mapping[str, Any]]) -> str:
             method.source,
         ])
     columns = ("method", "what it shows", "layer", "pixel score", "inside the cell", "source")
-    return f"<h2>Methods</h2>{_table(columns, lines)}"
+    return f"<h2>Methods</h2>{table(columns, lines)}"
 
 
 def _hits(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -85,7 +85,7 @@ def _hits(rows: Sequence[Mapping[str, Any]]) -> str:
         "p (groups)", "",
     )
     return (
-        "<h2>Pixel scores of true positives and true negatives</h2>" + _table(columns, lines)
+        "<h2>Pixel scores of true positives and true negatives</h2>" + table(columns, lines)
         + "<p>TP above TN: how often a true positive scores higher; 0.50 is no difference. "
         "p (cells) takes cells for independent, which those of one donor are not: where groups "
         "are known, judge by p (groups).</p>"
@@ -96,21 +96,8 @@ def _checks(rows: Sequence[Mapping[str, Any]]) -> str:
     said = [(row["method"], row["check"]["verdict"]) for row in rows if row.get("check")]
     if not said:
         return ""
-    return f"<h2>Sanity checks</h2>{_table(('method', 'verdict'), said)}"
-
-
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    head = "".join(f"<th>{escape(name)}</th>" for name in columns)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows
-    )
-    return f"<table><tr>{head}</tr>{body}</table>"
+    return f"<h2>Sanity checks</h2>{table(('method', 'verdict'), said)}"
 
 
 def _figure(value: float | None) -> str:
     return "-" if value is None else f"{value:.3g}"
-
-
-def _image(file: Path, alt: str) -> str:
-    data = base64.b64encode(file.read_bytes()).decode()
-    return f'<img alt="{escape(alt, quote=True)}" src="data:image/png;base64,{data}">'

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from stemcls.errors import InputError, nearest
+from stemcls.errors import check_known
 
 # crops (n, H, W, C) float32 -> outputs
 Forward = Callable[[np.ndarray], list[Any]]
@@ -235,8 +235,5 @@ def _backend() -> Backend:
     import keras
 
     name = keras.backend.backend()
-    if name not in BACKENDS:
-        raise InputError(
-            f"gradients are not available on Keras backend {name!r}{nearest(name, BACKENDS)}"
-        )
+    check_known(name, BACKENDS, f"gradients are not available on Keras backend {name!r}")
     return BACKENDS[name]

@@ -13,6 +13,11 @@ LARGEST_STRIDE = 8
 UNPADDED = 0.8  # what convolutions without padding may leave of an edge
 
 
+def activation_name(operation: Any) -> str:
+    """Return the name of the activation that a layer ends with, "" where it has none."""
+    return getattr(getattr(operation, "activation", None), "__name__", "")
+
+
 def cut_layers(model: Any) -> list[str]:
     """Return the names of the layers that every path from the crops to the logits crosses.
 

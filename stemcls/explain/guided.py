@@ -8,6 +8,7 @@ import numpy as np
 
 from stemcls.config.explain import MethodSettings
 from stemcls.explain.gradients import pullback
+from stemcls.explain.graph import activation_name
 from stemcls.explain.lrp.layers import call
 from stemcls.explain.lrp.relevance import forward, walk
 from stemcls.explain.probe import Probe
@@ -52,5 +53,5 @@ def guided_backprop(
 
 def _activates(operation: Any) -> bool:
     """Say whether the operation is, or ends in, a nonlinear function of single numbers."""
-    inside = getattr(getattr(operation, "activation", None), "__name__", "linear")
-    return type(operation).__name__ in ACTIVATIONS or inside != "linear"
+    inside = activation_name(operation) not in ("", "linear")
+    return inside or type(operation).__name__ in ACTIVATIONS

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from stemcls.config.explain import MethodSettings
-from stemcls.errors import InputError, nearest
+from stemcls.errors import check_known
 from stemcls.explain.baselines import gradient_x_input, occlusion, smoothgrad
 from stemcls.explain.cams import cam_of, gradcam_weights, gradcampp_weights, layercam_weights
 from stemcls.explain.guided import guided_backprop
@@ -109,6 +109,5 @@ def method_named(name: str) -> Method:
     Raises:
         InputError: There is none of that name; says which is nearest.
     """
-    if name not in METHODS:
-        raise InputError(f"there is no method {name!r} of explaining{nearest(name, METHODS)}")
+    check_known(name, METHODS, f"there is no method {name!r} of explaining")
     return METHODS[name]

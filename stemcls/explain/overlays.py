@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from stemcls.errors import InputError
-from stemcls.evaluation.figures import new_figure, write_figure
+from stemcls.evaluation.figures import cut, new_figure, write_figure
 from stemcls.evaluation.pictures import colours_of
 from stemcls.explain.explain import Explanation
 
@@ -101,11 +101,6 @@ def slug(name: str) -> str:
     """Return a class name as a safe part of a file name: ASCII letters, digits, + and -."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     return re.sub(r"[^A-Za-z0-9+]+", "-", plain).strip("-")[:LONGEST_SLUG] or "class"
-
-
-def cut(text: str, longest: int) -> str:
-    """Return a text of at most `longest` characters, the end of a longer one as an ellipsis."""
-    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def _write_overlay(

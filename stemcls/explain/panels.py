@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stemcls.evaluation.figures import COLOURS, fitted, new_figure, write_figure
+from stemcls.evaluation.figures import COLOURS, cut, fitted, new_figure, write_figure
 from stemcls.evaluation.pictures import colours_of
 from stemcls.explain.explain import Explanation
-from stemcls.explain.overlays import FOR_AND_AGAINST, HEAT, blended, cut, shades_of
+from stemcls.explain.overlays import FOR_AND_AGAINST, HEAT, blended, shades_of
 from stemcls.explain.pixelscore import SALIENT
 from stemcls.explain.selection import Cells
 

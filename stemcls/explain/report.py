@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,29 +13,23 @@ import numpy as np
 
 from stemcls import atomic
 from stemcls.config.explain import ExplainConfig
-from stemcls.errors import InputError, explained_disk_errors, nearest
-from stemcls.evaluation.figures import write_figure
-from stemcls.evaluation.morphometry import check_folder
-from stemcls.evaluation.pictures import colours_of
-from stemcls.explain.arrays import write_maps
+from stemcls.errors import InputError, check_known, explained_disk_errors
 from stemcls.explain.explain import Explanation, explain
 from stemcls.explain.gallery import write_gallery
 from stemcls.explain.graph import backbone_layer, has_map
 from stemcls.explain.methods import METHODS, method_named
-from stemcls.explain.overlays import caption, picture_name, slug, write_overlays
-from stemcls.explain.panels import draw_mean_maps, draw_pixel_scores, mean_maps, write_panel
 from stemcls.explain.pixelscore import compare_hits, inside_share
 from stemcls.explain.probe import Probe, open_probe
 from stemcls.explain.selection import Cells, choose_cells, named_cells, parse_rows
 from stemcls.explain.subject import Subject, open_run
+from stemcls.explain.write import write_explanations
 from stemcls.models.inference import predict
+from stemcls.progress import Update
 from stemcls.runs import Run
 
 CHECKED_CELLS = 16
 MOST_LEARNED = 1000
 DOCUMENT = "explanation.json"
-
-Update = Callable[[int, int, str], None]
 
 
 def explain_run(run: Run, store_path: Path | None = None, **options: Any) -> dict[str, Any]:
@@ -77,7 +71,7 @@ def explain_subject(
     names = _method_names(config.methods)
     wanted = _class_index(config.target, subject.classes)
     if out is not None:
-        check_folder(out)
+        atomic.check_free(out)
     probe = _opened(subject, config)
     cells = _chosen(subject, config)
     images = subject.store.read(cells.rows)
@@ -95,7 +89,7 @@ def explain_subject(
         _add_checks(rows, probe, images, targets, cells, subject, config, update)
     out = out or _new_folder(subject.folder)
     with _removed_unless_finished(out):
-        written = _write(out, found, images, cells, subject, radius_px)
+        written = write_explanations(out, found, images, cells, subject, radius_px)
         document = {
             "files": written["files"],
             "pixel_score": rows[0]["pixel_score"],
@@ -128,8 +122,7 @@ def _method_names(given: Sequence[str]) -> list[str]:
 def _class_index(name: str, classes: Sequence[str]) -> int | None:
     if not name:
         return None
-    if name not in classes:
-        raise InputError(f"the model knows no class {name!r}{nearest(name, classes)}")
+    check_known(name, classes, f"the model knows no class {name!r}")
     return list(classes).index(name)
 
 
@@ -248,57 +241,3 @@ def _new_folder(home: Path) -> Path:
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     names = [stamp, *(f"{stamp}-{number}" for number in range(1, 1000))]
     return next(home / name for name in names if not (home / name).exists())
-
-
-def _write(
-    out: Path, found: list[Explanation], images: np.ndarray, cells: Cells, subject: Subject,
-    radius_px: np.ndarray,
-) -> dict[str, Any]:
-    """Write pictures, figures and arrays; return their paths."""
-    pictured, classes = cells.pictured, subject.classes
-    called = [classes[index] for index in cells.predicted]
-    truth = [classes[index] if index >= 0 else None for index in cells.truth]
-    spoken = [classes[index] for index in found[0].targets]
-    files: list[str] = []
-    for one in found:
-        files += write_overlays(
-            _part(one, pictured), images[pictured], out / slug(one.method),
-            cells.rows[pictured].tolist(), _of(truth, pictured), _of(called, pictured),
-            cells.scores[pictured].tolist(), _of(spoken, pictured),
-        )
-    shown = colours_of(images)
-    panels: dict[int, Path] = dict(zip(pictured.tolist(), map(Path, files), strict=False))
-    if len(found) > 1:
-        (out / "panels").mkdir()
-        for at in pictured.tolist():
-            stem = out / "panels" / picture_name(cells.rows[at], truth[at], called[at])
-            title = caption(cells.rows[at], truth[at], called[at], float(cells.scores[at]))
-            heats = {one.method: one.heatmaps[at] for one in found}
-            (panels[at],) = write_panel(stem, shown[at], heats, title)
-    figures = {}
-    means = mean_maps(found, images, cells, classes)
-    if means:
-        (figures["Mean crop and mean maps by class"],) = write_figure(
-            draw_mean_maps(means), out / "mean-maps", suffixes=(".png",), dpi=110, crop=False
-        )
-    if (cells.truth[cells.sampled] >= 0).any():
-        (figures["Pixel scores of true positives and true negatives"],) = write_figure(
-            draw_pixel_scores(found, cells, classes), out / "pixel-scores", suffixes=(".png",)
-        )
-    arrays = out / "maps.h5"
-    write_maps(arrays, found, images, cells, classes, radius_px)
-    pictures = {
-        title: [panels[int(at)] for at in part] for title, part in cells.pictures.items()
-    }
-    return {"files": files, "pictures": pictures, "figures": figures, "arrays": arrays}
-
-
-def _part(one: Explanation, positions: np.ndarray) -> Explanation:
-    return Explanation(
-        one.heatmaps[positions], one.targets[positions], one.probabilities[positions], one.layer,
-        one.method,
-    )
-
-
-def _of(names: list[Any], positions: np.ndarray) -> list[Any]:
-    return [names[position] for position in positions]

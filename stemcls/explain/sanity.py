@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,11 +13,10 @@ from stemcls.explain.methods import Method
 from stemcls.explain.probe import Probe
 from stemcls.explain.randomise import N_DRAWS, N_STAGES, Cascade, cascade, rank_correlation
 from stemcls.explain.removal import Removal, removal
+from stemcls.progress import Update
 
 # Guided backpropagation, which must fail, stays above it, gradients below: see docs/explain.md.
 LIKENESS_LIMIT = 0.75
-
-Update = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,12 +9,17 @@ from typing import Any
 import numpy as np
 
 from stemcls.errors import InputError
+from stemcls.evaluation.runfiles import (
+    finished_model,
+    folder_of,
+    open_split,
+    read_experiment,
+)
 from stemcls.models.ensemble import check_explainable
 from stemcls.models.saved import ModelCard, find_card, load_bare, load_model
 from stemcls.runs import Run
+from stemcls.store.classes import class_index
 from stemcls.store.cropstore import CropStore
-from stemcls.training.score import finished_model, folder_of
-from stemcls.training.train import read_experiment, read_split
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,9 +47,7 @@ class Subject:
     @property
     def truth(self) -> np.ndarray:
         """(len(store),) int64 index of the true class in `classes`, -1 where unknown."""
-        place = {name: index for index, name in enumerate(self.classes)}
-        known = np.array([place.get(name, -1) for name in self.store.classes] + [-1])
-        return known[self.store.labels]
+        return class_index(self.store, self.classes)
 
     @property
     def radius_px(self) -> np.ndarray:
@@ -65,13 +68,13 @@ def open_run(run: Run, store_path: Path | None = None) -> Subject:
     model, card = load_model(finished_model(run))
     check_explainable(card, run.path)
     experiment = read_experiment(run)
-    store = CropStore.open(store_path or Path(experiment.store))
-    card.check_crops(store.path, store.shape[1:], store.dtype)
-    candidates, name = np.arange(len(store)), folder_of(store)
     if store_path is None:
-        split = read_split(run)
-        split.check(store)
-        candidates, name = split.test if len(split.test) else split.validation, ""
+        store, split = open_split(run)
+        candidates, name = split.scored_rows, ""
+    else:
+        store = CropStore.open(store_path)
+        candidates, name = np.arange(len(store)), folder_of(store)
+    card.check_crops(store)
     folder = run.path / "explanations" / name
     backbone = experiment.model.backbone
     return Subject(
@@ -92,7 +95,7 @@ def open_model(path: Path, store_path: Path | None) -> Subject:
     model = load_bare(path)
     if card is not None:
         check_explainable(card, path)
-        card.check_crops(store.path, store.shape[1:], store.dtype)
+        card.check_crops(store)
     experiment = card.provenance.get("experiment", {}) if card else {}
     return Subject(
         model=model,

@@ -10,6 +10,7 @@ import numpy as np
 from stemcls.config.explain import MethodSettings
 from stemcls.errors import InputError
 from stemcls.explain.gradients import pullback
+from stemcls.explain.graph import activation_name
 from stemcls.explain.lrp.relevance import forward
 from stemcls.explain.probe import Probe
 
@@ -93,9 +94,9 @@ def _is_spatial(operation: Any) -> bool:
 
 
 def _is_rectified(operation: Any) -> bool:
-    name = getattr(getattr(operation, "activation", None), "__name__", "")
     map_of_pixels = len(operation.output.shape) == 4 and _edge(operation) > 1
-    rectifies = type(operation).__name__ in RECTIFYING_LAYERS or name in RECTIFIERS
+    kind = type(operation).__name__
+    rectifies = kind in RECTIFYING_LAYERS or activation_name(operation) in RECTIFIERS
     return map_of_pixels and rectifies
 
 

@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
 from stemcls.errors import InputError
 from stemcls.evaluation.calibration.caveats import caveats
-from stemcls.evaluation.celltable import plural
 from stemcls.evaluation.metrics import CALIBRATION, HEADLINE, PER_CLASS
 from stemcls.evaluation.naming import class_title_of, title_of
+from stemcls.evaluation.numbertext import interval_text, number_text
+from stemcls.evaluation.page import templates
 from stemcls.evaluation.report import evidence
 from stemcls.evaluation.report.methods import methods_text
 from stemcls.evaluation.report.source import Source, read_source, side_table
 from stemcls.export.parcel import Parcel
+from stemcls.store.units import plural
 
 CARD_FILE = "MODEL_CARD.md"
 _MOST_UNITS = 60
@@ -47,13 +50,10 @@ def card_text(parcel: Parcel, credits: Credits, form: str) -> str:
     Source: the sections of Mitchell et al. 2019, Model Cards for Model Reporting,
         doi:10.1145/3287560.3287596.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    templates = Environment(
-        loader=PackageLoader("stemcls.export"), autoescape=False,  # Markdown, not HTML
-        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+    pages = templates("stemcls.export", autoescape=False)  # Markdown, not HTML
+    pages.filters.update(
+        number=number_text, interval=partial(interval_text, missing="missing"), cell=_cell
     )
-    templates.filters.update(number=_number, interval=_interval, cell=_cell)
     run = parcel.run
     source, why_unscored = _source(parcel)
     found = {
@@ -62,7 +62,7 @@ def card_text(parcel: Parcel, credits: Credits, form: str) -> str:
         "audit": evidence.audit(run, _store_hash(parcel), source.store if source else None),
     }
     metrics = source.metrics if source else None
-    return templates.get_template("card.md.j2").render(
+    return pages.get_template("card.md.j2").render(
         run=run, card=parcel.card, parcel=parcel, credits=credits, form=form, source=source,
         why_unscored=why_unscored, metrics=metrics, version=version("stemcls"),
         written=datetime.now(UTC).strftime("%Y-%m-%d"), store_hash=_store_hash(parcel),
@@ -132,16 +132,6 @@ def _limits_of_scores(source: Source) -> Iterator[str]:
         yield "There was no test split: its scores are of the crops that chose the weights."
     if not metrics.get("accuracy_ci"):
         yield f"Its scores have {metrics.get('ci_note') or 'no intervals'}."
-
-
-def _number(value: Any) -> str:
-    if value is None or value != value:
-        return "-"
-    return f"{value:,}" if isinstance(value, int) else f"{value:z.3f}"
-
-
-def _interval(ends: Any) -> str:
-    return f"{ends[0]:z.3f} to {ends[1]:z.3f}" if ends else "missing"
 
 
 def _cell(text: Any) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,9 @@ from stemcls.errors import InputError, StemclsError, explained_disk_errors
 from stemcls.export.card import CARD_FILE, Credits, card_text
 from stemcls.export.parcel import Parcel, open_parcel
 from stemcls.export.targets import TARGETS, Target
+from stemcls.progress import Update
 from stemcls.runs import Run
 
-Update = Callable[[int, int, str], None]
 DOCUMENT = "export.json"
 
 

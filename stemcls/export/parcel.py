@@ -10,7 +10,7 @@ import numpy as np
 
 from stemcls.errors import InputError
 from stemcls.evaluation.calibration.calibrate import calibrated_model
-from stemcls.evaluation.runfiles import finished_model, read_experiment, read_split
+from stemcls.evaluation.runfiles import finished_model, open_split
 from stemcls.models.saved import ModelCard, load_model
 from stemcls.runs import Run
 from stemcls.store.cropstore import CropStore
@@ -61,7 +61,7 @@ def open_parcel(run: Run, store_path: Path | None = None, calibrated: bool = Fal
     model, card = load_model(path)
     model = in_float32(model)
     store, rows, side = _chosen(run, store_path)
-    card.check_crops(store.path, store.shape[1:], store.dtype)
+    card.check_crops(store)
     crops = store.read(rows).astype(np.float32)
     return Parcel(
         run, model, path, card, crops, rows, side,
@@ -74,17 +74,15 @@ def _chosen(run: Run, store_path: Path | None) -> tuple[CropStore, np.ndarray, s
         store = CropStore.open(store_path)
         rows, side = np.arange(len(store)), store.path.name
     else:
-        split = read_split(run)
         try:
-            store = CropStore.open(Path(read_experiment(run).store))
-            split.check(store)
+            store, split = open_split(run)
         except InputError as error:
             error.add_note(
                 "an export is compared with the run on real crops; if its store has moved, or you "
                 "have another that the model takes, name it: --store STORE"
             )
             raise
-        rows, side = (split.test, "test") if len(split.test) else (split.validation, "validation")
+        rows, side = split.scored_rows, split.scored_on
     if not len(rows):
         raise InputError(f"{store.path} holds no crops to compare the export with")
     spread = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), CHECKED_CROPS)).astype(int))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from stemcls.errors import InputError, nearest
+from stemcls.errors import InputError, check_known
 from stemcls.export import kerasexport, zoo
 from stemcls.export.card import Credits
 from stemcls.export.parcel import Parcel
+from stemcls.extras import check_extra
 
 Write = Callable[[Parcel, Path, Credits], dict[str, Any]]
 Predict = Callable[[Path, np.ndarray], np.ndarray]
@@ -70,8 +70,7 @@ def target_named(name: str) -> Target:
     Raises:
         InputError: There is none of that name; says which is nearest.
     """
-    if name not in TARGETS:
-        raise InputError(f"--to {name!r} is not a choice{nearest(name, TARGETS)}")
+    check_known(name, TARGETS, f"--to {name!r} is not a choice")
     return TARGETS[name]
 
 
@@ -87,16 +86,4 @@ def check_packages(target: Target, backend: str) -> None:
             f"Keras cannot write {target.name} from {backend}; the model is the same on every "
             f"backend, so add --backend {able}"
         )
-    missing = [name for name in target.packages[backend] if not _is_here(name)]
-    if missing:
-        raise InputError(
-            f"--to {target.name} needs the package {', '.join(missing)}, which is not installed; "
-            "pip install 'stemcls[export]'"
-        )
-
-
-def _is_here(package: str) -> bool:
-    try:
-        return importlib.util.find_spec(package) is not None
-    except ModuleNotFoundError:  # of a package inside another, when that is missing
-        return False
+    check_extra(f"--to {target.name}", target.packages[backend], "export")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import shutil
 import sys
@@ -18,6 +17,7 @@ import numpy as np
 from stemcls.errors import StemclsError
 from stemcls.export.card import CARD_FILE, Credits
 from stemcls.export.parcel import INPUT, OUTPUT, Parcel
+from stemcls.extras import is_installed
 from stemcls.models.backend import BACKENDS
 from stemcls.models.saved import load_bare
 
@@ -43,7 +43,7 @@ def write_package(parcel: Parcel, path: Path, credits: Credits) -> dict[str, Any
         described = _described(parcel, sources, credits)
         spec.save_bioimageio_package(described, output_path=path)
     found: dict[str, Any] = {"spec": version("bioimageio.spec"), "tested_by": None}
-    if importlib.util.find_spec("bioimageio.core") is not None:
+    if is_installed("bioimageio.core"):
         _test(path)
         found["tested_by"] = f"bioimageio.core {version('bioimageio.core')}"
     return found

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from stemcls.errors import InputError, nearest
+from stemcls.errors import InputError, check_known, nearest
 from stemcls.imaging.field import Field
 from stemcls.imaging.levels import PERCENTILES, to_8_bit, visible_range
 
@@ -95,8 +95,7 @@ def compose_slices(
         InputError: An unknown word, a dtype that cannot stay as it is, or another number of
             slices than `scale_range` is for.
     """
-    if scale not in SCALES:
-        raise InputError(f"scale: {scale!r} is not a choice{nearest(scale, SCALES)}")
+    check_known(scale, SCALES, f"scale: {scale!r} is not a choice")
     pixels = field.pixels
     kept = scale == "none" or (scale == "auto" and pixels.dtype == np.uint8)
     if kept and pixels.dtype not in (np.uint8, np.uint16):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from stemcls.errors import InputError, nearest
+from stemcls.errors import InputError, check_known
 from stemcls.imaging.field import Field
+from stemcls.imaging.shrink import scaled
 
 EDGES = ("drop", "reflect")
 _OPENCV_TYPES = (np.uint8, np.uint16, np.int16, np.int32, np.float32, np.float64)
@@ -32,8 +33,7 @@ def cut_crops(
     Raises:
         InputError: Crops of no size, an unknown edge rule, or a field too small to reflect.
     """
-    if edge not in EDGES:
-        raise InputError(f"edge: {edge!r} is not a choice{nearest(edge, EDGES)}")
+    check_known(edge, EDGES, f"edge: {edge!r} is not a choice")
     if crop_px < 1:
         raise InputError(f"crop_px must be at least 1, found {crop_px}")
     centers = np.asarray(centers_px, dtype=np.float64).reshape(-1, 2)
@@ -46,10 +46,8 @@ def cut_crops(
     if scale > 1:
         return _cut_enlarged(image, centers, crop_px, edge, scale)
     if scale < 1:
-        height, width, channels = image.shape
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        image = image.reshape(*image.shape[:2], channels)
+        height, width = image.shape[:2]
+        image = scaled(image, scale)
         centers = (centers + 0.5) * (image.shape[0] / height, image.shape[1] / width) - 0.5
     return _cut_plain(image, centers, crop_px, edge)
 

@@ -64,11 +64,7 @@ def prepare(path: Path, build: BuildConfig) -> Prepared:
         InputError: Unreadable, blank, outside the limits of `build.quality`, or without the slices
             that `build.channels` names.
     """
-    field, slices, surfaces = _read(path, build)
-    quality = measure_quality(
-        [field.pixels[n] for n in slices], build.quality.bits, surfaces or None
-    )
-    check_quality(quality, build.quality)
+    field, slices, surfaces, quality = _read(path, build)
     warnings = tuple(
         f"slice {n + 1} ({field.channels[n]}) is nearly black or empty, yet part of the crop; "
         "--channels names those that count"
@@ -103,26 +99,29 @@ def sample_slices(path: Path, build: BuildConfig) -> list[np.ndarray]:
     Raises:
         InputError: As `prepare`.
     """
-    field, slices, surfaces = _read(path, build)
-    quality = measure_quality(
-        [field.pixels[n] for n in slices], build.quality.bits, surfaces or None
-    )
-    check_quality(quality, build.quality)
+    field, slices, surfaces, _ = _read(path, build)
     pixels = _flattened(field, slices, surfaces, build).pixels
     step = max(1, int(np.ceil((pixels[0].size / SAMPLE_PIXELS) ** 0.5)))
     return [pixels[n][::step, ::step].ravel() for n in slices]
 
 
-def _read(path: Path, build: BuildConfig) -> tuple[Field, tuple[int, ...], list[Background]]:
-    """Return the field, the slices that take part, and their backgrounds (none for crops)."""
+def _read(
+    path: Path, build: BuildConfig
+) -> tuple[Field, tuple[int, ...], list[Background], Quality]:
+    """Return a field that is good enough, the slices that take part, their backgrounds, quality.
+
+    There are no backgrounds of crops: one cell fills a crop.
+    """
     field = read_field(path, build.read)
     check_content(field)
     if field.pixel_size_um is None and build.pixel_size_um:
         field = replace(field, pixel_size_um=build.pixel_size_um)
     slices = choose_slices(field, build.channels)
-    if build.kind == "crops":  # one cell fills it, so there is no background to speak of
-        return field, slices, []
-    return field, slices, [background_of(field.pixels[n]) for n in slices]
+    planes = [field.pixels[n] for n in slices]
+    surfaces = [] if build.kind == "crops" else [background_of(plane) for plane in planes]
+    quality = measure_quality(planes, build.quality.bits, surfaces or None)
+    check_quality(quality, build.quality)
+    return field, slices, surfaces, quality
 
 
 def _flattened(

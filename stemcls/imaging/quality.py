@@ -11,6 +11,7 @@ from stemcls.config.imaging import QualityConfig
 from stemcls.errors import InputError
 from stemcls.imaging.background import Background, fit_background
 from stemcls.imaging.levels import PERCENTILES, percentile_range
+from stemcls.imaging.shrink import shrunk
 
 _FULL_SCALE_8_BIT = 255.0
 _OPENCV_DEPTHS = {np.dtype(np.uint8): cv2.CV_8U, np.dtype(np.uint16): cv2.CV_16U}
@@ -149,14 +150,9 @@ def reduced(plane: np.ndarray, longest_px: int) -> np.ndarray:
 
     Types that OpenCV does not shrink become float32.
     """
-    height, width = plane.shape
-    factor = max(height, width) / longest_px
     if plane.dtype not in (np.uint8, np.uint16, np.float32):
         plane = plane.astype(np.float32)
-    if factor > 1:
-        size = (max(1, round(width / factor)), max(1, round(height / factor)))
-        plane = cv2.resize(plane, size, interpolation=cv2.INTER_AREA)
-    return plane
+    return shrunk(plane, longest_px)
 
 
 def _brightest(planes: list[np.ndarray]) -> np.ndarray:

@@ -12,7 +12,7 @@ import tempfile
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from stemcls.errors import InputError, nearest
+from stemcls.errors import InputError, check_known
 from stemcls.models import parallel
 from stemcls.models.devices import choose_device, n_devices
 
@@ -37,8 +37,7 @@ def choose_backend(name: str | None, device: str = "auto", shares_batches: bool 
             Keras already runs on another. There is no fall-back to one that was not asked for.
     """
     wanted = name or os.environ.get("KERAS_BACKEND") or "tensorflow"
-    if wanted not in BACKENDS:
-        raise InputError(f"there is no backend {wanted!r}{nearest(wanted, BACKENDS)}")
+    check_known(wanted, BACKENDS, f"there is no backend {wanted!r}")
     if importlib.util.find_spec(BACKENDS[wanted]) is None:
         raise InputError(
             f"backend {wanted!r} is not installed; `pip install 'stemcls[{wanted}]'`, "
@@ -86,6 +85,17 @@ def load_keras(device: str = "auto") -> None:
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
     if n_devices(device) > 1:
         parallel.spread(n_devices(device))
+
+
+def start_keras(name: str | None, device: str = "auto", shares_batches: bool = False) -> str:
+    """Choose the backend, import Keras on it, and return its name.
+
+    Args:
+        name, device, shares_batches: As for `choose_backend`, which see for what is refused.
+    """
+    chosen = choose_backend(name, device, shares_batches)
+    load_keras(device)
+    return chosen
 
 
 def _import_quietly() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from stemcls.config.experiment import VIEWS
 from stemcls.errors import InputError
 from stemcls.models.parallel import predict_batches
+from stemcls.progress import Update
 
 CHUNK_BYTES = 256 * 2**20  # every call of Keras costs as much as a few steps
 
@@ -51,7 +52,7 @@ def predict(
     *,
     batch_size: int = 64,
     views: int = 1,
-    update: Callable[[int, int, str], None] | None = None,
+    update: Update | None = None,
 ) -> np.ndarray:
     """Return the model's output for many crops, averaged over `views` of each.
 
@@ -99,7 +100,7 @@ def _chunks(
 
 
 def _progress(
-    update: Callable[[int, int, str], None] | None, done: int, n_views: int, n_crops: int,
+    update: Update | None, done: int, n_views: int, n_crops: int,
     total: int, batch_size: int,
 ) -> list[Any]:
     """Return callbacks that count crops, each a fraction 1 / n_views for every view of it."""

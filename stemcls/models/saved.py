@@ -10,6 +10,7 @@ from typing import Any
 
 from stemcls import atomic
 from stemcls.errors import InputError
+from stemcls.store.cropstore import CropStore
 
 CARD_MEMBER = "stemcls/model.json"
 
@@ -43,17 +44,18 @@ class ModelCard:
         """Dihedral views that its run averaged when it was scored."""
         return int(self.provenance.get("experiment", {}).get("test_views", 1))
 
-    def check_crops(self, where: object, shape: tuple[int, ...], dtype: object) -> None:
-        """Refuse crops (H, W, C) of another shape or depth than the model takes.
+    def check_crops(self, store: CropStore) -> None:
+        """Refuse a store with crops of another shape or depth than the model takes.
 
         Raises:
             InputError: Names both.
         """
-        if tuple(shape) != self.shape or str(dtype) != self.dtype:
+        shape, dtype = tuple(store.shape[1:]), str(store.dtype)
+        if (shape, dtype) != (self.shape, self.dtype):
             raise InputError(
-                f"{where} holds crops {tuple(shape)} of {dtype}, the model takes {self.shape} of "
-                f"{self.dtype}; build it with the size, --channels and --scale of the "
-                "training store"
+                f"{store.path} holds crops {shape} of {dtype}, the model takes {self.shape} of "
+                f"{self.dtype}; build it with the size, --channels and --scale of the training "
+                "store"
             )
 
     @property

@@ -226,7 +226,7 @@ def _whole(opened: Opened, card: ModelCard) -> Sample:
 
 def _from_store(path: Path, card: ModelCard) -> Sample:
     store = CropStore.open(path)
-    card.check_crops(path, store.shape[1:], store.dtype)
+    card.check_crops(store)
     names = [str(store.fields.path[index]) for index in store.field_index]
     return Sample(path, len(store), store.read, store.centers_px, store.radius_px, names)
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from stemcls.imaging.overlay import draw_overlay
 from stemcls.models.inference import predict
 from stemcls.models.saved import ModelCard
 from stemcls.prediction.inputs import Sample, load_samples
+from stemcls.progress import Update
 
 COLUMNS = ("path", "y_px", "x_px", "radius_px", "class", "score")
 
@@ -106,7 +106,7 @@ def predict_table(
     overlays: Path | None = None,
     views: int = 1,
     batch_size: int = 64,
-    update: Callable[[int, int, str], None] | None = None,
+    update: Update | None = None,
 ) -> Table:
     """Predict `paths` file by file; the table takes its name when it is complete.
 
@@ -119,10 +119,9 @@ def predict_table(
     Raises:
         InputError: `out` exists, or not one file could be used.
     """
-    if out.exists():
-        raise InputError(f"{out} exists and is not overwritten; choose another --out")
-    if overlays is not None and overlays.exists():
-        raise InputError(f"{overlays} exists and is not overwritten; choose another --out")
+    atomic.check_new(out)
+    if overlays is not None:
+        atomic.check_new(overlays)
     out.parent.mkdir(parents=True, exist_ok=True)
     counts = np.zeros(len(card.classes), dtype=np.int64)
     skipped: list[dict[str, str]] = []
@@ -130,10 +129,8 @@ def predict_table(
     dropped: Counter[str] = Counter()
     with (
         explained_disk_errors(out, "no table was written; free some space and run it again"),
-        atomic.replacing(out) as temporary,
-        temporary.open("w", newline="", encoding="utf-8") as file,
+        atomic.csv_writer(out) as writer,
     ):
-        writer = csv.writer(file)
         writer.writerow(columns_of(card))
         found = predict_files(
             model, card, paths, detection=detection, kind=kind, pixel_size_um=pixel_size_um,

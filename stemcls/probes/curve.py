@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from stemcls.evaluation.intervals import LEAST_GROUPS, group_weights, percentile_interval
+from stemcls.evaluation.intervals import percentile_interval, whole_and_resampled
+from stemcls.evaluation.numbertext import with_interval
 from stemcls.evaluation.weighted import score_weighted
 from stemcls.probes.draws import BY, drawn_rows
 from stemcls.probes.linear import as_predictions, fit_probe
@@ -104,9 +105,7 @@ def measure_branch(
     """
     k = len(material.classes)
     held_groups = len(np.unique(material.held_group))
-    weights = np.ones((held_groups, 1))
-    if held_groups >= LEAST_GROUPS:
-        weights = np.hstack([weights, group_weights(held_groups, _VALIDATION_DRAWS, seed)])
+    weights = whole_and_resampled(held_groups, _VALIDATION_DRAWS, seed)
     kept: dict[float, tuple[float, float, float, np.ndarray]] = {}
     for fraction in fractions:
         sizes, scores = [], []
@@ -209,7 +208,8 @@ def advice(doubled: dict[str, dict[str, Any]], groups: str, metric: str) -> str:
     cells, others = doubled["cells"], doubled["groups"]
     told = (
         f"Twice the {groups} should bring {metric} from {others['now']:.2f} to "
-        f"{_with_interval(others)}, twice the cells of the same {groups} to {_with_interval(cells)}"
+        f"{with_interval(others['value'], others['interval'], '.2f')}, twice the cells of the same "
+        f"{groups} to {with_interval(cells['value'], cells['interval'], '.2f')}"
     )
     most = max((cells, others), key=lambda found: found["gain"])
     if most["gain"] < 0.01 and (most["gain_interval"] or [0, 0])[0] < 0.01:
@@ -219,8 +219,3 @@ def advice(doubled: dict[str, dict[str, Any]], groups: str, metric: str) -> str:
     if cells["gain"] > others["gain"] + 0.005:
         return f"{told}: collect more cells of the {groups} you have."
     return f"{told}: collect whichever is cheaper, new {groups} if in doubt."
-
-
-def _with_interval(found: dict[str, Any]) -> str:
-    low, high = found["interval"]
-    return f"{found['value']:.2f} ({low:.2f} to {high:.2f})"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,20 @@ from stemcls import atomic
 from stemcls.config.options import to_mapping
 from stemcls.config.probes import EmbedConfig
 from stemcls.errors import InputError
-from stemcls.evaluation.runfiles import finished_model, folder_of, read_experiment, read_split
+from stemcls.evaluation.runfiles import (
+    finished_model,
+    folder_of,
+    open_split,
+    read_split,
+)
 from stemcls.interruption import Interruption
 from stemcls.probes.embedding import LAYOUTS, reduced, separation
 from stemcls.probes.spaces import Space, spaces_of
+from stemcls.progress import Update
 from stemcls.runs import Run
+from stemcls.store.classes import class_index
 from stemcls.store.cropstore import CropStore
+from stemcls.store.units import unit_index, unit_names
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +45,7 @@ class Shown:
     rows: np.ndarray
     labels: np.ndarray
     groups: np.ndarray
-    group_names: tuple[str, ...]
+    group_names: Mapping[int, str]
     classes: tuple[str, ...]
     part: str
 
@@ -54,7 +61,7 @@ class Panel:
 
 def embed_run(
     run: Run, store_path: Path | None, config: EmbedConfig, out: Path | None,
-    interruption: Interruption, update: Callable[[int, int, str], None] | None = None,
+    interruption: Interruption, update: Update | None = None,
 ) -> dict[str, Any]:
     """Embed crops of a run's test split, or of another store, and write what was found.
 
@@ -74,8 +81,7 @@ def embed_run(
     shown = crops_to_show(run, store_path, config)
     name = "embedding" if store_path is None else f"embedding-{folder_of(shown.store)}"
     place = out or run.path / "evaluation" / name
-    if place.exists():
-        raise InputError(f"{place} exists and is not overwritten; choose another folder with --out")
+    atomic.check_new(place)
     for method in config.methods:
         if method == "umap":
             LAYOUTS[method](np.random.default_rng(0).normal(size=(20, 4)), 5, 0)
@@ -109,32 +115,24 @@ def crops_to_show(run: Run, store_path: Path | None, config: EmbedConfig) -> Sho
         InputError: There is none.
     """
     finished_model(run)  # says what a study, a cross-validation or an unfinished run needs
-    split = read_split(run)
-    own = Path(read_experiment(run).store)
-    store = CropStore.open(store_path or own)
     if store_path is None:
-        split.check(store)
-        part = "test split" if len(split.test) else "validation split"
-        rows = split.test if len(split.test) else split.validation
+        store, split = open_split(run)
+        part, rows = f"{split.scored_on} split", split.scored_rows
     else:
+        store, split = CropStore.open(store_path), read_split(run)
         part = "another store"
-        known = np.array([name in split.classes for name in store.classes] + [False])
-        rows = np.flatnonzero(known[store.labels])
+        rows = np.flatnonzero(class_index(store, split.classes) >= 0)
         if not len(rows):
             raise InputError(
                 f"{store.path} has no crop of the run's classes ({', '.join(split.classes)})"
             )
     if len(rows) > config.crops:
         rows = np.sort(np.random.default_rng(config.seed).choice(rows, config.crops, False))
-    place = np.array([
-        split.classes.index(name) if name in split.classes else -1 for name in store.classes
-    ])
-    groups, names = (
-        (store.field_index, store.fields.path) if split.by == "field"
-        else (store.group_index, store.group_names)
+    by = "field" if split.by == "field" else "group"
+    return Shown(
+        store, rows, class_index(store, split.classes)[rows], unit_index(store, by)[rows],
+        unit_names(store, by), split.classes, part,
     )
-    labels = place[store.labels[rows]]
-    return Shown(store, rows, labels, groups[rows], names, split.classes, part)
 
 
 def _write(
@@ -156,10 +154,7 @@ def _write(
 def _write_table(path: Path, shown: Shown, panels: list[Panel]) -> None:
     names = [f"{panel.space.stage} {panel.space.layer} {panel.method}" for panel in panels]
     header = ["row", "label", "group", *(f"{name} {axis}" for name in names for axis in "xy")]
-    with atomic.replacing(path) as temporary, temporary.open(
-        "w", newline="", encoding="utf-8"
-    ) as file:
-        writer = csv.writer(file)
+    with atomic.csv_writer(path) as writer:
         writer.writerow(header)
         for place, row in enumerate(shown.rows):
             points = [f"{value:.5g}" for panel in panels for value in panel.points[place]]

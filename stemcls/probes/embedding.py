@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from stemcls.errors import InputError
-from stemcls.evaluation.intervals import LEAST_GROUPS, group_weights, percentile_interval
+from stemcls.evaluation.intervals import percentile_interval, whole_and_resampled
+from stemcls.extras import check_extra
 
 COMPONENTS = 50
 RESAMPLES = 1000
@@ -58,13 +59,9 @@ def by_umap(components: np.ndarray, perplexity: float, seed: int) -> np.ndarray:
         InputError: umap-learn is not installed.
     Source: McInnes, Healy and Melville 2018 (arXiv:1802.03426).
     """
-    try:
-        import umap
-    except ImportError:
-        raise InputError(
-            "umap needs a package that is not installed: pip install 'stemcls[umap]'; or leave it "
-            "out of --methods"
-        ) from None
+    check_extra("--methods umap", ["umap"], "umap", "leave it out")
+    import umap
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it advises on threads and on its own dependencies
         neighbours = int(min(perplexity, len(components) - 1))
@@ -155,9 +152,7 @@ def _averaged(
     values, labels, groups = values[known], labels[known], groups[known]
     _, group = np.unique(groups, return_inverse=True)
     n_groups = int(group.max()) + 1
-    weights = np.ones((n_groups, 1))
-    if n_groups >= LEAST_GROUPS:
-        weights = np.hstack([weights, group_weights(n_groups, RESAMPLES, seed)])
+    weights = whole_and_resampled(n_groups, RESAMPLES, seed)
     parts = []
     for label in np.unique(labels) if by_class else (None,):
         chosen = slice(None) if label is None else labels == label

@@ -11,10 +11,10 @@ from stemcls.config.experiment import ModelConfig
 from stemcls.errors import InputError
 from stemcls.interruption import Interruption
 from stemcls.models.build import build_extractor
+from stemcls.progress import Update
 from stemcls.store.cropstore import CropStore
 from stemcls.training.featurecache import FeatureCache
 from stemcls.training.features import make_bank
-from stemcls.training.journal import Update
 from stemcls.training.memory import crop_reader
 
 

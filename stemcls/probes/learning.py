@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +25,10 @@ from stemcls.probes.curve import (
 )
 from stemcls.probes.draws import BY
 from stemcls.probes.simple import store_features
+from stemcls.progress import Update
 from stemcls.store.cropstore import CropStore
 from stemcls.store.splits import Split, make_split
-from stemcls.store.words import group_nouns
+from stemcls.store.units import group_nouns, unit_index
 
 METRIC_WORDS = {
     "mean_recall": "mean recall", "accuracy": "accuracy", "auroc": "AUROC", "f1_macro": "macro F1",
@@ -37,7 +37,7 @@ METRIC_WORDS = {
 
 def learning_curve(
     store: CropStore, config: CurveConfig, workspace: Path, interruption: Interruption,
-    update: Callable[[int, int, str], None] | None = None,
+    update: Update | None = None,
 ) -> tuple[dict[str, Any], dict[str, tuple[Branch, Extrapolation]]]:
     """Measure the learning curve of a store by cells and by groups.
 
@@ -108,7 +108,7 @@ def write_curve(
     from stemcls.evaluation.figures import write_figure
     from stemcls.probes.curvefigure import draw_curve
 
-    check_free(out)
+    atomic.check_new(out)
     out.mkdir(parents=True)
     figure = draw_curve(document, {by: one for by, (_, one) in found.items()})
     files = write_figure(figure, out / "curve")
@@ -116,19 +116,9 @@ def write_curve(
     return [*files, out / "curve.json"]
 
 
-def check_free(out: Path) -> None:
-    """Refuse a folder that is there already.
-
-    Raises:
-        InputError: It is.
-    """
-    if out.exists():
-        raise InputError(f"{out} exists and is not overwritten; choose another --out")
-
-
 def _material(
     store: CropStore, split: Split, config: CurveConfig, workspace: Path,
-    interruption: Interruption, update: Callable[[int, int, str], None] | None,
+    interruption: Interruption, update: Update | None,
 ) -> Material:
     rows = np.sort(np.concatenate([split.train, split.validation]))
     if config.features == "simple":
@@ -137,7 +127,7 @@ def _material(
         from stemcls.probes.frozen import frozen_features
 
         features = frozen_features(store, rows, config.model, workspace, interruption, update)
-    unit = store.field_index if split.by == "field" else store.group_index
+    unit = unit_index(store, "field" if split.by == "field" else "group")
     train, held = np.searchsorted(rows, split.train), np.searchsorted(rows, split.validation)
     return Material(
         features[train], split.targets(store, split.train), unit[split.train],

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import html
 import math
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 
 from stemcls.atomic import dump_json
 from stemcls.evaluation.figures import COLOURS
+from stemcls.evaluation.page import pixel_data
+from stemcls.imaging.shrink import scaled
 
 if TYPE_CHECKING:
     from stemcls.probes.embed import Panel, Shown
@@ -60,13 +60,10 @@ def _sprite(shown: Shown, columns: int) -> str:
     for place, row in enumerate(shown.rows):
         crop = shown.store.read([row])[0].astype(np.float32) * (255 / white)
         colour = crop[..., :3] if crop.shape[2] >= 3 else np.repeat(crop[..., :1], 3, axis=2)
-        factor = THUMB_PX / max(crop.shape[:2])
-        size = (max(1, round(crop.shape[1] * factor)), max(1, round(crop.shape[0] * factor)))
-        small = cv2.resize(colour, size, interpolation=cv2.INTER_AREA)
+        small = scaled(colour, THUMB_PX / max(crop.shape[:2]))
         y, x = place // columns * THUMB_PX, place % columns * THUMB_PX
-        sheet[y : y + size[1], x : x + size[0]] = np.clip(np.rint(small), 0, 255)
-    _, encoded = cv2.imencode(".jpg", sheet[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
-    return "data:image/jpeg;base64," + base64.b64encode(encoded.tobytes()).decode()
+        sheet[y : y + small.shape[0], x : x + small.shape[1]] = np.clip(np.rint(small), 0, 255)
+    return pixel_data(sheet, ".jpg", _QUALITY)
 
 
 _PAGE = """<!DOCTYPE html>

@@ -9,6 +9,7 @@ from itertools import combinations, pairwise
 import cv2
 import numpy as np
 
+from stemcls.imaging.shrink import scaled
 from stemcls.store.cropstore import CropStore
 
 SEEN_PX = 64
@@ -94,16 +95,13 @@ def _length(channels: int) -> int:
 
 def _seen(image: np.ndarray, mask: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """Shrink large crops by averaging, counted pixels only."""
-    height, width, channels = image.shape
+    height, width = image.shape[:2]
     weight = np.ones((height, width), np.float32) if mask is None else mask.astype(np.float32)
     factor = SEEN_PX / max(height, width)
     if factor >= 1:
         return image, weight
-    size = (max(1, round(width * factor)), max(1, round(height * factor)))
-    small = cv2.resize(weight, size, interpolation=cv2.INTER_AREA)
-    summed = cv2.resize(image * weight[..., None], size, interpolation=cv2.INTER_AREA)
-    summed = summed.reshape(size[1], size[0], channels)
-    return summed / np.maximum(small, _LEAST)[..., None], small
+    small = scaled(weight, factor)
+    return scaled(image * weight[..., None], factor) / np.maximum(small, _LEAST)[..., None], small
 
 
 def _blur(image: np.ndarray, weight: np.ndarray, sigma: float) -> np.ndarray:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 
 from stemcls.config.experiment import Experiment
 from stemcls.errors import InputError
-from stemcls.evaluation.runfiles import finished_model, read_experiment, read_split
+from stemcls.evaluation.runfiles import finished_model, open_split, read_experiment
+from stemcls.imaging.shrink import shrunk
 from stemcls.interruption import Interruption
 from stemcls.models.build import add_head, build_extractor
 from stemcls.models.saved import load_model
@@ -62,7 +62,7 @@ def spaces_of(
     """
     experiment = read_experiment(run)
     after, card = load_model(finished_model(run))
-    card.check_crops(store.path, store.shape[1:], store.dtype)
+    card.check_crops(store)
     layers = _layers(after, run)
     found = [Space("raw", "pixels", raw_pixels(store, rows))]
     missing: dict[str, str] = {}
@@ -78,14 +78,9 @@ def spaces_of(
 
 def raw_pixels(store: CropStore, rows: np.ndarray) -> np.ndarray:
     """Return (n, F) float32 pixels of crops, shrunk to 32 px by averaging where they are larger."""
-    height, width = store.size_px
-    factor = min(1.0, PIXELS_PX / max(height, width))
-    size = (max(1, round(width * factor)), max(1, round(height * factor)))
     white = np.float32(np.iinfo(store.dtype).max)
-    crops = store.read(rows)
     return np.array([
-        cv2.resize(crop.astype(np.float32) / white, size, interpolation=cv2.INTER_AREA).ravel()
-        for crop in crops
+        shrunk(crop.astype(np.float32) / white, PIXELS_PX).ravel() for crop in store.read(rows)
     ])
 
 
@@ -107,9 +102,7 @@ def _untrained(run: Run, experiment: Experiment, store: CropStore, n_classes: in
     features = None
     if experiment.pretrained:
         # As in the run: features are scaled by what the training crops have.
-        own = CropStore.open(experiment.store)
-        split = read_split(run)
-        split.check(own)
+        own, split = open_split(run)
         features = extractor.predict(own.read(split.train[:_SCALING_ROWS]), verbose=0)
     return add_head(extractor, experiment.model, n_classes, features, experiment.seed)
 

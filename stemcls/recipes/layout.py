@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from stemcls.atomic import replacing
+from stemcls.atomic import csv_writer
 from stemcls.config.protocol import LayoutConfig
 from stemcls.errors import InputError
 from stemcls.recipes.words import expected
 from stemcls.store.sources import Source, list_sources
-from stemcls.store.words import plural
+from stemcls.store.units import plural
 
 _SHOWN = 6
 
@@ -46,8 +45,7 @@ def find_images(data: Path, layout: LayoutConfig) -> list[Source]:
 
 def write_manifest(path: Path, sources: Sequence[Source]) -> None:
     """Write which images are used, as `stemcls build --manifest` takes it."""
-    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
+    with csv_writer(path, "\n") as writer:
         writer.writerow(["path", "label", "group"])
         for source in sources:
             writer.writerow([source.name, source.label, source.group or ""])

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from stemcls.config.options import from_mapping, merged, parse_assignment, read_toml, to_mapping
+from stemcls.config.options import from_mapping, merged, read_toml, to_mapping, with_assignments
 from stemcls.config.protocol import ProtocolConfig
 from stemcls.config.recipes import recipe
-from stemcls.errors import InputError, nearest
+from stemcls.errors import InputError, check_known
 from stemcls.tuning.study.definition import differences
 
 PAPERS = Path(__file__).with_name("papers")
@@ -29,12 +28,9 @@ def read_protocol(name: str, changes: Sequence[str] = ()) -> ProtocolConfig:
     Raises:
         InputError: No such recipe or setting; names the nearest.
     """
-    if name not in recipe_names():
-        raise InputError(f"there is no recipe {name!r}{nearest(name, recipe_names())}")
+    check_known(name, recipe_names(), f"there is no recipe {name!r}")
     plain = read_toml(PAPERS / f"{name}.toml")
-    over: dict[str, Any] = {}
-    for change in changes:
-        over = merged(over, parse_assignment(change))
+    over = with_assignments({}, changes)
     if over.keys() & {"name", "paper", "figures"}:
         raise InputError("name, paper and figures say what the paper did, and cannot be changed")
     training = recipe(str(over.get("training", plain["training"])))

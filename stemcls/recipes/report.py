@@ -12,7 +12,8 @@ from typing import Any
 from stemcls.atomic import write_text
 from stemcls.config.options import to_toml
 from stemcls.config.protocol import ProtocolConfig
-from stemcls.evaluation.report.drawings import file_data
+from stemcls.evaluation.numbertext import interval_text, number_text
+from stemcls.evaluation.page import file_data, templates
 from stemcls.recipes.words import expected
 from stemcls.recipes.work import Work
 
@@ -53,18 +54,10 @@ def compared(protocol: ProtocolConfig, results: Mapping[str, Any]) -> list[dict[
 
 def write_report(work: Work, document: Mapping[str, Any]) -> Path:
     """Write report.html, which needs no network and no other file; return its path."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    templates = Environment(
-        loader=PackageLoader("stemcls.recipes"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )
-    templates.filters["number"] = _number
-    templates.filters["interval"] = lambda ends: (
-        f"{ends[0]:.3f} to {ends[1]:.3f}" if ends else "-"
-    )
+    pages = templates("stemcls.recipes")
+    pages.filters.update(number=number_text, interval=interval_text)
     path = work.run.path / "report.html"
-    text = templates.get_template("recipe.html.j2").render(
+    text = pages.get_template("recipe.html.j2").render(
         protocol=work.protocol, document=document, steps=work.results,
         layout=expected(Path("DATA"), work.protocol.layout), pictures=_pictures(work),
         links=_links(work), settings=to_toml(work.protocol), version=version("stemcls"),
@@ -104,9 +97,3 @@ def _links(work: Work) -> list[dict[str, str]]:
         {"title": title, "to": os.path.relpath(work.results[step][key], work.run.path)}
         for title, (step, key) in places.items() if work.is_done(step)
     ]
-
-
-def _number(value: Any) -> str:
-    if value is None or value != value:
-        return "-"
-    return f"{value:,}" if isinstance(value, int) else f"{value:.3f}"

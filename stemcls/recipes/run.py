@@ -11,8 +11,8 @@ from stemcls.errors import (
     CancelledError,
     InputError,
     StemclsError,
+    check_known,
     explained_disk_errors,
-    nearest,
 )
 from stemcls.interruption import interruptible
 from stemcls.recipes.read import changes_of
@@ -35,8 +35,7 @@ def check_steps(protocol: ProtocolConfig) -> None:
         InputError: Names the step.
     """
     for step in protocol.steps:
-        if step not in STEPS:
-            raise InputError(f"recipe {protocol.name}: no step {step!r}{nearest(step, STEPS)}")
+        check_known(step, STEPS, f"recipe {protocol.name}: no step {step!r}")
     needed = [step for step in protocol.steps if step in ("build", "train", "search", "evaluate")]
     if needed not in (["build", "train", "evaluate"], ["build", "search", "evaluate"]):
         raise InputError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from stemcls.config.protocol import LayoutConfig
-from stemcls.store.words import plural
+from stemcls.store.units import plural
 
 
 def expected(data: Path, layout: LayoutConfig) -> str:

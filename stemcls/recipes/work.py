@@ -14,14 +14,13 @@ from stemcls.config.experiment import Experiment
 from stemcls.config.options import from_mapping, read_toml, to_toml
 from stemcls.config.protocol import ProtocolConfig
 from stemcls.errors import InputError, nearest
-from stemcls.runs import Run
+from stemcls.progress import Update
+from stemcls.runs import Run, find_folder
 from stemcls.store.cropstore import CropStore
 
 FORMAT = 1
 FOLDER = "recipes"
 DONE, BEGUN, NOT_DONE = "done", "begun", "not done"
-
-Update = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
@@ -123,8 +122,7 @@ def reopen(path: Path, workspace: Path) -> tuple[Run, ProtocolConfig, Path, str]
     Raises:
         InputError: There is none; names the nearest.
     """
-    places = [path, workspace / FOLDER / path]
-    place = next((place for place in places if (place / "recipe.toml").is_file()), None)
+    place = find_folder(path, workspace, "recipe.toml", FOLDER)
     if place is None:
         names = [run.name for run in list_begun(workspace)]
         hint = nearest(path.name, names) if names else "; `stemcls recipes run NAME` begins one"

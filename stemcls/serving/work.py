@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import csv
 import io
 from collections import Counter
@@ -12,11 +11,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
-from stemcls.errors import InputError, nearest
+from stemcls.errors import InputError, check_known
+from stemcls.evaluation.page import pixel_data
 from stemcls.imaging.overlay import to_rgb
+from stemcls.imaging.shrink import shrunk
 from stemcls.models.saved import ModelCard
 from stemcls.prediction.inputs import crop_at
 from stemcls.prediction.predict import Predicted, columns_of, predict_files, rows_of
@@ -137,8 +137,8 @@ def explain_upload(
     from stemcls.explain.overlays import blended
 
     classes = loaded.card.classes
-    if target and target not in classes:
-        raise InputError(f"the model knows no class {target!r}{nearest(target, classes)}")
+    if target:
+        check_known(target, classes, f"the model knows no class {target!r}")
     try:
         crop = crop_at(upload.path, loaded.card, center_px, reading.kind, reading.pixel_size_um)
     except InputError as error:
@@ -179,12 +179,7 @@ def _image(name: str, found: Predicted, classes: tuple[str, ...], pictures: bool
 def _jpeg(image: np.ndarray) -> str:
     """Return a JPEG as a data URI, made smaller where a screen could not show all of it."""
     shown = to_rgb(image) if image.shape[2] in (1, 3) else _two_or_more(image)
-    factor = LARGEST_PICTURE_PX / max(shown.shape[:2])
-    if factor < 1:
-        size = (max(1, round(shown.shape[1] * factor)), max(1, round(shown.shape[0] * factor)))
-        shown = cv2.resize(shown, size, interpolation=cv2.INTER_AREA)
-    _, data = cv2.imencode(".jpg", shown[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-    return f"data:image/jpeg;base64,{base64.b64encode(data.tobytes()).decode()}"
+    return pixel_data(shrunk(shown, LARGEST_PICTURE_PX), ".jpg", _JPEG_QUALITY)
 
 
 def _two_or_more(image: np.ndarray) -> np.ndarray:
@@ -195,5 +190,4 @@ def _two_or_more(image: np.ndarray) -> np.ndarray:
 
 def _uri(image: np.ndarray) -> str:
     """Return an (H, W, 3) image in [0, 1] as a PNG in a data URI."""
-    _, data = cv2.imencode(".png", (image[..., ::-1] * 255).round().astype(np.uint8))
-    return f"data:image/png;base64,{base64.b64encode(data.tobytes()).decode()}"
+    return pixel_data((image * 255).round().astype(np.uint8))

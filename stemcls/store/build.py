@@ -10,11 +10,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from stemcls.atomic import check_new
 from stemcls.config.imaging import BuildConfig
 from stemcls.config.options import to_mapping
 from stemcls.errors import CancelledError, InputError, StemclsError, explained_disk_errors
 from stemcls.imaging.detection.detect import wants_diameter
 from stemcls.interruption import interruptible
+from stemcls.progress import Update
 from stemcls.store.harvest import CELL_PX, FIELD_PX, Harvest, harvest
 from stemcls.store.journal import Journal
 from stemcls.store.notices import Notices
@@ -25,7 +27,6 @@ from stemcls.store.subsample import subsample
 from stemcls.store.workers import Crew, WorkerStartError, cores
 from stemcls.store.writer import Columns, write_store
 
-Update = Callable[[int, int, str], None]
 # Below these, starting processes costs more than they save.
 _FEW_IMAGES = 8
 _SMALL_BYTES = 2**16
@@ -58,8 +59,7 @@ def build_store(
         InputError: `out` exists or is being built, or no usable crops.
         CancelledError: Ctrl-C or SIGTERM; the partial work is kept.
     """
-    if out.exists():
-        raise InputError(f"{out} exists already and is never overwritten; choose another --out")
+    check_new(out)
     kind = "cells" if config.kind == "auto" else config.kind
     if kind != "cells" and cells is not None:
         raise InputError(f"--cells gives centres in fields; it cannot be used with --kind {kind}")

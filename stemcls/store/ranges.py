@@ -12,8 +12,10 @@ from stemcls.config.imaging import BuildConfig
 from stemcls.errors import CancelledError, InputError, StemclsError
 from stemcls.imaging.detection.detect import SAMPLE_FIELDS, USUAL_DIAMETER_PX
 from stemcls.imaging.detection.diameter import commonest_diameter, size_votes
+from stemcls.imaging.detection.survey import evenly_spread
 from stemcls.imaging.levels import visible_range
 from stemcls.imaging.prepare import read_slices, sample_slices
+from stemcls.progress import Update
 from stemcls.store.sources import Source
 from stemcls.store.workers import Crew, WorkerStartError
 
@@ -22,7 +24,7 @@ MOST_FIELDS = 64
 
 def measure_ranges(
     sources: list[Source], config: BuildConfig, crew: Crew, stopped: Callable[[], bool],
-    update: Callable[[int, int, str], None] | None = None,
+    update: Update | None = None,
 ) -> tuple[float, ...]:
     """Return low and high of each channel in turn, percentiles of the pixels of all fields.
 
@@ -69,7 +71,7 @@ def measure_ranges(
 
 def measure_diameter(
     sources: list[Source], config: BuildConfig, crew: Crew, stopped: Callable[[], bool],
-    update: Callable[[int, int, str], None] | None = None,
+    update: Update | None = None,
 ) -> float:
     """Return the usual diameter of a cell, pixels, from up to 6 evenly spread fields.
 
@@ -96,13 +98,12 @@ def measure_diameter(
 def spread(sources: list[Source], most: int) -> list[Source]:
     """Return at most `most` usable sources, evenly spread over the list."""
     usable = [source for source in sources if source.problem is None]
-    rows = np.unique(np.linspace(0, len(usable) - 1, min(len(usable), most)).round())
-    return [usable[int(row)] for row in rows]
+    return evenly_spread(usable, most)
 
 
 def _watched(
     ahead: Iterator[tuple[Source, Callable[[], Any]]], total: int, what: str,
-    stopped: Callable[[], bool], update: Callable[[int, int, str], None] | None,
+    stopped: Callable[[], bool], update: Update | None,
 ) -> Iterator[tuple[Source, Callable[[], Any]]]:
     """Pass on what a crew yields, telling how far it is.
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from stemcls.errors import InputError
 from stemcls.imaging.readers import READERS
-from stemcls.store.tables import number_in, rows_of
+from stemcls.store.tables import place_in, rows_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,10 +152,7 @@ def _with_cells(sources: list[Source], table: Path) -> list[Source]:
                     "the source folder"
                 )
             field = candidates[0].name if candidates else field
-        y_px, x_px = (number_in(row, key, table, number) for key in ("y_px", "x_px"))
-        radius_px = math.nan
-        if row.get("radius_px"):
-            radius_px = number_in(row, "radius_px", table, number)
+        y_px, x_px, radius_px = place_in(row, table, number)
         cell = KnownCell(y_px, x_px, row.get("label") or None, radius_px, row.get("group") or None)
         found[field].append(cell)
     listed = []

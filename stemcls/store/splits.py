@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from stemcls.config.experiment import SplitConfig
-from stemcls.errors import InputError, nearest
+from stemcls.errors import InputError
 from stemcls.store.assign import assign_units
+from stemcls.store.classes import check_classes, class_index
 from stemcls.store.cropstore import CropStore
-from stemcls.store.layout import UNLABELLED
-from stemcls.store.words import plural
+from stemcls.store.units import plural, unit_index, unit_names, unit_noun
 
 SIDES = ("train", "validation", "test")
 
@@ -45,20 +45,24 @@ class Split:
         """The rows of all sides."""
         return np.concatenate([getattr(self, side) for side in SIDES])
 
+    @property
+    def scored_on(self) -> str:
+        """The side that final numbers are of: test, or validation where nothing is held out."""
+        return "test" if len(self.test) else "validation"
+
+    @property
+    def scored_rows(self) -> np.ndarray:
+        """The rows of that side."""
+        return np.asarray(getattr(self, self.scored_on))
+
     def targets(self, store: CropStore, rows: np.ndarray) -> np.ndarray:
         """Return (n,) int64 index into `classes` of each row.
 
         Raises:
             InputError: A row has no label, or one that is not among `classes`.
         """
-        place = np.full(len(store.classes) + 1, -1, np.int64)
-        for number, name in enumerate(self.classes):
-            if name not in store.classes:
-                raise InputError(
-                    f"{store.path} has no class {name!r}{nearest(name, store.classes)}"
-                )
-            place[store.classes.index(name)] = number
-        targets = place[store.labels[rows]]
+        check_classes(store, self.classes)
+        targets = class_index(store, self.classes)[rows]
         if len(targets) and targets.min() < 0:
             row = np.asarray(rows)[int(np.argmin(targets))]
             raise InputError(f"row {row} of {store.path} is in none of the classes of the split")
@@ -66,8 +70,7 @@ class Split:
 
     def units_of(self, store: CropStore, rows: np.ndarray) -> np.ndarray:
         """Return (n,) number of the group, field or crop of each row that was kept together."""
-        index, _ = _units(store, self.by)
-        return index[rows]
+        return unit_index(store, self.by)[rows]
 
     def check(self, store: CropStore) -> None:
         """Refuse a store that is not the one that was split.
@@ -118,7 +121,7 @@ class _Pool:
 
     rows: np.ndarray
     unit: np.ndarray
-    names: tuple[str, ...] | None
+    names: Mapping[int, str]
     target: np.ndarray
     classes: tuple[str, ...]
     by: str
@@ -195,20 +198,15 @@ def make_folds(
 
 
 def _pool(store: CropStore, config: SplitConfig, rows: np.ndarray | None) -> _Pool:
-    for name in config.classes:
-        if name not in store.classes:
-            raise InputError(f"{store.path} has no class {name!r}{nearest(name, store.classes)}")
+    check_classes(store, config.classes)
     classes = tuple(dict.fromkeys(config.classes)) or store.classes
     if len(classes) < 2:
         raise InputError(
             f"a classifier needs at least 2 classes, {store.path} offers {list(classes)}: "
             "name classes by folders, by --manifest, or by the label column of --cells"
         )
-    place = np.full(len(store.classes) + 1, UNLABELLED, np.int64)
-    for number, name in enumerate(classes):
-        place[store.classes.index(name)] = number
     wanted = np.arange(len(store)) if rows is None else np.unique(rows)
-    target = place[store.labels[wanted]]
+    target = class_index(store, classes)[wanted]
     wanted, target = wanted[target >= 0].astype(np.int64), target[target >= 0]
     by = config.by
     if by == "auto":
@@ -218,17 +216,9 @@ def _pool(store: CropStore, config: SplitConfig, rows: np.ndarray | None) -> _Po
             f"{store.path} names no groups: build it with --group REGEX or a group column, or "
             "use --split-by field"
         )
-    unit, names = _units(store, by)
-    return _Pool(wanted, unit[wanted], names, target, classes, by)
-
-
-def _units(store: CropStore, by: str) -> tuple[np.ndarray, tuple[str, ...] | None]:
-    """Return the unit of each crop of a store, and the names of the units if they have any."""
-    if by == "group":
-        return store.group_index, store.group_names
-    if by == "field":
-        return store.field_index, store.fields.path
-    return np.arange(len(store)), None
+    return _Pool(
+        wanted, unit_index(store, by)[wanted], unit_names(store, by), target, classes, by
+    )
 
 
 def _assign(
@@ -286,17 +276,16 @@ def _advice(pool: _Pool, store: CropStore, config: SplitConfig) -> str:
 
 
 def _nouns(pool: _Pool, store: CropStore) -> tuple[str, str]:
-    one = store.group_what if pool.by == "group" else pool.by
+    one = unit_noun(store, pool.by)
     return one, plural(one)
 
 
 def _split(store: CropStore, pool: _Pool, sides: np.ndarray) -> Split:
     rows = {name: pool.rows[sides == number] for number, name in enumerate(SIDES)}
     units: dict[str, tuple[str, ...]] = {}
-    if pool.names is not None:
-        names = pool.names
+    if pool.names:
         units = {
-            name: tuple(names[unit] for unit in np.unique(pool.unit[sides == number]))
+            name: tuple(pool.names[unit] for unit in np.unique(pool.unit[sides == number]))
             for number, name in enumerate(SIDES)
         }
     return Split(

@@ -44,6 +44,17 @@ def rows_of(table: Path, needed: tuple[str, ...]) -> Iterator[tuple[int, dict[st
             raise InputError(f"{table} is not a UTF-8 CSV table: {error}") from error
 
 
+def place_in(row: Mapping[str, str], table: Path, line: int) -> tuple[float, float, float]:
+    """Return y_px, x_px and radius_px of a row of known cells; the radius is NaN where not given.
+
+    Raises:
+        InputError: As `number_in`.
+    """
+    y_px, x_px = (number_in(row, key, table, line) for key in ("y_px", "x_px"))
+    given = row.get("radius_px")
+    return y_px, x_px, number_in(row, "radius_px", table, line) if given else math.nan
+
+
 def number_in(row: Mapping[str, str], key: str, table: Path, line: int) -> float:
     """Return a finite number of a row.
 

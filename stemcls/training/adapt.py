@@ -19,17 +19,18 @@ from stemcls.errors import InputError
 from stemcls.evaluation.comparison import Difference, compare_predictions
 from stemcls.evaluation.evaluation import evaluate_predictions
 from stemcls.evaluation.intervals import LEAST_GROUPS
+from stemcls.evaluation.numbertext import interval_text
 from stemcls.evaluation.predictions import Predictions, read_predictions, write_predictions
 from stemcls.evaluation.runfiles import finished_model, predictions_of, read_experiment
 from stemcls.interruption import interruptible
 from stemcls.models.inference import predict
 from stemcls.models.saved import load_model
+from stemcls.progress import Update, prefixed
 from stemcls.runs import Run
 from stemcls.store.cropstore import CropStore
 from stemcls.store.splits import Split, make_split
-from stemcls.store.words import plural
+from stemcls.store.units import plural, unit_noun
 from stemcls.training.fewlabels import STOPPING, draw_labels, most_labels
-from stemcls.training.journal import Update, prefixed
 from stemcls.training.train import prepare_run, train
 
 ARMS = ("adapted", "scratch")
@@ -151,7 +152,7 @@ def judge(found: Difference, metric: str, other: str) -> dict[str, Any]:
     elif interval and max(interval) < 0:
         verdict = WORSE
     told = f"{metric.replace('_', ' ')} {found.difference:+.3f}"
-    told += f" (95 % {interval[0]:+.3f} to {interval[1]:+.3f})" if interval else ", no interval"
+    told += f" (95 % {interval_text(interval, '+.3f')})" if interval else ", no interval"
     if found.note:
         told += f"; {found.note}"
     return {
@@ -178,7 +179,7 @@ def _checked_split(source: Run, path: Path, config: AdaptConfig) -> Split:
     if card.provenance.get("ensemble"):
         raise InputError(f"{source.path} is an ensemble, which cannot be adapted; its members can")
     store = CropStore.open(path)
-    card.check_crops(path, store.shape[1:], store.dtype)
+    card.check_crops(store)
     missing = [name for name in card.classes if name not in store.classes]
     if missing:
         raise InputError(
@@ -196,7 +197,7 @@ def _checked_split(source: Run, path: Path, config: AdaptConfig) -> Split:
     )
     n = len(split.units["test"])
     if n < LEAST_GROUPS:
-        one = store.group_what if split.by == "group" else split.by
+        one = unit_noun(store, split.by)
         raise InputError(
             f"{path}: only {n} {one if n == 1 else plural(one)} would test, and a comparison needs "
             f"{LEAST_GROUPS} or more: add some, raise --test, or use --split-by field"

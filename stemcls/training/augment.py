@@ -36,7 +36,8 @@ def augment(crops: np.ndarray, config: AugmentConfig, rng: np.random.Generator) 
     moves = not np.allclose(maps, np.eye(2, 3))
     lightens = bool(config.brightness or config.contrast)
     channels = crops.shape[-1]
-    padded = _with_fourth_channel(crops) if channels == 3 else crops
+    # OpenCV resamples four channels faster than three.
+    padded = _recoloured(crops, cv2.COLOR_BGR2BGRA, 4) if channels == 3 else crops
     result = np.empty_like(padded) if moves else padded.copy()
     for index, changed in enumerate(result):
         if moves:
@@ -53,20 +54,14 @@ def augment(crops: np.ndarray, config: AugmentConfig, rng: np.random.Generator) 
             _lighten(changed, gain[index], contrast[index], channels)
         if config.noise:
             _add_noise(changed, noise[index], starts[index])
-    return _without_fourth_channel(result) if channels == 3 else result
+    return _recoloured(result, cv2.COLOR_BGRA2BGR, 3) if channels == 3 else result
 
 
-def _with_fourth_channel(crops: np.ndarray) -> np.ndarray:
-    """Return (N, H, W, 4): OpenCV resamples four channels faster than three."""
-    count, height, width = crops.shape[:3]
-    flat = cv2.cvtColor(crops.reshape(count * height, width, 3), cv2.COLOR_BGR2BGRA)
-    return np.asarray(flat.reshape(count, height, width, 4))
-
-
-def _without_fourth_channel(crops: np.ndarray) -> np.ndarray:
-    count, height, width = crops.shape[:3]
-    flat = cv2.cvtColor(crops.reshape(count * height, width, 4), cv2.COLOR_BGRA2BGR)
-    return np.asarray(flat.reshape(count, height, width, 3))
+def _recoloured(crops: np.ndarray, code: int, channels: int) -> np.ndarray:
+    """Return (N, H, W, `channels`) by one of OpenCV's conversions of colours."""
+    count, height, width, before = crops.shape
+    flat = cv2.cvtColor(crops.reshape(count * height, width, before), code)
+    return np.asarray(flat.reshape(count, height, width, channels))
 
 
 def _lighten(crop: np.ndarray, gain: float, contrast: float, channels: int) -> None:

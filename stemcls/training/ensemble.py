@@ -22,10 +22,11 @@ from stemcls.models.backend import describe_environment
 from stemcls.models.ensemble import check_alike, join_models
 from stemcls.models.inference import predict
 from stemcls.models.saved import ModelCard, load_model, save_model
+from stemcls.progress import Update
 from stemcls.runs import Run
 from stemcls.store.cropstore import CropStore
 from stemcls.store.splits import SIDES, Split
-from stemcls.training.journal import Journal, Update, reported
+from stemcls.training.journal import Journal, reported
 from stemcls.training.train import headline
 
 BY_VALIDATION = "validation"
@@ -239,14 +240,13 @@ def _card(
 def _score(
     model: Any, store: CropStore, split: Split, experiment: Experiment, run: Run, journal: Journal
 ) -> dict[str, Any]:
-    part = "test" if len(split.test) else "validation"
-    rows = getattr(split, part)
+    rows = split.scored_rows
     probabilities = predict(
         model, store.read, rows, views=experiment.test_views, update=journal.progress
     )
     evaluation = evaluate_predictions(
         predictions_of(store, split, rows, probabilities), seed=experiment.seed
     )
-    evaluation.metrics["evaluated_on"] = part
+    evaluation.metrics["evaluated_on"] = split.scored_on
     evaluation.write(run.path / "evaluation")
     return evaluation.metrics

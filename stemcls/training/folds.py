@@ -15,11 +15,12 @@ from stemcls.evaluation.evaluation import evaluate_predictions
 from stemcls.evaluation.folds import summarise_folds
 from stemcls.evaluation.predictions import pool, read_predictions
 from stemcls.interruption import interruptible
+from stemcls.progress import Update, prefixed
 from stemcls.runs import Run
 from stemcls.store.cropstore import CropStore
 from stemcls.store.splits import make_folds
 from stemcls.training.checks import check_plan
-from stemcls.training.journal import Update, prefixed, reported
+from stemcls.training.journal import reported
 from stemcls.training.lock import locked
 from stemcls.training.train import headline, prepare_run, train
 

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import csv
-import io
 import logging
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from stemcls import atomic
 from stemcls.errors import CancelledError, StemclsError
 from stemcls.models.devices import device_in_use
+from stemcls.progress import Update
 from stemcls.runs import Run, process_identity
 
 HEARTBEAT_SECONDS = 15.0
-
-Update = Callable[[int, int, str], None]
 
 
 class Journal:
@@ -82,18 +79,9 @@ class Journal:
 
     def _write_history(self) -> None:
         names = list(dict.fromkeys(key for row in self._history for key in row))
-        text = io.StringIO()
-        writer = csv.DictWriter(text, names, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self._history)
-        atomic.write_text(self.run.path / "history.csv", text.getvalue())
-
-
-def prefixed(update: Update | None, prefix: str) -> Update | None:
-    """Return `update` with `prefix` ahead of its notes, for one of several jobs."""
-    if update is None:
-        return None
-    return lambda done, total, note: update(done, total, f"{prefix}: {note}")
+        with atomic.csv_writer(self.run.path / "history.csv", "\n") as writer:
+            writer.writerow(names)
+            writer.writerows([row.get(name) for name in names] for row in self._history)
 
 
 @contextmanager

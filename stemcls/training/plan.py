@@ -54,11 +54,6 @@ class Job:
     score_last: bool = False
     feature_rows: np.ndarray | None = None
 
-    @property
-    def test_rows(self) -> np.ndarray:
-        """What the final numbers are of."""
-        return self.split.test if len(self.split.test) else self.split.validation
-
     def n_views(self, asked: int) -> int:
         """Return how many flips and quarter turns `asked` comes to with crops of this shape."""
         return len(view_numbers(self.store.size_px, asked))
@@ -81,7 +76,7 @@ class Job:
     def evaluate(self, probabilities: np.ndarray) -> Evaluation:
         """Return the metrics of probabilities of the test rows."""
         return evaluate_predictions(
-            predictions_of(self.store, self.split, self.test_rows, probabilities),
+            predictions_of(self.store, self.split, self.split.scored_rows, probabilities),
             seed=self.experiment.seed,
         )
 
@@ -169,12 +164,11 @@ def _score(
 ) -> Evaluation:
     views = job.experiment.test_views
     if stage.trainable != "none":
-        return job.evaluate(predict(model, job.read, job.test_rows, views=views))
+        return job.evaluate(predict(model, job.read, job.split.scored_rows, views=views))
     views = job.n_views(views)
     bank, head = banks.get(views, changed), head_of(model)
-    outputs = [
-        predict_batches(head, bank.read(job.test_rows, view), HEAD_BATCH) for view in range(views)
-    ]
+    rows = job.split.scored_rows
+    outputs = [predict_batches(head, bank.read(rows, view), HEAD_BATCH) for view in range(views)]
     return job.evaluate(np.mean(outputs, axis=0))
 
 

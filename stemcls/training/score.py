@@ -15,16 +15,16 @@ from stemcls.evaluation.predictions import Predictions, pool, read_predictions
 from stemcls.evaluation.runfiles import (
     finished_model,
     folder_of,
+    open_split,
     predictions_of,
     read_experiment,
-    read_split,
 )
 from stemcls.models.ensemble import check_unlearned
 from stemcls.models.inference import predict
 from stemcls.models.saved import load_model
+from stemcls.progress import Update
 from stemcls.runs import Run
 from stemcls.store.cropstore import CropStore
-from stemcls.training.journal import Update
 
 
 def score_run(
@@ -61,16 +61,15 @@ def score_run(
         if label_map is not None:
             raise InputError("--label-map is for another store; the run's own needs none")
         check_unlearned(card, run.path)
-        store, split = CropStore.open(Path(experiment.store)), read_split(run)
-        split.check(store)
-        rows = split.test if len(split.test) else split.validation
+        store, split = open_split(run)
+        rows, part = split.scored_rows, split.scored_on
         probabilities = predict(model, store.read, rows, views=views, update=update)
         predictions = predictions_of(store, split, rows, probabilities)
-        part = folder = "test" if len(split.test) else "validation"
+        folder = part
     else:
         store, part = CropStore.open(store_path), str(store_path)
         check_unlearned(card, run.path, store.content_hash)
-        card.check_crops(store_path, store.shape[1:], store.dtype)
+        card.check_crops(store)
         matched = match_labels(
             store, card.classes, read_label_map(label_map) if label_map else None
         )
@@ -89,11 +88,7 @@ def score_run(
         folder += "-calibrated"
     evaluation = evaluate_predictions(predictions, seed=experiment.seed)
     evaluation.metrics.update(about, evaluated_on=part)
-    if consistency:
-        evaluation.metrics["naming"] = CONSISTENCY
-    out = out or run.path / "evaluation" / folder
-    evaluation.write(out)
-    return evaluation, out
+    return _written(evaluation, out or run.path / "evaluation" / folder, consistency)
 
 
 def score_folds(
@@ -113,9 +108,12 @@ def score_folds(
         pool(finished.predictions), seed=finished.experiment.seed
     )
     evaluation.metrics["evaluated_on"] = "folds"
+    return _written(evaluation, out or run.path / "evaluation" / "folds", consistency)
+
+
+def _written(evaluation: Evaluation, out: Path, consistency: bool) -> tuple[Evaluation, Path]:
     if consistency:
         evaluation.metrics["naming"] = CONSISTENCY
-    out = out or run.path / "evaluation" / "folds"
     evaluation.write(out)
     return evaluation, out
 

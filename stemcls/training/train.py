@@ -11,19 +11,20 @@ from stemcls import atomic
 from stemcls.config.experiment import FINAL, Experiment, with_absolute_paths
 from stemcls.config.options import to_mapping, to_toml
 from stemcls.errors import InputError, explained_disk_errors
-from stemcls.evaluation.runfiles import model_named, read_experiment, read_split
+from stemcls.evaluation.runfiles import model_named, open_split, read_experiment
 from stemcls.interruption import Interruption, interruptible
 from stemcls.models.backend import describe_environment
 from stemcls.models.inference import predict
 from stemcls.models.losses import make_loss
 from stemcls.models.precision import computing_in, in_float32, jit_compile, policy_for
 from stemcls.models.saved import ModelCard, load_model, save_model
+from stemcls.progress import Update
 from stemcls.runs import Run
 from stemcls.store.cropstore import CropStore
 from stemcls.store.splits import Split, make_split
 from stemcls.training.checkpoint import Checkpoint
 from stemcls.training.checks import check_plan
-from stemcls.training.journal import Journal, Update, reported
+from stemcls.training.journal import Journal, reported
 from stemcls.training.lock import locked
 from stemcls.training.memory import crop_reader
 from stemcls.training.plan import Job, run_stages
@@ -90,25 +91,21 @@ def _train(
     run: Run, experiment: Experiment, journal: Journal, interruption: Interruption
 ) -> dict[str, Any]:
     _note_environment(run, experiment, journal)
-    store = CropStore.open(Path(experiment.store))
-    split = read_split(run)
-    split.check(store)
+    store, split = open_split(run)
     check_plan(experiment, store, split)
     checkpoint = Checkpoint(run.path / "checkpoint")
     job = make_job(experiment, store, split, journal, interruption, checkpoint)
     keras.utils.set_random_seed(experiment.seed)
-    part = "test" if len(split.test) else "validation"
-
     with computing_in(policy_for(experiment.precision)):
         trained, stages = run_stages(job, start=_start(experiment, store, split))
     # A copy that was never compiled: without our optimiser Keras alone can load it.
     model = in_float32(keras.Model(trained.input, trained.output, name=trained.name))
     save_model(model, run.model_path, card_of(store, split, experiment, run))
     probabilities = predict(
-        model, job.read, job.test_rows, views=experiment.test_views, update=journal.progress
+        model, job.read, split.scored_rows, views=experiment.test_views, update=journal.progress
     )
     evaluation = job.evaluate(probabilities)
-    evaluation.metrics["evaluated_on"] = part
+    part = evaluation.metrics["evaluated_on"] = split.scored_on
     evaluation.write(run.path / "evaluation")
     stages[FINAL] = evaluation.metrics
     atomic.write_json(run.path / "evaluation" / "stages.json", stages)
@@ -124,7 +121,7 @@ def _start(experiment: Experiment, store: CropStore, split: Split) -> Any:
         return None
     path = model_named(Path(experiment.start_from), Path())
     model, card = load_model(path)
-    card.check_crops(store.path, store.shape[1:], store.dtype)
+    card.check_crops(store)
     if card.classes != split.classes:
         raise InputError(
             f"training cannot go on from {path}: it tells {', '.join(card.classes)} apart, and "

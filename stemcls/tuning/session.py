@@ -8,7 +8,8 @@ from typing import Any
 
 from stemcls.evaluation.comparison import METRICS
 from stemcls.interruption import interruptible
-from stemcls.training.journal import Update, reported
+from stemcls.progress import Update
+from stemcls.training.journal import reported
 from stemcls.training.lock import locked
 from stemcls.tuning.results.conclude import conclude
 from stemcls.tuning.results.report import describe, write_report

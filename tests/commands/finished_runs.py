@@ -12,13 +12,13 @@ from stemcls.config.experiment import Experiment, ModelConfig, SplitConfig
 from stemcls.evaluation.evaluation import Evaluation, evaluate_predictions
 from stemcls.evaluation.folds import summarise_folds
 from stemcls.evaluation.predictions import pool, read_predictions, write_predictions
+from stemcls.evaluation.runfiles import predictions_of, read_split
 from stemcls.models.inference import predict
 from stemcls.models.saved import save_model
 from stemcls.runs import Run
 from stemcls.store.cropstore import CropStore
 from stemcls.training.folds import prepare_folds
-from stemcls.training.plan import predictions_of
-from stemcls.training.train import card_of, headline, prepare_run, read_split
+from stemcls.training.train import card_of, headline, prepare_run
 
 
 def experiment(store: Path, name: str, seed: int = 0, **changes: object) -> Experiment:

@@ -15,7 +15,7 @@ from stemcls.atomic import dump_json
 from stemcls.errors import InputError
 from stemcls.evaluation.intervals import group_weights, percentile_interval
 from stemcls.evaluation.metrics import HEADLINE, PER_CLASS, compute_metrics
-from stemcls.evaluation.roc import roc_points, weighted_auroc
+from stemcls.evaluation.roc import auroc_of, roc_points
 from stemcls.evaluation.weighted import score_weighted
 
 from .conftest import certain, simulated
@@ -212,7 +212,7 @@ def test_score_cuts_count_the_surer_predictions() -> None:
 def test_ties_count_one_half() -> None:
     scores = np.array([0.5, 0.5, 0.5, 0.5], dtype=np.float32)
     positive = np.array([True, False, True, False])
-    found = weighted_auroc(scores, positive, np.zeros(4, dtype=int), np.ones((1, 1)))
+    found = auroc_of(scores, positive, np.zeros(4, dtype=int), 1, 1)(np.ones((1, 1)))
     assert found[0] == 0.5
 
 

@@ -265,7 +265,7 @@ def test_a_folder_gets_tables_figures_and_numbers_and_is_not_overwritten(write_s
     document = json.loads((out / "morphometry.json").read_text(encoding="utf-8"))
     assert document == json.loads(dump_json(found.to_document()))
     assert "***" in (out / "1-diameter_um.svg").read_text(encoding="utf-8")
-    with pytest.raises(InputError, match="not empty and nothing is overwritten"):
+    with pytest.raises(InputError, match="exists and is not empty"):
         found.write(out)
 
 

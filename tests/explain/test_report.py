@@ -76,7 +76,7 @@ def test_a_plain_model_and_a_store_give_everything(planted_files: Path, invoke: 
     before = sorted(path.name for path in out.iterdir())
     again = invoke("explain", planted_files / "model.keras", planted_files / "s.h5", "--out", out)
     assert again.returncode == 2
-    assert "is not empty and nothing is overwritten" in again.stderr
+    assert "exists and is not empty" in again.stderr
     assert sorted(path.name for path in out.iterdir()) == before
 
 

@@ -116,7 +116,7 @@ def test_no_diameter_is_estimated_for_peers(stand_in, tmp_path):
 
 @pytest.mark.parametrize("package", ["cellpose", "stardist"])
 def test_a_missing_peer_names_the_extra_and_the_other_way(package, monkeypatch):
-    monkeypatch.setattr(peers, "find_spec", lambda name: None)
-    says = rf"needs the package {package}, .*pip install 'stemcls\[{package}\]'`, or use --method"
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    says = rf"needs the package {package}, .*pip install 'stemcls\[{package}\]', or use --method"
     with pytest.raises(InputError, match=says):
         detect(field(), DetectConfig(method=package))

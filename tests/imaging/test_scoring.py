@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stemcls.commands.truth import read_truth
 from stemcls.errors import InputError
 from stemcls.imaging.field import Detections
 from stemcls.imaging.tuning.scoring import KnownCells, known_by_path, score_field, summarise
+from stemcls.store.truth import read_truth
 
 
 def found_at(centers: list[tuple[float, float]], radius_px: list[float]) -> Detections:

@@ -319,7 +319,7 @@ def test_the_command_names_what_is_missing(invoke, monkeypatch, tmp_path):
     done = invoke("serve", tmp_path / "nothing.keras")
     assert done.returncode == 2
     assert "there is no model" in done.stderr
-    monkeypatch.setattr("stemcls.serving.packages.PACKAGES", ("no_such_package",))
+    monkeypatch.setattr("stemcls.commands.serve.PACKAGES", ("no_such_package",))
     done = invoke("serve", tmp_path / "nothing.keras")
     assert done.returncode == 2
     assert "pip install 'stemcls[web]'" in done.stderr

@@ -185,7 +185,7 @@ def test_nothing_usable_is_an_error_that_gives_reasons(tmp_path):
 
 def test_an_existing_store_is_never_overwritten(crops_folder, tmp_path):
     (tmp_path / "out.h5").write_text("precious")
-    with pytest.raises(InputError, match="exists already and is never overwritten"):
+    with pytest.raises(InputError, match="exists and is not overwritten"):
         build_store(crops_folder, tmp_path / "out.h5", CROPS)
     assert (tmp_path / "out.h5").read_text() == "precious"
 

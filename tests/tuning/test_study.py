@@ -13,11 +13,11 @@ from stemcls.bench.study import crop_passes
 from stemcls.config.experiment import ModelConfig, SplitConfig
 from stemcls.config.imaging import BuildConfig
 from stemcls.errors import InputError, StemclsError
+from stemcls.evaluation.runfiles import finished_model
 from stemcls.runs import list_runs
 from stemcls.store.build import build_store
 from stemcls.store.cropstore import CropStore
 from stemcls.store.splits import Split
-from stemcls.training.score import finished_model
 from stemcls.tuning.space.dimensions import Dimension
 from stemcls.tuning.space.space import SearchSpace
 from stemcls.tuning.study.definition import differences

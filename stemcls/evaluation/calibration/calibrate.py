@@ -25,18 +25,17 @@ from stemcls.evaluation.metrics import CALIBRATION, compute_metrics
 from stemcls.evaluation.predictions import Predictions
 from stemcls.evaluation.runfiles import (
     finished_model,
+    open_split,
     predictions_of,
     read_experiment,
-    read_split,
-    units_of,
 )
 from stemcls.models.inference import dihedral, predict, view_numbers
 from stemcls.models.saved import ModelCard, load_model, save_model
+from stemcls.progress import Update
 from stemcls.runs import Run
 from stemcls.store.cropstore import CropStore
 
 FOLDER = "calibrated"
-Update = Callable[[int, int, str], None]
 
 
 def calibrated_model(run: Run) -> Path:
@@ -75,12 +74,10 @@ def calibrate_run(
         )
     model, card = load_model(finished_model(run))
     _check_layers(model, run)
-    experiment, split = read_experiment(run), read_split(run)
-    store = CropStore.open(Path(experiment.store))
-    split.check(store)
+    experiment, (store, split) = read_experiment(run), open_split(run)
     rows = split.validation
     logits = _logits(model, store, rows, experiment.test_views, update)
-    labels, groups = split.targets(store, rows), units_of(store, split.by)[rows]
+    labels, groups = split.targets(store, rows), split.units_of(store, rows)
     temperature = fit_temperature(logits, labels, groups, experiment.seed)
     known = predictions_of(store, split, rows, softened(logits, temperature.value))
     thresholds = fit_thresholds(known, alpha)

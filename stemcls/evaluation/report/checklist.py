@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from stemcls.evaluation.celltable import plural
 from stemcls.evaluation.intervals import LEAST_GROUPS
 from stemcls.evaluation.report.source import Source
+from stemcls.store.units import plural
 
 YES, NO, OPEN = "yes", "no", "authors"
 

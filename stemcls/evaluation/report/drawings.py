@@ -1,19 +1,18 @@
-"""Turn figures and picture files into data that an HTML file carries inside itself."""
+"""Draw the history of a training, and turn figures into data that a page holds inside."""
 
 from __future__ import annotations
 
-import base64
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stemcls.evaluation.figures import COLOURS, new_figure, write_figure
+from stemcls.evaluation.page import file_data
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_TYPES = {".svg": "image/svg+xml", ".png": "image/png", ".jpg": "image/jpeg"}
 # Larger vector drawings are slower to show than the same in pixels.
 _MOST_SVG_BYTES = 600_000
 _SHEET_DPI = 110
@@ -29,17 +28,6 @@ def figure_data(figure: Figure, vector: bool = True) -> str:
                 return file_data(path)
         (path,) = write_figure(figure, stem, (".png",), dpi=_SHEET_DPI)
         return file_data(path)
-
-
-def file_data(path: Path) -> str:
-    """Return a PNG, SVG or JPEG file as a data: address."""
-    content = base64.b64encode(path.read_bytes()).decode("ascii")
-    return f"data:{_TYPES[path.suffix.lower()]};base64,{content}"
-
-
-def is_picture(path: Path) -> bool:
-    """Tell whether `file_data` takes it."""
-    return path.suffix.lower() in _TYPES
 
 
 def draw_history(history: Sequence[dict[str, str]]) -> Figure | None:

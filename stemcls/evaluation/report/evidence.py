@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from stemcls.evaluation.report.drawings import file_data, is_picture
+from stemcls.evaluation.page import file_data, is_picture
 from stemcls.runs import Run
 from stemcls.store.auditfile import audit_path, read_audit
 from stemcls.store.cropstore import CropStore

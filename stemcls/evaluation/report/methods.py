@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from stemcls.config.experiment import AugmentConfig, StageConfig
-from stemcls.evaluation.celltable import plural
 from stemcls.evaluation.naming import CONSISTENCY, CONSISTENCY_NOTE
 from stemcls.evaluation.report.source import Source
+from stemcls.store.units import plural
 
 _BALANCE = {
     "none": "Classes were not balanced.",

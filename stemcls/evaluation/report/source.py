@@ -13,10 +13,11 @@ from stemcls.errors import InputError
 from stemcls.evaluation.evaluation import Evaluation
 from stemcls.evaluation.metrics import confusion_matrix
 from stemcls.evaluation.predictions import read_predictions
-from stemcls.evaluation.runfiles import read_experiment, units_of
+from stemcls.evaluation.runfiles import check_finished, read_experiment, read_split
 from stemcls.runs import Run
 from stemcls.store.cropstore import CropStore
 from stemcls.store.splits import SIDES, Split
+from stemcls.store.units import unit_index, unit_noun
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +57,7 @@ class Source:
     def unit(self) -> str:
         """What the split kept together, in words."""
         by = self.splits[0].by
-        return self.store.group_what if by == "group" and self.store is not None else by
+        return by if self.store is None else unit_noun(self.store, by)
 
     @property
     def metrics(self) -> dict[str, Any]:
@@ -70,12 +71,7 @@ def read_source(run: Run) -> Source:
     Raises:
         InputError: It is not finished, or was never scored.
     """
-    state = run.summary()["state"]
-    if state != "finished":
-        raise InputError(
-            f"{run.path} is {state}, and a report is of a finished run; wait for it, or go on with "
-            f"`stemcls train --resume {run.path}`"
-        )
+    check_finished(run, "a report is of a finished run")
     document = run.read_json("evaluation/metrics.json")
     if document is None:
         raise InputError(
@@ -90,7 +86,7 @@ def read_source(run: Run) -> Source:
     predictions = read_predictions(run.path / "evaluation" / "predictions.csv")
     parts = tuple(run.folds()) or (run,)
     experiment = read_experiment(run)
-    splits = tuple(_split(part) for part in parts)
+    splits = tuple(read_split(part) for part in parts)
     store, why = _store(experiment, splits[0])
     return Source(
         run=run, parts=parts, experiment=experiment,
@@ -114,7 +110,7 @@ def side_table(source: Source) -> list[dict[str, Any]]:
     if store is None:
         counts = {side: {"crops": len(getattr(split, side)), "units": None} for side in SIDES}
         return [{"name": "all classes", **counts}]
-    units = units_of(store, split.by)
+    units = unit_index(store, split.by)
     rows = []
     for number, name in enumerate(split.classes):
         row: dict[str, Any] = {"name": name}
@@ -124,13 +120,6 @@ def side_table(source: Source) -> list[dict[str, Any]]:
             row[side] = {"crops": len(own), "units": len(np.unique(units[own]))}
         rows.append(row)
     return rows
-
-
-def _split(run: Run) -> Split:
-    document = run.read_json("split.json")
-    if document is None:
-        raise InputError(f"{run.path} has no split.json, so nobody can say what it was trained on")
-    return Split.from_mapping(document)
 
 
 def _store(experiment: Experiment, split: Split) -> tuple[CropStore | None, str]:

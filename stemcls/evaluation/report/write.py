@@ -9,14 +9,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from stemcls.atomic import write_text
+from stemcls.atomic import check_new, write_text
 from stemcls.config.options import to_toml
-from stemcls.errors import InputError, explained_disk_errors
+from stemcls.errors import explained_disk_errors
 from stemcls.evaluation import charts, figures, sheets
 from stemcls.evaluation.bygroup import score_groups
 from stemcls.evaluation.calibration.caveats import caveats
-from stemcls.evaluation.celltable import plural
-from stemcls.evaluation.details import what_is
 from stemcls.evaluation.labelerrors import draw_label_errors, find_label_errors
 from stemcls.evaluation.metrics import CALIBRATION, HEADLINE, PER_CLASS
 from stemcls.evaluation.naming import (
@@ -25,15 +23,17 @@ from stemcls.evaluation.naming import (
     class_title_of,
     title_of,
 )
+from stemcls.evaluation.numbertext import interval_text, number_text
+from stemcls.evaluation.page import templates
 from stemcls.evaluation.report import evidence as kept
 from stemcls.evaluation.report.checklist import checklist
 from stemcls.evaluation.report.drawings import draw_history, figure_data
 from stemcls.evaluation.report.methods import methods_text
 from stemcls.evaluation.report.source import Source, read_source, side_table
-from stemcls.evaluation.runfiles import unit_names
+from stemcls.progress import Update
 from stemcls.runs import Run
+from stemcls.store.units import plural, unit_names
 
-Update = Callable[[int, int, str], None]
 _DOUBTED = 20
 
 
@@ -52,8 +52,8 @@ def write_report(
         InputError: The run is not finished, was never scored, or `out` exists.
         StemclsError: The disk is full.
     """
-    if out is not None and out.exists():
-        raise InputError(f"{out} exists and is not overwritten; choose another --out")
+    if out is not None:
+        check_new(out)
     path = out or run.path / "report.html"
     source = read_source(run)
     if consistency:
@@ -67,21 +67,15 @@ def write_report(
 
 def render(source: Source, update: Update | None = None) -> str:
     """Return the HTML of a report."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    templates = Environment(
-        loader=PackageLoader("stemcls.evaluation.report"), autoescape=True,
-        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-    )
-    templates.filters["number"] = _number
-    templates.filters["interval"] = _interval
+    pages = templates("stemcls.evaluation.report")
+    pages.filters.update(number=number_text, interval=interval_text)
     found = {
         "calibration": kept.calibration(source.run), "externals": kept.externals(source.run),
         "audit": kept.audit(source.run, source.splits[0].store_hash, source.store),
         "saliency": kept.saliency(source.run),
     }
     metrics = source.metrics
-    return templates.get_template("report.html.j2").render(
+    return pages.get_template("report.html.j2").render(
         run=source.run, source=source, metrics=metrics, split=source.splits[0],
         version=version("stemcls"), written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         headline=HEADLINE, calibration_keys=CALIBRATION, per_class=PER_CLASS,
@@ -100,7 +94,7 @@ def _pictures(source: Source, update: Update | None) -> list[dict[str, str]]:
     predictions, metrics = source.evaluation.predictions, source.metrics
     store, by = source.store, source.splits[0].by
     groups = score_groups(predictions, unit_names(store, by) if store is not None else None)
-    what = what_is(store, by) if store is not None else by
+    what = source.unit
     draw: list[tuple[str, str, Callable[[], Any]]] = [
         (f"Loss of {part.name}" if source.is_folds else "Loss",
          "Training and validation loss of every epoch; lines divide stages.",
@@ -169,13 +163,3 @@ def _stages(source: Source) -> list[dict[str, Any]]:
 
 def _folds(source: Source) -> dict[str, Any] | None:
     return source.run.read_json("evaluation/folds.json") if source.is_folds else None
-
-
-def _number(value: Any) -> str:
-    if value is None or value != value:
-        return "-"
-    return f"{value:,}" if isinstance(value, int) else f"{value:z.3f}"
-
-
-def _interval(ends: Any) -> str:
-    return f"{ends[0]:z.3f} to {ends[1]:z.3f}" if ends else "-"

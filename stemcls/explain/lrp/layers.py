@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stemcls.explain.gradients import pullback
+from stemcls.explain.graph import activation_name
 from stemcls.explain.lrp.linears import LINEARS, along, linears_of, normalisation
 from stemcls.explain.lrp.rules import (
     Box,
@@ -171,8 +172,8 @@ def signals_of(operation: Any, sources: tuple[Any, ...]) -> list[int]:
 
 
 def _is_gate(operation: Any) -> bool:
-    activation = getattr(getattr(operation, "activation", None), "__name__", "")
-    return activation in GATES or type(operation).__name__ in ("Sigmoid", "HardSigmoid", "Softmax")
+    kind = type(operation).__name__
+    return activation_name(operation) in GATES or kind in ("Sigmoid", "HardSigmoid", "Softmax")
 
 
 Handler = Callable[[Step], Passed]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from stemcls.explain.graph import activation_name
 from stemcls.explain.lrp.rules import Linear
 
 Fold = Any  # a BatchNormalization whose only input is the layer, or None
@@ -35,8 +36,7 @@ def along(values: Any, axes: list[int], n_axes: int) -> Any:
 
 def foldable(layer: Any, norm: Any) -> bool:
     """Say whether BatchNorm `norm`, which directly follows `layer`, can become part of it."""
-    plain = getattr(getattr(layer, "activation", None), "__name__", "") == "linear"
-    return plain and norm.axis in (-1, len(layer.output.shape) - 1)
+    return activation_name(layer) == "linear" and norm.axis in (-1, len(layer.output.shape) - 1)
 
 
 def linears_of(layer: Any, fold: Fold) -> list[Linear]:

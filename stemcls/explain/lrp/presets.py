@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stemcls.errors import InputError, nearest
+from stemcls.errors import check_known
 from stemcls.explain.lrp.rules import Rule, alpha_beta_rule, box_rule, epsilon_rule, gamma_rule
 
 
@@ -59,6 +59,5 @@ def preset_named(name: str) -> Preset:
     Raises:
         InputError: There is none of that name; says which is nearest.
     """
-    if name not in PRESETS:
-        raise InputError(f"there is no LRP preset {name!r}{nearest(name, PRESETS)}")
+    check_known(name, PRESETS, f"there is no LRP preset {name!r}")
     return PRESETS[name]

@@ -9,7 +9,7 @@ from scipy.spatial import cKDTree
 
 from stemcls.imaging.scalespace.exact import DOH_UNIT
 from stemcls.imaging.scalespace.fast import scale_space_peaks
-from stemcls.imaging.scalespace.peaks import disc_overlap
+from stemcls.imaging.scalespace.peaks import prune_in_order
 
 _SIGMA_RATIO = 1.6
 _SIZE_SPREAD = 0.5  # usual spread of log radius in one field
@@ -102,17 +102,8 @@ def prune_overlaps(
         return np.zeros(0, dtype=np.intp)
     unusual = np.log(radius_px / typical_radius(radius_px, score)) / _SIZE_SPREAD
     order = np.argsort(-score * np.exp(-0.5 * unusual**2), kind="stable")
-    tree = cKDTree(centers_px)
-    rank = np.empty(len(order), dtype=np.intp)
-    rank[order] = np.arange(len(order))
-    alive = np.ones(len(order), dtype=bool)
-    for best in order:
-        if not alive[best]:
-            continue
-        near = np.array(tree.query_ball_point(centers_px[best], radius_px[best] + radius_px.max()))
-        near = near[alive[near] & (rank[near] > rank[best])]
-        pairs = np.stack([np.full(len(near), best), near], axis=1)
-        shared = disc_overlap(centers_px, radius_px / 2**0.5, pairs)
-        alive[near[shared > overlap]] = False
-    kept = np.flatnonzero(alive)
+    kept = np.flatnonzero(prune_in_order(
+        centers_px, radius_px / 2**0.5, order, radius_px + radius_px.max(), overlap,
+        cKDTree(centers_px),
+    ))
     return kept[np.argsort(-score[kept], kind="stable")]

@@ -19,7 +19,7 @@ from stemcls.imaging.detection.cellmap import (
 )
 from stemcls.imaging.detection.foreground import SURE_NOISE
 from stemcls.imaging.detection.outline import measure_radius
-from stemcls.imaging.detection.selection import select_cells
+from stemcls.imaging.detection.selection import detections_of
 from stemcls.imaging.field import Detections, Field
 
 _SIZES = 2.0  # cells of 1/2 to 2 times the usual diameter are found
@@ -76,14 +76,10 @@ def find_cells(field: Field, config: DetectConfig, method: str) -> Detections:
     n_faint = int((~sure).sum())
     found = found.at(np.flatnonzero(sure))
     centers_px, radius_px = cells.to_field(found.centers), found.radius * factor
-    height, width = field.pixels.shape[1:]
-    kept, unwanted = select_cells(centers_px, radius_px, found.score, (height, width), config)
-    reasons = {"overlaps a surer blob": found.overlapping, "too faint": n_faint, **unwanted}
-    return Detections(
-        centers_px[kept].astype(np.float32),
-        radius_px[kept].astype(np.float32),
-        found.score[kept].astype(np.float32),
-        {reason: count for reason, count in reasons.items() if count},
+    dropped = {"overlaps a surer blob": found.overlapping, "too faint": n_faint}
+    return detections_of(
+        centers_px, radius_px, found.score, field.pixels.shape[1:], config,
+        {reason: count for reason, count in dropped.items() if count},
     )
 
 

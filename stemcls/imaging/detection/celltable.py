@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from stemcls.atomic import replacing
+from stemcls.atomic import csv_writer
 from stemcls.errors import explained_disk_errors
 from stemcls.imaging.detection.survey import FoundCells
 from stemcls.imaging.field import Detections
@@ -48,10 +47,8 @@ def write_cells(path: Path, found: Iterable[FoundCells], names: Mapping[Path, st
     scaled = any(field.pixel_size_um for field in fields)
     with (
         explained_disk_errors(path, "make room and repeat the command"),
-        replacing(path) as temporary,
-        temporary.open("w", newline="", encoding="utf-8") as file,
+        csv_writer(path, "\n") as writer,
     ):
-        writer = csv.writer(file, lineterminator="\n")
         writer.writerow([*_COLUMNS, *(_COLUMNS_UM if scaled else ())])
         for field in fields:
             for row in cell_rows(field.cells):

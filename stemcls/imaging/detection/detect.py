@@ -9,11 +9,11 @@ from functools import partial
 import numpy as np
 
 from stemcls.config.imaging import DetectConfig
-from stemcls.errors import InputError, nearest
+from stemcls.errors import InputError, check_known
 from stemcls.imaging.detection.cellfinder import find_cells
 from stemcls.imaging.detection.diameter import estimate_diameter
 from stemcls.imaging.detection.peers import find_with_cellpose, find_with_stardist
-from stemcls.imaging.detection.selection import select_cells
+from stemcls.imaging.detection.selection import detections_of
 from stemcls.imaging.field import Detections, Field
 from stemcls.imaging.scalespace.find import find_blobs
 
@@ -32,10 +32,7 @@ def detect(field: Field, config: DetectConfig) -> Detections:
         InputError: There is no such method, what it needs is not installed, or the field holds
             NaN or infinite pixels.
     """
-    if config.method not in DETECTORS:
-        raise InputError(
-            f"there is no detector {config.method!r}{nearest(config.method, DETECTORS)}"
-        )
+    check_known(config.method, DETECTORS, f"there is no detector {config.method!r}")
     if field.pixels.dtype.kind == "f" and not np.isfinite(field.pixels).all():
         raise InputError(f"{field.path} holds NaN or infinite pixels; mask or replace them first")
     config = with_diameter(config, [field])
@@ -81,11 +78,7 @@ def _raw_blobs(field: Field, config: DetectConfig, method: str) -> Detections:
     score = np.concatenate([blobs.response for blobs in found])
     config = replace(config, edge_radii=0, min_relative_radius=0, max_relative_radius=0,
                      size_outliers=0)  # fmt: skip
-    kept, rejected = select_cells(centers, radius, score, field.pixels.shape[1:], config)
-    return Detections(
-        centers[kept].astype(np.float32), radius[kept].astype(np.float32),
-        score[kept].astype(np.float32), rejected,
-    )  # fmt: skip
+    return detections_of(centers, radius, score, field.pixels.shape[1:], config)
 
 
 DETECTORS: dict[str, Callable[[Field, DetectConfig], Detections]] = {

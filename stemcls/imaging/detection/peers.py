@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 
 from stemcls.config.imaging import DetectConfig
-from stemcls.errors import InputError
-from stemcls.imaging.detection.selection import select_cells
+from stemcls.extras import check_extra
+from stemcls.imaging.detection.selection import detections_of
 from stemcls.imaging.field import Detections, Field
 
 _STARDIST_MODEL = "2D_versatile_fluo"
@@ -56,19 +55,11 @@ def _from_masks(masks: np.ndarray, field: Field, config: DetectConfig) -> Detect
     centers = np.stack([table["centroid-0"], table["centroid-1"]], axis=1)
     radius = np.asarray(table["equivalent_diameter_area"]) / 2
     score = np.ones(len(radius))
-    kept, rejected = select_cells(centers, radius, score, field.pixels.shape[1:], config)
-    return Detections(
-        centers[kept].astype(np.float32), radius[kept].astype(np.float32),
-        score[kept].astype(np.float32), rejected,
-    )  # fmt: skip
+    return detections_of(centers, radius, score, field.pixels.shape[1:], config)
 
 
 def _check_installed(package: str) -> None:
-    if find_spec(package) is None:
-        raise InputError(
-            f"--method {package} needs the package {package}, which is not installed: "
-            f"`pip install 'stemcls[{package}]'`, or use --method log"
-        )
+    check_extra(f"--method {package}", [package], package, "use --method log")
 
 
 class _Models:

@@ -3,20 +3,39 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 import numpy as np
 from scipy.spatial import cKDTree
 
 from stemcls.config.imaging import DetectConfig
 from stemcls.imaging.detection.blobs import typical_radius
+from stemcls.imaging.field import Detections
 
 _FEWEST_FOR_SPREAD = 12
 _LEAST_SPREAD = 0.08  # of log radius, so that equal cells do not make each other outliers
 _MAD_TO_SD = 1.4826
 
 
+def detections_of(
+    centers_px: np.ndarray, radius_px: np.ndarray, score: np.ndarray, shape: tuple[int, ...],
+    config: DetectConfig, dropped: Mapping[str, int] | None = None,
+) -> Detections:
+    """Return the blobs that `select_cells` keeps.
+
+    Args:
+        centers_px, radius_px, score, shape, config: As there.
+        dropped: Reasons for which others were turned down before, and how many.
+    """
+    kept, rejected = select_cells(centers_px, radius_px, score, shape, config)
+    return Detections(
+        centers_px[kept].astype(np.float32), radius_px[kept].astype(np.float32),
+        score[kept].astype(np.float32), {**(dropped or {}), **rejected},
+    )  # fmt: skip
+
+
 def select_cells(
-    centers_px: np.ndarray, radius_px: np.ndarray, score: np.ndarray, shape: tuple[int, int],
+    centers_px: np.ndarray, radius_px: np.ndarray, score: np.ndarray, shape: tuple[int, ...],
     config: DetectConfig,
 ) -> tuple[np.ndarray, dict[str, int]]:
     """Drop blobs that the field's edge cuts, debris, clusters, and the lesser of close pairs.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -13,10 +14,11 @@ from stemcls.errors import InputError
 from stemcls.imaging.detection.detect import SAMPLE_FIELDS, detect, wants_diameter, with_diameter
 from stemcls.imaging.field import Detections, Field
 from stemcls.imaging.readers import READERS, list_images, list_unread, read_field
+from stemcls.progress import Update
 
+Item = TypeVar("Item")
 _SAMPLE_BYTES = 256 * 2**20  # of pixels that the estimate of the diameter holds at once
 
-Update = Callable[[int, int, str], None]
 Look = Callable[[Path, Field, Detections], None]
 
 
@@ -181,8 +183,8 @@ def read_sample(paths: Sequence[Path], read: ReadConfig) -> Iterator[tuple[Path,
 
     Files that cannot be read are passed over and others take their place.
     """
-    spread = np.linspace(0, len(paths) - 1, min(SAMPLE_FIELDS, len(paths))).round().astype(int)
-    first = [paths[number] for number in [*spread[::2], *spread[1::2]]]
+    spread = evenly_spread(paths, SAMPLE_FIELDS)
+    first = [*spread[::2], *spread[1::2]]
     others = (path for path in paths if path not in set(first))
     room, wanted = _SAMPLE_BYTES, len(first)
     for path in (*first, *others):
@@ -195,6 +197,12 @@ def read_sample(paths: Sequence[Path], read: ReadConfig) -> Iterator[tuple[Path,
         room -= field.pixels.nbytes
         wanted -= 1
         yield path, field
+
+
+def evenly_spread(items: Sequence[Item], most: int) -> list[Item]:
+    """Return at most `most` of the items, the first and the last among them."""
+    places = np.linspace(0, len(items) - 1, min(most, len(items))).round().astype(int)
+    return [items[place] for place in places]
 
 
 def common_pixel_size(sizes_um: Sequence[float | None]) -> float | None:

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from stemcls.errors import InputError, nearest
+from stemcls.errors import InputError, check_known
 from stemcls.imaging.scalespace.exact import exact_peaks
 from stemcls.imaging.scalespace.fast import scale_space_peaks
 from stemcls.imaging.scalespace.peaks import Peaks, prune
@@ -192,8 +192,7 @@ def _check(
         ("polarity", polarity, list(_SIGNS)),
         ("mode", mode, ["fast", "exact"]),
     ):
-        if given not in known:
-            raise InputError(f"there is no {name} {given!r}{nearest(given, known)}")
+        check_known(given, known, f"there is no {name} {given!r}")
     if not 0 < min_sigma <= max_sigma:
         raise InputError(
             f"expected 0 < min_sigma <= max_sigma, not {min_sigma:g} and {max_sigma:g}"

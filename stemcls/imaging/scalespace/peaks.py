@@ -192,7 +192,10 @@ def prune(
     tree = cKDTree(centers)
     reach = 2 * sigma.max() * math.sqrt(2)
     if tree.count_neighbors(tree, reach) > 2 * _MAX_PAIRS + len(sigma):
-        return _prune_one_by_one(centers, sigma, overlap, tree)
+        largest_first = np.lexsort((-np.arange(len(sigma)), -sigma))
+        return prune_in_order(
+            centers, sigma, largest_first, 2 * sigma * math.sqrt(2), overlap, tree
+        )
     pairs = tree.query_pairs(reach, output_type="ndarray")
     pairs = pairs[disc_overlap(centers, sigma, pairs) > overlap]
     second_loses = sigma[pairs[:, 0]] > sigma[pairs[:, 1]]
@@ -227,17 +230,26 @@ def _prune_in_set_order(
     return alive
 
 
-def _prune_one_by_one(
-    centers: np.ndarray, sigma: np.ndarray, overlap: float, tree: cKDTree
+def prune_in_order(
+    centers: np.ndarray, sigma: np.ndarray, order: np.ndarray, reach_px: np.ndarray,
+    overlap: float, tree: cKDTree,
 ) -> np.ndarray:
+    """Choose blobs one by one; each that is left removes the later ones that it overlaps.
+
+    Args:
+        centers, sigma, overlap: As for `prune`.
+        order: (N,) which comes first.
+        reach_px: (N,) how far away from a blob another, later one may lie that overlaps it.
+        tree: Of `centers`.
+    Returns: (N,) bool, which to keep.
+    """
     alive = np.ones(len(sigma), dtype=bool)
-    order = np.lexsort((-np.arange(len(sigma)), -sigma))
     rank = np.empty(len(sigma), dtype=np.intp)
     rank[order] = np.arange(len(sigma))
     for best in order:
         if not alive[best]:
             continue
-        near = np.array(tree.query_ball_point(centers[best], 2 * sigma[best] * math.sqrt(2)))
+        near = np.array(tree.query_ball_point(centers[best], reach_px[best]))
         near = near[alive[near] & (rank[near] > rank[best])]
         pairs = np.stack([np.full(len(near), best), near], axis=1)
         alive[near[disc_overlap(centers, sigma, pairs) > overlap]] = False

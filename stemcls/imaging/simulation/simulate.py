@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 import string
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tifffile
 
-from stemcls.atomic import check_free, new_folder, write_json
+from stemcls.atomic import check_free, csv_writer, new_folder, write_json
 from stemcls.config.imaging import SimulateConfig
 from stemcls.config.options import to_mapping
 from stemcls.errors import InputError, explained_disk_errors
@@ -20,6 +19,7 @@ from stemcls.imaging.field import Field
 from stemcls.imaging.simulation.cells import class_position, class_recipe, draw_scene
 from stemcls.imaging.simulation.optics import Acquisition, expose_slice, slice_names
 from stemcls.imaging.simulation.placement import MARGIN, Placement, place_cells, place_debris
+from stemcls.progress import Update
 
 _LEAST_RADIUS_PX = 3.0
 _LARGEST_RADIUS = 1.2  # of a cell, in mean radii
@@ -27,7 +27,7 @@ _DONORS, _FIELDS, _NOISE = range(3)  # streams of randomness that do not depend 
 
 
 def simulate(
-    out: Path, config: SimulateConfig, update: Callable[[int, int, str], None] | None = None
+    out: Path, config: SimulateConfig, update: Update | None = None
 ) -> dict[str, Any]:
     """Simulate fields of every class into a new folder, with the truth about every cell.
 
@@ -178,7 +178,6 @@ def _truth_rows(field: Field, cells: Placement, names: list[str]) -> Iterator[li
 
 
 def _write_csv(path: Path, header: list[str], rows: list[list[Any]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
+    with csv_writer(path, "\n") as writer:
         writer.writerow(header)
         writer.writerows(rows)

@@ -11,16 +11,21 @@ from typing import Any
 import numpy as np
 
 from stemcls.config.imaging import DetectConfig, ReadConfig
-from stemcls.imaging.detection.detect import detect, wants_diameter, with_diameter
-from stemcls.imaging.detection.survey import Update, each_field, read_sample
+from stemcls.imaging.detection.detect import (
+    USUAL_DIAMETER_PX,
+    detect,
+    wants_diameter,
+    with_diameter,
+)
+from stemcls.imaging.detection.survey import each_field, evenly_spread, read_sample
 from stemcls.imaging.field import Detections, Field
 from stemcls.imaging.tuning.combinations import Combination
 from stemcls.imaging.tuning.contactsheet import Row, Tile, write_sheet
 from stemcls.imaging.tuning.scoring import FieldScore, KnownCells, score_field, summarise
 from stemcls.imaging.tuning.tile import choose_window, draw_tile, picture_of
+from stemcls.progress import Update
 
 MOST_DRAWN = 20
-_USUAL_DIAMETER_PX = 36.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,8 +69,7 @@ def try_settings(
     """
     configs = _settle([one.config for one in combinations], paths, read)
     diameter_px = _usual_diameter(configs)
-    drawn = set(np.linspace(0, len(paths) - 1, min(MOST_DRAWN, len(paths))).round().astype(int))
-    drawn_paths = {paths[number] for number in drawn}
+    drawn = set(evenly_spread(paths, MOST_DRAWN))
     rows: list[Row] = []
     fields: list[dict[str, Any]] = []
     outcomes: list[list[_Outcome]] = []
@@ -78,7 +82,7 @@ def try_settings(
         entry["n_cells"] = [len(each.cells) for each in tried]
         if known is not None:
             entry["f1"] = [_f1(each) for each in tried]
-        if path in drawn_paths:
+        if path in drawn:
             rows.append(_row(one, names[path], tried, truth, diameter_px))
             entry["drawn"] = rows[-1].title
         fields.append(entry)
@@ -187,4 +191,4 @@ def _usual_diameter(configs: Sequence[DetectConfig]) -> float:
             sizes.append(config.diameter_px)
         elif config.min_sigma and config.max_sigma:
             sizes.append(2 * 2**0.5 * (config.min_sigma * config.max_sigma) ** 0.5)
-    return float(np.median(sizes)) if sizes else _USUAL_DIAMETER_PX
+    return float(np.median(sizes)) if sizes else USUAL_DIAMETER_PX

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from stemcls.errors import InputError, nearest
+from stemcls.errors import check_known
 from stemcls.models.backbones.densenet import densenet161, densenet_layer
 from stemcls.models.backbones.resnet import basic_resnet, resnet_layer
 from stemcls.models.backbones.row import BY_128, CAFFE, IMAGENET, UNIT_SYMMETRIC, Backbone
@@ -134,6 +134,5 @@ def backbone_named(name: str) -> Backbone:
     Raises:
         InputError: There is none of that name; says which is nearest.
     """
-    if name not in BACKBONES:
-        raise InputError(f"there is no backbone {name!r}{nearest(name, BACKBONES)}")
+    check_known(name, BACKBONES, f"there is no backbone {name!r}")
     return BACKBONES[name]

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -131,9 +131,17 @@ def weights_states(only: str | None = None) -> Iterator[WeightsState]:
             )
 
 
-def as_document(state: WeightsState) -> dict[str, Any]:
-    """Return a row as plain values."""
-    return asdict(state)
+def is_hdf5(path: Path) -> bool:
+    """Tell whether a file is HDF5 and whole enough to be opened."""
+    import h5py
+
+    if not h5py.is_hdf5(path):
+        return False
+    try:
+        with h5py.File(path):
+            return True
+    except OSError:
+        return False
 
 
 def _offline(name: str, alpha: float) -> WeightsState | None:
@@ -158,13 +166,13 @@ def _of_keras(name: str, alpha: float) -> WeightsState | None:
     path = keras_cache() / source.file
     if not source.by_keras or not path.is_file():
         return None
-    algorithm = "md5" if len(source.checksum) == 32 else "sha256"
+    algorithm = _algorithm(source.checksum)
     found = _digest(path, algorithm)
     if source.checksum:
         state, how = "ok", "its checksum is the published one"
         if found != source.checksum:
             state, how = "corrupt", f"delete {path}; Keras will download it again"
-    elif _opens(path):
+    elif is_hdf5(path):
         state, how = "unchecked", "it opens as HDF5; Keras knows no checksum of it"
     else:
         state, how = "corrupt", f"it is cut off or no HDF5; delete {path}"
@@ -199,14 +207,8 @@ def _digest(path: Path, algorithm: str) -> str:
 
 
 def _matches(path: Path, checksum: str) -> bool:
-    return _digest(path, "md5" if len(checksum) == 32 else "sha256") == checksum
+    return _digest(path, _algorithm(checksum)) == checksum
 
 
-def _opens(path: Path) -> bool:
-    import h5py
-
-    try:
-        with h5py.File(path):
-            return True
-    except OSError:
-        return False
+def _algorithm(checksum: str) -> str:
+    return "md5" if len(checksum) == 32 else "sha256"

@@ -10,8 +10,13 @@ from typing import Any
 
 from stemcls.errors import InputError
 from stemcls.models.backbones import Backbone, backbone_named
-from stemcls.models.weights.cache import cached_file, keras_cache
-from stemcls.models.weights.published import conversion, how_to_get, published_file
+from stemcls.models.weights.cache import cached_file, is_hdf5, keras_cache
+from stemcls.models.weights.published import (
+    PublishedFile,
+    conversion,
+    how_to_get,
+    published_file,
+)
 from stemcls.models.weights.torchfile import is_torch_h5, load_torch, read_tensors
 
 PICKLES = (".pth", ".pt", ".bin", ".pkl", ".ckpt", ".tar")
@@ -31,11 +36,10 @@ def pretrained_network(name: str, weights: str, alpha: float, input_tensor: Any)
         InputError: There are none, they cannot be had, or they do not fit.
     """
     backbone = backbone_named(name)
-    arguments = {"alpha": alpha} if backbone.alphas else {}
     path = weights_file(name, weights, alpha)
     if path is None:
         return _downloaded(name, backbone, alpha, input_tensor)
-    network = backbone.construct(input_tensor=input_tensor, weights=None, **arguments)
+    network = backbone.construct(input_tensor=input_tensor, weights=None, **_width(backbone, alpha))
     load_file(network, name, path, alpha)
     return network
 
@@ -57,12 +61,8 @@ def weights_file(name: str, weights: str, alpha: float) -> Path | None:
         raise InputError(f"{name} has no pretrained weights; train with --weights none")
     elif (cached := cached_file(name, alpha)) is not None:
         path = cached
-    elif published_file(name, alpha) is None:
-        widths = ", ".join(f"{width:g}" for width in backbone.alphas)
-        raise InputError(
-            f"there are no ImageNet weights of {name} with alpha {alpha:g}; one of {widths}"
-        )
     else:
+        _downloadable(name, backbone, alpha)
         return None
     _check_file(path, name)
     return path
@@ -79,7 +79,7 @@ def load_file(network: Any, name: str, path: Path, alpha: float = 1.0) -> None:
     if backbone_named(name).alphas:
         where += f" with alpha {alpha:g}"
     torch_layer = backbone_named(name).torch_layer
-    if path.suffix in (".safetensors", ".npz") or (_is_hdf5(path) and is_torch_h5(path)):
+    if path.suffix in (".safetensors", ".npz") or (is_hdf5(path) and is_torch_h5(path)):
         if torch_layer is None:
             raise InputError(
                 f"{path} holds weights of torch; {name} takes only those of Keras (.h5), because "
@@ -139,10 +139,13 @@ def check_fits(path: Path, name: str, alpha: float) -> int:
     _check_file(path, name)
     backbone = backbone_named(name)
     source = keras.Input((backbone.least_px, backbone.least_px, 3))
-    arguments = {"alpha": alpha} if backbone.alphas else {}
-    network = backbone.construct(input_tensor=source, weights=None, **arguments)
+    network = backbone.construct(input_tensor=source, weights=None, **_width(backbone, alpha))
     load_file(network, name, path, alpha)
     return int(network.count_params())
+
+
+def _width(backbone: Backbone, alpha: float) -> dict[str, float]:
+    return {"alpha": alpha} if backbone.alphas else {}
 
 
 def _check_file(path: Path, name: str) -> None:
@@ -160,37 +163,35 @@ def _check_file(path: Path, name: str) -> None:
         raise InputError(
             f"{path} is no weights file: expected one that ends in {', '.join(SUFFIXES)}"
         )
-    if path.suffix in (".h5", ".hdf5") and not _is_hdf5(path):
+    if path.suffix in (".h5", ".hdf5") and not is_hdf5(path):
         raise InputError(f"{path} is no weights file: it is not HDF5, or was cut off")
 
 
-def _is_hdf5(path: Path) -> bool:
-    import h5py
-
-    if not h5py.is_hdf5(path):
-        return False
-    try:
-        with h5py.File(path):
-            return True
-    except OSError:
-        return False
-
-
-def _downloaded(name: str, backbone: Backbone, alpha: float, input_tensor: Any) -> Any:
+def _downloadable(name: str, backbone: Backbone, alpha: float) -> PublishedFile:
     source = published_file(name, alpha)
-    assert source is not None  # weights_file has looked
+    if source is None:
+        widths = ", ".join(f"{width:g}" for width in backbone.alphas)
+        raise InputError(
+            f"there are no ImageNet weights of {name} with alpha {alpha:g}; one of {widths}"
+        )
     if not source.by_keras:
         raise InputError(
             f"the ImageNet weights of {name} are not in the offline cache, and Keras has none to "
             f"download. {how_to_get(name, alpha)}. To start from random weights: --weights none"
         )
-    arguments = {"alpha": alpha} if backbone.alphas else {}
+    return source
+
+
+def _downloaded(name: str, backbone: Backbone, alpha: float, input_tensor: Any) -> Any:
+    source = _downloadable(name, backbone, alpha)
     try:
         # Keras tells of a download on stdout, which is for data alone.
         with warnings.catch_warnings(), contextlib.redirect_stdout(sys.stderr):
             # Fully convolutional weights fit any size; Keras warns that it takes 224's.
             warnings.filterwarnings("ignore", message="`input_shape` is undefined")
-            return backbone.construct(input_tensor=input_tensor, weights="imagenet", **arguments)
+            return backbone.construct(
+                input_tensor=input_tensor, weights="imagenet", **_width(backbone, alpha)
+            )
     except Exception as error:  # Keras raises a bare Exception for a failed download
         if "fetch failure" in str(error):
             raise InputError(

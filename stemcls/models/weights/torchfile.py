@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 
 from stemcls.errors import InputError
+from stemcls.extras import check_extra
 
 PARTS = {
     "weight": ("kernel", "gamma"),
@@ -102,14 +103,10 @@ def load_torch(
 
 
 def _safetensors(path: Path) -> dict[str, np.ndarray]:
-    try:
-        from safetensors import SafetensorError
-        from safetensors.numpy import load_file
-    except ImportError:
-        raise InputError(
-            f"{path} is read by the package safetensors, which is not installed; "
-            "pip install 'stemcls[safetensors]', or save the weights as .npz"
-        ) from None
+    check_extra(str(path), ["safetensors"], "safetensors", "save the weights as .npz")
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
     try:
         tensors: dict[str, np.ndarray] = load_file(path)
     except SafetensorError as error:

@@ -78,7 +78,7 @@ def best_trial(
 
     Source: the one standard error rule of Breiman et al. 1984, section 3.4.3.
     """
-    finished = [t for t in trials if t.state == "finished" and t.score is not None]
+    finished = [t for t in trials if t.counts]
     if not finished:
         raise StemclsError(
             f"none of {len(trials)} trials finished all its folds, so none can be chosen"

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import html
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,8 @@ from typing import Any
 from stemcls import atomic
 from stemcls.errors import explained_disk_errors
 from stemcls.evaluation.figures import write_figure
+from stemcls.evaluation.numbertext import with_interval
+from stemcls.evaluation.page import image, table
 from stemcls.tuning.results import charts
 from stemcls.tuning.results.choice import Choice
 from stemcls.tuning.results.conclude import INITIAL, Outcome
@@ -140,19 +140,16 @@ def _page(study: Study, document: dict[str, Any], folder: Path) -> str:
         "<h2>Best and initial configuration on crops that the search never saw</h2>",
         _final_table(document),
         "<h2>Chosen settings</h2>",
-        _table(("setting", f"trial {best['trial']} (chosen)", "initial"), values),
+        table(("setting", f"trial {best['trial']} (chosen)", "initial"), values),
     ]
     for name, title in (
         ("progress", "Progress"), ("spread", "Folds of the leading trials"),
         ("importance", "What the score depends on"), ("coordinates", "All trials"),
         ("times", "Time per trial"),
     ):
-        picture = base64.b64encode((folder / f"{name}.svg").read_bytes()).decode()
-        parts.append(
-            f'<h2>{title}</h2><img alt="{title}" src="data:image/svg+xml;base64,{picture}">'
-        )
+        parts.append(f"<h2>{title}</h2>{image(folder / f'{name}.svg', title)}")
     parts.append("<h2>Trials</h2>")
-    parts.append(_table(
+    parts.append(table(
         ("trial", "state", definition.objective, "SD", "minutes", "weights", "settings"),
         (
             (t["number"], t["state"], t["score"], t["std"], t["seconds"] / 60, t["parameters"],
@@ -178,35 +175,10 @@ def _final_table(document: dict[str, Any]) -> str:
         cells: list[Any] = [key.replace("_", " ")]
         for side in sides:
             metrics = side["metrics"] or {}
-            cells.append(_with_interval(metrics.get(key), metrics.get(f"{key}_ci")))
+            cells.append(with_interval(metrics.get(key), metrics.get(f"{key}_ci")))
         found = differences.get(key)
-        cells.append(_with_interval(found["difference"], found["ci"], "+") if found else "-")
+        cells.append(with_interval(found["difference"], found["ci"], "+.3f") if found else "-")
         rows.append(cells)
     names = ("metric", f"chosen (trial {sides[0]['trial']})", "initial (trial 0)",
              "difference, 95 % interval")
-    return _table(names, rows)
-
-
-def _with_interval(value: float | None, interval: Sequence[float] | None, sign: str = "") -> str:
-    if value is None or not math.isfinite(value):
-        return "-"
-    text = f"{value:{sign}.3f}"
-    return text + (f" ({interval[0]:{sign}.3f} to {interval[1]:{sign}.3f})" if interval else "")
-
-
-def _table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in columns)
-    body = "".join(
-        "<tr>" + "".join(_cell(value) for value in row) + "</tr>" for row in rows
-    )
-    return f"<table><tr>{head}</tr>{body}</table>"
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return '<td class="n">-</td>'
-    if isinstance(value, float):
-        return f'<td class="n">{value:.4g}</td>'
-    if isinstance(value, int) and not isinstance(value, bool):
-        return f'<td class="n">{value:,}</td>'
-    return f"<td>{html.escape(str(value))}</td>"
+    return table(names, rows)

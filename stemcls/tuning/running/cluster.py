@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from stemcls.errors import InputError, StemclsError
+from stemcls.extras import check_extra
 from stemcls.tuning.running.slots import Reply, Work, WorkerDiedError, WorkerProcess, name_of
 
 CONNECT_SECONDS = 10.0
@@ -187,10 +188,9 @@ class DaskExecutor(Executor):
 
 
 def _client(address: str) -> Any:
-    try:
-        import distributed
-    except ImportError as error:
-        raise InputError("--scheduler needs Dask: pip install 'stemcls[cluster]'") from error
+    check_extra("--scheduler", ["distributed"], "cluster")
+    import distributed
+
     # What it tells of lost connections is told by us, once.
     for name in ("distributed.client", "distributed.core", "distributed.comm"):
         logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -73,10 +73,9 @@ def run_fold(job: dict[str, Any]) -> dict[str, Any]:
     """
 
     def train(interruption: Interruption) -> FoldResult:
-        from stemcls.models.backend import choose_backend, load_keras
+        from stemcls.models.backend import start_keras
 
-        choose_backend(job["backend"])
-        load_keras()
+        start_keras(job["backend"])
         from stemcls.tuning.running.foldtraining import train_fold
 
         return train_fold(
@@ -119,10 +118,9 @@ def run_final(job: dict[str, Any]) -> dict[str, Any]:
     if finished and run.summary()["state"] == "finished":
         metrics: dict[str, Any] = finished["metrics"]
         return metrics
-    from stemcls.models.backend import choose_backend, load_keras
+    from stemcls.models.backend import start_keras
 
-    choose_backend(job["backend"])
-    load_keras()
+    start_keras(job["backend"])
     from stemcls.tuning.running.foldtraining import train_final
 
     return train_final(

@@ -13,7 +13,7 @@ from stemcls import atomic
 from stemcls.config.options import to_toml
 from stemcls.errors import CancelledError, InputError, StemclsError, explained_disk_errors
 from stemcls.interruption import Interruption
-from stemcls.training.journal import Update
+from stemcls.progress import Update
 from stemcls.tuning.running.foldjob import STOP, fold_job, run_fold
 from stemcls.tuning.running.slots import Reply, WorkerDiedError
 from stemcls.tuning.search.suggest import suggest

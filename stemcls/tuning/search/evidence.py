@@ -77,7 +77,7 @@ def weigh(trials: Sequence[Trial]) -> Evidence:
     Source: two-way layout without interaction, Scheffe 1959, section 4.2; the median's ratio to
         the mean is that of the chi-square distribution.
     """
-    finished = [t for t in trials if t.state == "finished" and t.score is not None]
+    finished = [t for t in trials if t.counts]
     n_folds = max((len(t.scores) for t in finished), default=0)
     scores = np.array([t.scores for t in finished if len(t.scores) == n_folds])
     if len(scores) < 2 or n_folds < 2:

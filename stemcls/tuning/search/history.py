@@ -46,6 +46,11 @@ class Trial:
         return mean if math.isfinite(mean) else None
 
     @property
+    def counts(self) -> bool:
+        """Whether every fold was scored and their mean can be compared."""
+        return self.state == "finished" and self.score is not None
+
+    @property
     def sd(self) -> float | None:
         """Standard deviation over the folds, n - 1 in the denominator; None below two folds."""
         if self.score is None or len(self.scores) < 2:

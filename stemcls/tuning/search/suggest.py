@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from stemcls.errors import InputError, nearest
+from stemcls.errors import check_known
 from stemcls.tuning.search.acquisition import BEST, Name, Setting, anywhere, name_of, propose
 from stemcls.tuning.search.encoding import Encoding
 from stemcls.tuning.search.evidence import weigh
@@ -47,8 +47,7 @@ def suggest(
     Raises:
         InputError: There is no such algorithm; names the nearest.
     """
-    if algorithm not in ALGORITHMS:
-        raise InputError(f"there is no search {algorithm!r}{nearest(algorithm, ALGORITHMS)}")
+    check_known(algorithm, ALGORITHMS, f"there is no search {algorithm!r}")
     from threadpoolctl import threadpool_limits
 
     ordered = sorted(trials, key=lambda trial: trial.number)

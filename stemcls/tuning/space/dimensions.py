@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, cast
 
-from stemcls.errors import InputError, nearest
+from stemcls.errors import InputError, check_known
 
 KINDS = ("float", "int", "choice", "boolean")
 # Digits that a suggested number keeps: files stay legible, and equal settings are equal.
@@ -55,8 +55,7 @@ class Dimension:
         Raises:
             InputError: It cannot be searched.
         """
-        if self.kind not in KINDS:
-            raise InputError(f"{self.key}: {self.kind!r} is not a kind{nearest(self.kind, KINDS)}")
+        check_known(self.kind, KINDS, f"{self.key}: {self.kind!r} is not a kind")
         if self.kind == "boolean":
             object.__setattr__(self, "choices", (False, True))
         if self.kind in ("choice", "boolean"):

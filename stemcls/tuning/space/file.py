@@ -8,7 +8,7 @@ from typing import Any
 
 from stemcls.config.experiment import Experiment
 from stemcls.config.options import read_toml
-from stemcls.errors import InputError, nearest
+from stemcls.errors import InputError, check_known
 from stemcls.tuning.space import keys
 from stemcls.tuning.space.dimensions import Condition, Dimension
 from stemcls.tuning.space.space import SearchSpace
@@ -58,8 +58,7 @@ def _tables(
 
 def _dimension(base: Experiment, key: str, table: Mapping[str, Any]) -> Dimension:
     for setting in table:
-        if setting not in SETTINGS:
-            raise InputError(f"{key}.{setting} is not known{nearest(setting, SETTINGS)}")
+        check_known(setting, SETTINGS, f"{key}.{setting} is not known")
     settings = dict(table)
     kind = keys.kind_of(base, key)
     if "choices" in settings:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stemcls.config.experiment import Experiment
-from stemcls.errors import InputError, nearest
+from stemcls.errors import InputError, check_known, nearest
 from stemcls.tuning.space import keys
 from stemcls.tuning.space.dimensions import Condition, Dimension
 
@@ -81,11 +81,9 @@ class SearchSpace:
         Raises:
             InputError: A value that no dimension holds, or that the experiment refuses.
         """
+        there = {d.key for d in self.dimensions}
         for key in values:
-            if key not in {d.key for d in self.dimensions}:
-                raise InputError(
-                    f"the space has no {key!r}{nearest(key, (d.key for d in self.dimensions))}"
-                )
+            check_known(key, there, f"the space has no {key!r}")
         return keys.apply(base, self.pruned(values))
 
     def check(self, base: Experiment) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from stemcls.config.experiment import Experiment, with_absolute_paths
-from stemcls.errors import InputError, nearest
+from stemcls.errors import check_known
 from stemcls.store.cropstore import CropStore
 from stemcls.store.splits import make_folds, make_split
 from stemcls.training.checks import check_plan
@@ -50,8 +50,7 @@ def samples(definition: Definition, count: int) -> list[dict[str, Any]]:
         InputError: There is no such algorithm.
     """
     name = definition.algorithm
-    if name not in ALGORITHMS:
-        raise InputError(f"there is no --algorithm {name!r}{nearest(name, ALGORITHMS)}")
+    check_known(name, ALGORITHMS, f"there is no --algorithm {name!r}")
     found: list[Trial] = []
     for number in range(count):
         values = suggest(

@@ -14,7 +14,7 @@ from typing import Any
 from stemcls import atomic
 from stemcls.config.options import read_toml
 from stemcls.errors import InputError, explained_disk_errors, nearest
-from stemcls.runs import Run, list_runs
+from stemcls.runs import Run, find_folder, list_runs
 from stemcls.store.splits import Split
 from stemcls.tuning.study.definition import Definition, differences, hash_of, told
 from stemcls.tuning.study.journal import Journal, Record, read_entries, read_records
@@ -69,20 +69,19 @@ class Study:
         Raises:
             InputError: There is none (names the nearest), it is a run, or another version made it.
         """
-        places = [path] if workspace is None else [path, workspace / "saved_models" / path]
-        for place in places:
-            if (place / "study.toml").is_file():
-                study = cls(place)
-                study._check_format()
-                return study
-        for place in places:
-            if (place / "events.jsonl").is_file():
-                raise InputError(
-                    f"{place} is a training run, not a study; `stemcls train --resume {place}` "
-                    "goes on with it"
-                )
+        place = find_folder(path, workspace, "study.toml")
+        if place is not None:
+            study = cls(place)
+            study._check_format()
+            return study
+        place = find_folder(path, workspace, "events.jsonl")
+        if place is not None:
+            raise InputError(
+                f"{place} is a training run, not a study; `stemcls train --resume {place}` goes on "
+                "with it"
+            )
         names = [] if workspace is None else [
-            run.name for run in list_runs(workspace) if (run.path / "study.toml").is_file()
+            run.name for run in list_runs(workspace) if run.is_study
         ]
         hint = nearest(path.name, names) if names else "; `stemcls tune STORE` makes one"
         raise InputError(f"there is no study {path}{hint}")

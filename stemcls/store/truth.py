@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from stemcls.errors import InputError
-
-if TYPE_CHECKING:
-    from stemcls.imaging.tuning.scoring import KnownCells
+from stemcls.imaging.tuning.scoring import KnownCells
+from stemcls.store.tables import place_in, rows_of
 
 
 def read_truth(table: Path) -> dict[str, KnownCells]:
@@ -22,22 +21,14 @@ def read_truth(table: Path) -> dict[str, KnownCells]:
         InputError: The table cannot be read, lacks a column, holds no cells, or something else
             than numbers.
     """
-    import numpy as np
-
-    from stemcls.imaging.tuning.scoring import KnownCells
-    from stemcls.store.tables import number_in, rows_of
-
     known: dict[str, list[tuple[float, float, float]]] = {}
     for line, row in rows_of(table, ("field", "x_px", "y_px")):
-        y_px, x_px = (number_in(row, key, table, line) for key in ("y_px", "x_px"))
-        radius_px = math.nan
-        if row.get("radius_px"):
-            radius_px = number_in(row, "radius_px", table, line)
-            if radius_px <= 0:
-                raise InputError(
-                    f"{table} line {line}: radius_px is {radius_px:g}, expected more than 0; "
-                    "leave it empty where it is not known"
-                )
+        y_px, x_px, radius_px = place_in(row, table, line)
+        if radius_px <= 0:
+            raise InputError(
+                f"{table} line {line}: radius_px is {radius_px:g}, expected more than 0; leave it "
+                "empty where it is not known"
+            )
         if not row["field"]:
             raise InputError(f"{table} line {line}: the field is empty, expected an image's name")
         known.setdefault(row["field"], []).append((y_px, x_px, radius_px))
