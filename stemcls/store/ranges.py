@@ -10,8 +10,8 @@ import numpy as np
 
 from stemcls.config.imaging import BuildConfig
 from stemcls.errors import CancelledError, InputError, StemclsError
-from stemcls.imaging.detection.detect import SAMPLE_FIELDS, USUAL_DIAMETER_PX
-from stemcls.imaging.detection.diameter import commonest_diameter, size_votes
+from stemcls.imaging.detection.detect import SAMPLE_FIELDS
+from stemcls.imaging.detection.diameter import commonest_diameter, no_size, size_votes
 from stemcls.imaging.levels import visible_range
 from stemcls.imaging.prepare import read_slices, sample_slices
 from stemcls.store.sources import Source
@@ -73,14 +73,16 @@ def measure_diameter(
 ) -> float:
     """Return the usual diameter of a cell, pixels, from up to 6 evenly spread fields.
 
-    Fields that cannot be used do not count; where nothing looks like a cell, any size will do.
+    Fields that cannot be used do not count.
 
     Raises:
+        InputError: Not one field could be used, or no estimate can be trusted.
         CancelledError: Stopped.
     """
     chosen = spread([one for one in sources if one.cells is None or config.match_px], SAMPLE_FIELDS)
     votes = []
-    for _, get in _watched(
+    reason = "none is usable"
+    for source, get in _watched(
         crew.in_order(chosen, partial(_size_votes, config=config)), len(chosen),
         "diameter of cells", stopped, update,
     ):
@@ -88,9 +90,14 @@ def measure_diameter(
             votes.append(get())
         except WorkerStartError:
             raise
-        except (StemclsError, OSError):
-            continue  # the build itself meets this field again, and lists it
-    return round(commonest_diameter(votes) or USUAL_DIAMETER_PX, 2)
+        except (StemclsError, OSError) as error:
+            reason = f"{source.name}: {error}"
+    if not votes:
+        raise InputError(f"no crops: no field could be used to find cells in ({reason})")
+    diameter = commonest_diameter(votes)
+    if diameter is None:
+        raise InputError(f"no crops: {no_size(len(votes), len(sources))}")
+    return round(diameter, 2)
 
 
 def spread(sources: list[Source], most: int) -> list[Source]:

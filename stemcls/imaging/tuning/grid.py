@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 
 from stemcls.config.imaging import DetectConfig, ReadConfig
+from stemcls.errors import InputError
 from stemcls.imaging.detection.detect import detect, wants_diameter, with_diameter
+from stemcls.imaging.detection.diameter import no_size
 from stemcls.imaging.detection.survey import Update, each_field, read_sample
 from stemcls.imaging.field import Detections, Field
 from stemcls.imaging.tuning.combinations import Combination
@@ -60,7 +62,7 @@ def try_settings(
         the flags of the highest F1, or None if no field that is known could be read.
 
     Raises:
-        InputError: No file could be read.
+        InputError: No file could be read, or no estimate of an open diameter can be trusted.
     """
     configs = _settle([one.config for one in combinations], paths, read)
     diameter_px = _usual_diameter(configs)
@@ -174,6 +176,8 @@ def _settle(
             )
             if alike not in made:
                 made[alike] = with_diameter(alike, fields).diameter_px
+                if not made[alike]:
+                    raise InputError(no_size(len(fields), len(paths)))
             config = replace(config, diameter_px=made[alike])
         settled.append(config)
     return settled
