@@ -117,7 +117,8 @@ def _open_warnings(result: Survey) -> list[dict[str, str]]:
     """Warn where no cell was looked for, because nothing told its size."""
     from stemcls.imaging.detection.diameter import no_size
 
-    if not result.estimated_from or result.diameter_px is not None:
+    looked_for = not result.estimated_from or result.diameter_px is not None
+    if looked_for or all(one.blank for one in result.found):
         return []
     said = no_size(result.estimated_from, len(result.found))
     return [{"path": str(result.found[0].path), "warning": said}]
@@ -265,7 +266,7 @@ def _sizes(document: dict[str, Any], total: int) -> str:
     diameter_px = document["diameter_px"]
     if diameter_px is None:
         if document["diameter_estimated_from"]:
-            return "no usual diameter: it could not be estimated"
+            return "no usual diameter: nothing to tell it by"
         return "sizes as given by the sigmas, or the method's own"
     in_um = document["diameter_um"]
     text = f"usual diameter looked for: {diameter_px:g} px"

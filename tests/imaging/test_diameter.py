@@ -59,14 +59,16 @@ def test_nothing_is_estimated_and_no_cell_invented_where_there_is_none(pixels):
     assert len(detect(empty, DetectConfig())) == 0
 
 
-def test_a_single_blob_is_no_usual_size():
+def test_one_blob_alone_is_a_size_and_two_that_differ_are_none():
+    one = _with_discs(_noise(), [(250, 260)], 14)
+    assert estimate_diameter([one], DetectConfig()) == pytest.approx(28, rel=0.15)
     with pytest.raises(InputError, match="--diameter-px"):
-        estimate_diameter([_with_discs(_noise(), [(250, 260)], 14)], DetectConfig())
+        estimate_diameter([_with_discs(one, [(100, 100)], 7)], DetectConfig())
 
 
 def test_fields_with_one_cell_each_settle_the_size_together():
     fields = [_with_discs(_noise(seed=seed), [(200 + 9 * seed, 260)], 14) for seed in range(3)]
-    assert estimate_diameter(fields, DetectConfig()) == pytest.approx(28, rel=0.1)
+    assert estimate_diameter(fields, DetectConfig()) == pytest.approx(28, rel=0.15)
 
 
 def test_no_size_is_taken_from_empty_fields_for_those_that_nobody_looked_at(tmp_path):
@@ -97,7 +99,7 @@ def test_many_faint_small_blobs_do_not_outvote_a_few_full_ones():
 def test_each_cell_votes_once():
     places = [(y, x) for y in (80, 220, 360) for x in (80, 220, 360)]
     radius, _, disc = size_votes(_with_discs(_noise(), places, 14), DetectConfig())
-    np.testing.assert_allclose(radius, 14, rtol=0.1)
+    np.testing.assert_allclose(radius, 14, rtol=0.15)
     assert disc.sum() == pytest.approx(9, abs=0.5)
 
 
@@ -106,6 +108,6 @@ def test_the_window_with_most_in_it_comes_first_whatever_the_light():
     places = [(720 + 40 * row, 60 + 40 * column) for row in range(5) for column in range(5)]
     pixels = _with_discs((_noise(1000) + light).astype(np.uint16), places, 8)
     (window, share), *others = rich_windows(pixels, 400, 8.0)
-    np.testing.assert_array_equal(window, pixels[:, 600:, :400])
+    assert window == (slice(600, 1000), slice(0, 400))
     assert share > 0.9
     assert len(others) == 8

@@ -28,13 +28,14 @@ _REACH = 2.0  # each guess looks for radii this many times smaller and larger
 _BELIEVED = 2**0.5
 _WINDOW_PX = 400  # of the reduced field that one guess looks at
 _MOST_WINDOWS = 4
-_LEAST_EVIDENCE = 6.0  # mean over the middle of a blob, in standard deviations of noise
+_LEAST_EVIDENCE = 5.0  # mean over the middle of a blob, in standard deviations of noise
 # What a blob counts: likeness to a full disc, radius, and evidence.
 _SURENESS_POWER, _SIZE_POWER, _EVIDENCE_POWER = 10.0, 0.8, 0.5
 _BANDWIDTH = 0.2  # of log radius
 _ALIKE = 1.4  # radii within this factor of the commonest speak for it
 _ENOUGH = 6.0  # full discs of one size, from which no more windows are looked at
-_FEWEST = 1.5  # and below which no size is believed: two cells
+_FEWEST = 1.5  # from which a size is believed: two cells
+_FULL = 0.5  # or one that is this like a disc, where none of another size is
 
 
 def estimate_diameter(fields: Iterable[np.ndarray], config: DetectConfig) -> float | None:
@@ -46,7 +47,7 @@ def estimate_diameter(fields: Iterable[np.ndarray], config: DetectConfig) -> flo
     Returns: Pixels.
 
     Raises:
-        InputError: Fewer than two blobs speak for one size.
+        InputError: Too few blobs speak for one size, or a single one against others.
     """
     return commonest_diameter([size_votes(pixels, config) for pixels in fields])
 
@@ -69,13 +70,17 @@ def size_votes(pixels: np.ndarray, config: DetectConfig) -> np.ndarray:
     guesses = [guess for guess in _RADII_PX if guess <= min(pixels.shape[1:]) / 3]
     searches = {guess: rich_windows(pixels, _window_px(guess), guess) for guess in guesses}
     seen: dict[float, list[np.ndarray]] = {guess: [] for guess in guesses}
+    looked_at: dict[float, list[tuple[slice, slice]]] = {guess: [] for guess in guesses}
     share = dict.fromkeys(guesses, 1.0)
     votes = np.zeros((3, 0))
     for _ in range(_MOST_WINDOWS):
         for guess in guesses:
             window, share[guess] = next(searches[guess], (None, share[guess]))
             if window is not None:
-                seen[guess].append(_votes_near(window, guess, config))
+                one, centers = _votes_near(pixels[:, *window], guess, config)
+                centers += [part.start for part in window]
+                seen[guess].append(one[:, ~_within(centers, looked_at[guess])])
+                looked_at[guess].append(window)
         scaled = [_scaled(one, share[guess]) for guess in guesses for one in seen[guess]]
         votes = np.concatenate([votes[:, :0], *scaled], axis=1)
         if _agreeing(votes)[1] >= _ENOUGH:
@@ -91,13 +96,13 @@ def commonest_diameter(votes: Sequence[np.ndarray]) -> float | None:
     Returns: None where no field holds anything that looks like a cell, of whatever size.
 
     Raises:
-        InputError: Fewer than two blobs speak for one size.
+        InputError: Too few blobs speak for one size, or a single one against others.
     """
     pooled = np.concatenate([np.zeros((3, 0)), *votes], axis=1)
     if not pooled[1].any():
         return None
-    radius, discs = _agreeing(pooled)
-    if discs < _FEWEST:
+    radius, discs, rival = _agreeing(pooled)
+    if discs < _FEWEST and not rival < _FULL <= discs:
         raise InputError(
             "the usual diameter of a cell could not be estimated: too few blobs in the "
             f"{len(votes)} field(s) looked at look like whole cells of one size; say it, in "
@@ -115,15 +120,16 @@ def no_size(n_looked_at: int, n_fields: int) -> str:
     )
 
 
-def _agreeing(votes: np.ndarray) -> tuple[float, float]:
-    """Return the commonest radius, and how many full discs are of about that radius."""
+def _agreeing(votes: np.ndarray) -> tuple[float, float, float]:
+    """Return the commonest radius, how many full discs have about it, and the fullest other."""
     radius, weight, disc = votes
     if not weight.any():
-        return 0.0, 0.0
+        return 0.0, 0.0, 0.0
     grid = np.linspace(np.log(_RADII_PX[0] / _REACH), np.log(_RADII_PX[-1] * _REACH), 200)
     apart = (grid[:, None] - np.log(radius)) / _BANDWIDTH
     commonest = float(np.exp(grid[np.argmax((weight * np.exp(-0.5 * apart**2)).sum(axis=1))]))
-    return commonest, float(disc[np.abs(np.log(radius / commonest)) < np.log(_ALIKE)].sum())
+    alike = np.abs(np.log(radius / commonest)) < np.log(_ALIKE)
+    return commonest, float(disc[alike].sum()), float(disc[~alike].max(initial=0.0))
 
 
 def _scaled(votes: np.ndarray, share: float) -> np.ndarray:
@@ -131,13 +137,24 @@ def _scaled(votes: np.ndarray, share: float) -> np.ndarray:
     return np.stack([radius, weight / share, disc])
 
 
+def _within(centers: np.ndarray, windows: Sequence[tuple[slice, slice]]) -> np.ndarray:
+    """Return (N,) bool: which centres lie in one of the windows, which may overlap."""
+    inside = np.zeros(len(centers), bool)
+    for window in windows:
+        low, high = ([getattr(part, end) for part in window] for end in ("start", "stop"))
+        inside |= ((centers >= low) & (centers < high)).all(axis=1)
+    return inside
+
+
 def _window_px(radius_px: float) -> int:
     smallest = radius_px / 2**0.5 / SHRINKAGE / _REACH
     return int(_WINDOW_PX * max(1.0, smallest / WORKING_SIGMA_PX))
 
 
-def _votes_near(window: np.ndarray, radius_px: float, config: DetectConfig) -> np.ndarray:
-    """Return (3, N) as `size_votes` of the blobs of about `radius_px` in a window."""
+def _votes_near(
+    window: np.ndarray, radius_px: float, config: DetectConfig
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (3, N) as `size_votes` of the blobs of about `radius_px`, and their (N, 2) centres."""
     sigma = radius_px / 2**0.5 / SHRINKAGE
     smallest, largest = sigma / _REACH, sigma * _REACH
     cells = map_cells(window, smallest, largest, replace(config, mode="fast"))
@@ -150,7 +167,8 @@ def _votes_near(window: np.ndarray, radius_px: float, config: DetectConfig) -> n
     centers, found, response = centers[kept], found[kept], response[kept]
     evidence = mean_inside(cells, centers, radius_px / factor / 3)
     sure = evidence > _LEAST_EVIDENCE
-    measured = measure_radius(cells.evidence, centers[sure], found[sure], SURE_NOISE) * factor
+    measured = measure_radius(cells.evidence, centers[sure], found[sure], SURE_NOISE)
+    measured *= factor
     disc = np.minimum(response[sure], 1.0) ** _SURENESS_POWER
     weight = disc * measured**_SIZE_POWER * evidence[sure] ** _EVIDENCE_POWER
-    return np.stack([measured, weight, disc])
+    return np.stack([measured, weight, disc]), cells.to_field(centers[sure])

@@ -4,33 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import cv2
 import numpy as np
 
+from stemcls.imaging.background import subtract_background
 from stemcls.imaging.detection.cellmap import reduced
 
 _BLOCKS_PER_RADIUS = 2.0
-_SURROUNDINGS_BLOCKS = 8.0  # standard deviation of what a block is compared with
 _STANDS_OUT, _MOST = 4.0, 10.0  # noise standard deviations; more does not count for more
-_MAD_TO_SD = 1.4826
 _LEAST_NOISE = 0.1  # of block means, in grey levels of an integer file
 
 
 def rich_windows(
     pixels: np.ndarray, edge_px: int, radius_px: float
-) -> Iterator[tuple[np.ndarray, float]]:
+) -> Iterator[tuple[tuple[slice, slice], float]]:
     """Yield windows, that with most in it first, and what part of all was seen up to then.
 
     Args:
         pixels: (C, Y, X).
         edge_px: Edge of a window; a field that is smaller is one window.
         radius_px: Of the cells looked for.
-    Yields: (C, y, x) of at most `edge_px` each way, and the part, above 0 and at most 1, that the
-        windows so far hold of all that stands out from its surroundings.
+    Yields: Rows and columns, at most `edge_px` each, and the part, above 0 and at most 1, that the
+        windows so far hold of all that stands out from the background.
     """
     _, height, width = pixels.shape
     if height <= edge_px and width <= edge_px:
-        yield pixels, 1.0
+        yield (slice(0, height), slice(0, width)), 1.0
         return
     prominent = _prominence(pixels, radius_px)
     scale = np.array(prominent.shape) / (height, width)
@@ -43,23 +41,22 @@ def rich_windows(
         left -= float(prominent[blocks[top, start]].sum())
         prominent[blocks[top, start]] = 0.0
         places.remove((top, start))
-        window = pixels[:, top : top + edge_px, start : start + edge_px]
+        window = slice(top, top + edge_px), slice(start, start + edge_px)
         yield window, 1.0 - left / total if total > left else 1.0
 
 
 def _prominence(pixels: np.ndarray, radius_px: float) -> np.ndarray:
-    """Return (y, x) how far blocks of half a cell differ from their surroundings, in noise."""
+    """Return (y, x) how far blocks of half a cell differ from the background, in units of noise."""
     _, height, width = pixels.shape
     block = max(1.0, radius_px / _BLOCKS_PER_RADIUS)
     size = max(1, round(width / block)), max(1, round(height / block))
     total = np.zeros((size[1], size[0]), np.float32)
     for plane in pixels:
         small = reduced(plane, size)
-        small -= cv2.GaussianBlur(small, (0, 0), _SURROUNDINGS_BLOCKS)
-        away = np.abs(small)
-        least = _LEAST_NOISE if plane.dtype.kind in "ui" else 1e-6 * float(away.max())
-        noise = max(_MAD_TO_SD * float(np.median(away[::3, ::3])), least, 1e-30)
-        away = np.minimum(away / noise, _MOST)
+        signed, noise = subtract_background(small)
+        away = np.abs(signed)
+        least = _LEAST_NOISE if plane.dtype.kind in "ui" else 1e-6 * float(away.max()) + 1e-30
+        away = np.minimum(away / max(noise, least), _MOST)
         total += np.where(away > _STANDS_OUT, away, 0)
     return total
 
