@@ -73,16 +73,17 @@ def measure_diameter(
 ) -> float:
     """Return the usual diameter of a cell, pixels, from up to 6 evenly spread fields.
 
-    Fields that cannot be used do not count.
+    Fields that cannot be used do not count. It is 0 where all fields were looked at and nothing
+    looks like a cell.
 
     Raises:
-        InputError: Not one field could be used, or no estimate can be trusted.
+        InputError: No estimate can be trusted.
         CancelledError: Stopped.
     """
-    chosen = spread([one for one in sources if one.cells is None or config.match_px], SAMPLE_FIELDS)
+    searched = [one for one in sources if one.cells is None or config.match_px]
+    chosen = spread(searched, SAMPLE_FIELDS)
     votes = []
-    reason = "none is usable"
-    for source, get in _watched(
+    for _, get in _watched(
         crew.in_order(chosen, partial(_size_votes, config=config)), len(chosen),
         "diameter of cells", stopped, update,
     ):
@@ -90,14 +91,12 @@ def measure_diameter(
             votes.append(get())
         except WorkerStartError:
             raise
-        except (StemclsError, OSError) as error:
-            reason = f"{source.name}: {error}"
-    if not votes:
-        raise InputError(f"no crops: no field could be used to find cells in ({reason})")
+        except (StemclsError, OSError):
+            continue  # the build itself meets this field again, and lists it
     diameter = commonest_diameter(votes)
-    if diameter is None:
-        raise InputError(f"no crops: {no_size(len(votes), len(sources))}")
-    return round(diameter, 2)
+    if diameter is None and len(spread(searched, len(searched))) > len(chosen):
+        raise InputError(f"no crops: {no_size(len(votes), len(searched))}")
+    return round(diameter or 0.0, 2)
 
 
 def spread(sources: list[Source], most: int) -> list[Source]:
