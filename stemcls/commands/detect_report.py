@@ -63,6 +63,7 @@ def document_of(result: Survey, names: Mapping[Path, str]) -> dict[str, Any]:
             ),
             *_scale_warnings(result),
             *_size_warnings(result, diameter_um),
+            *_open_warnings(result),
         ],
     }  # fmt: skip
 
@@ -111,6 +112,17 @@ def _size_warnings(result: Survey, diameter_um: float | None) -> list[dict[str, 
             f"({least:g} to {most:g} um): look at --overlay, and say the size by --diameter-px",
         }
     ]
+
+
+def _open_warnings(result: Survey) -> list[dict[str, str]]:
+    """Warn where no cell was looked for, because nothing told its size."""
+    from stemcls.imaging.detection.diameter import no_size
+
+    looked_for = not result.estimated_from or result.diameter_px is not None
+    if looked_for or all(one.blank for one in result.found):
+        return []
+    said = no_size(result.estimated_from, len(result.found))
+    return [{"path": str(result.found[0].path), "warning": said}]
 
 
 def score_of(
@@ -257,6 +269,8 @@ def _best_of(ranked: Sequence[Mapping[str, Any]]) -> str:
 def _sizes(document: dict[str, Any], total: int) -> str:
     diameter_px = document["diameter_px"]
     if diameter_px is None:
+        if document["diameter_estimated_from"]:
+            return "no usual diameter: nothing to tell it by"
         return "sizes as given by the sigmas, or the method's own"
     in_um = document["diameter_um"]
     text = f"usual diameter looked for: {diameter_px:g} px"

@@ -49,3 +49,8 @@ class Detections:
 
     def __len__(self) -> int:
         return len(self.centers_px)
+
+
+NO_CELLS = Detections(
+    np.zeros((0, 2), np.float32), np.zeros(0, np.float32), np.zeros(0, np.float32)
+)

@@ -10,8 +10,8 @@ import numpy as np
 
 from stemcls.config.imaging import BuildConfig
 from stemcls.errors import CancelledError, InputError, StemclsError
-from stemcls.imaging.detection.detect import SAMPLE_FIELDS, USUAL_DIAMETER_PX
-from stemcls.imaging.detection.diameter import commonest_diameter, size_votes
+from stemcls.imaging.detection.detect import SAMPLE_FIELDS
+from stemcls.imaging.detection.diameter import commonest_diameter, no_size, size_votes
 from stemcls.imaging.detection.survey import evenly_spread
 from stemcls.imaging.levels import visible_range
 from stemcls.imaging.prepare import read_slices, sample_slices
@@ -75,12 +75,15 @@ def measure_diameter(
 ) -> float:
     """Return the usual diameter of a cell, pixels, from up to 6 evenly spread fields.
 
-    Fields that cannot be used do not count; where nothing looks like a cell, any size will do.
+    Fields that cannot be used do not count. It is 0 where all fields were looked at and nothing
+    looks like a cell.
 
     Raises:
+        InputError: No estimate can be trusted.
         CancelledError: Stopped.
     """
-    chosen = spread([one for one in sources if one.cells is None or config.match_px], SAMPLE_FIELDS)
+    searched = [one for one in sources if one.cells is None or config.match_px]
+    chosen = spread(searched, SAMPLE_FIELDS)
     votes = []
     for _, get in _watched(
         crew.in_order(chosen, partial(_size_votes, config=config)), len(chosen),
@@ -92,7 +95,10 @@ def measure_diameter(
             raise
         except (StemclsError, OSError):
             continue  # the build itself meets this field again, and lists it
-    return round(commonest_diameter(votes) or USUAL_DIAMETER_PX, 2)
+    diameter = commonest_diameter(votes)
+    if diameter is None and len(spread(searched, len(searched))) > len(chosen):
+        raise InputError(f"no crops: {no_size(len(votes), len(searched))}")
+    return round(diameter or 0.0, 2)
 
 
 def spread(sources: list[Source], most: int) -> list[Source]:

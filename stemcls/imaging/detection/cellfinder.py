@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from scipy.spatial import cKDTree
 
@@ -15,6 +14,7 @@ from stemcls.imaging.detection.cellmap import (
     SHRINKAGE,
     CellMap,
     map_cells,
+    mean_inside,
     without_cells,
 )
 from stemcls.imaging.detection.foreground import SURE_NOISE
@@ -72,7 +72,8 @@ def find_cells(field: Field, config: DetectConfig, method: str) -> Detections:
     threshold = _THRESHOLD if config.threshold is None else config.threshold
     found = _search(cells, sigmas, method, threshold, config.overlap)
     found = _with_fainter(cells, found, sigmas, method, threshold, config.overlap)
-    sure = _evidence_inside(cells, found) > _LEAST_EVIDENCE
+    middle = float(np.median(found.radius)) / 3 if len(found.radius) else 1.0
+    sure = mean_inside(cells, found.centers, middle) > _LEAST_EVIDENCE
     n_faint = int((~sure).sum())
     found = found.at(np.flatnonzero(sure))
     centers_px, radius_px = cells.to_field(found.centers), found.radius * factor
@@ -139,13 +140,3 @@ def _apart(faint: _Found, bright: _Found) -> np.ndarray:
     reach = _APART / 2 * (faint.radius[near.row] + bright.radius[near.col])
     apart[near.row[near.data <= reach]] = False
     return apart
-
-
-def _evidence_inside(cells: CellMap, found: _Found) -> np.ndarray:
-    """Return (N,) the mean evidence about the middle of each blob, in noise units."""
-    if not len(found.score):
-        return np.zeros(0)
-    smooth = cv2.GaussianBlur(cells.evidence, (0, 0), max(1.0, float(np.median(found.radius)) / 3))
-    height, width = smooth.shape
-    y, x = np.rint(found.centers).astype(int).T
-    return smooth[np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)]

@@ -59,7 +59,7 @@ def map_cells(
     pooled = np.zeros((size[1], size[0]), np.float32)
     looked_at = []
     for plane in pixels:
-        small = _reduced(plane, size)
+        small = reduced(plane, size)
         spread = float(small.max() - small.min())
         if spread == 0:
             looked_at.append("blank")
@@ -94,12 +94,28 @@ def without_cells(
     return replace(cells, evidence=evidence, foreground=_foreground(evidence, largest))
 
 
+def mean_inside(cells: CellMap, centers: np.ndarray, sigma: float) -> np.ndarray:
+    """Return (N,) the mean evidence about each centre, in noise units.
+
+    Args:
+        cells: The map.
+        centers: (N, 2) y, x in pixels of the map.
+        sigma: Standard deviation of the mean's window, pixels of the map.
+    """
+    if not len(centers):
+        return np.zeros(0)
+    smooth = cv2.GaussianBlur(cells.evidence, (0, 0), max(1.0, sigma))
+    height, width = smooth.shape
+    y, x = np.rint(centers).astype(int).T
+    return smooth[np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)]
+
+
 def _foreground(evidence: np.ndarray, largest: float) -> np.ndarray:
     foreground = soft_foreground(evidence, 2 * largest)
     return favour_middles(fill_hollow(foreground, largest), largest)
 
 
-def _reduced(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def reduced(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Return (y, x) float32 area means; OpenCV averages only some dtypes."""
     if plane.dtype not in (np.uint8, np.uint16, np.int16, np.float32):
         plane = plane.astype(np.float32)

@@ -14,11 +14,10 @@ from stemcls.imaging.detection.cellfinder import find_cells
 from stemcls.imaging.detection.diameter import estimate_diameter
 from stemcls.imaging.detection.peers import find_with_cellpose, find_with_stardist
 from stemcls.imaging.detection.selection import detections_of
-from stemcls.imaging.field import Detections, Field
+from stemcls.imaging.field import NO_CELLS, Detections, Field
 from stemcls.imaging.scalespace.find import find_blobs
 
 SAMPLE_FIELDS = 6  # fields that the diameter is estimated from
-USUAL_DIAMETER_PX = 36.0  # where nothing looks like a cell, it does not matter
 _BLOB_METHODS = ("log", "dog", "doh")
 _RAW_SIGMAS = (1.0, 50.0)  # skimage's
 
@@ -26,25 +25,34 @@ _RAW_SIGMAS = (1.0, 50.0)  # skimage's
 def detect(field: Field, config: DetectConfig) -> Detections:
     """Find the cells of `field` with the detector that `config.method` names.
 
-    Returns: Centres, radii and scores, best first; empty where nothing is found.
+    Returns: Centres, radii and scores, best first; empty where nothing is found, or where the
+        diameter is open and nothing looks like a cell of any size.
 
     Raises:
         InputError: There is no such method, what it needs is not installed, or the field holds
-            NaN or infinite pixels.
+            NaN or infinite pixels, or too few cells for an estimate of the diameter left open.
     """
     check_known(config.method, DETECTORS, f"there is no detector {config.method!r}")
     if field.pixels.dtype.kind == "f" and not np.isfinite(field.pixels).all():
         raise InputError(f"{field.path} holds NaN or infinite pixels; mask or replace them first")
     config = with_diameter(config, [field])
+    if wants_diameter(config):
+        return NO_CELLS
     return DETECTORS[config.method](field, config)
 
 
 def with_diameter(config: DetectConfig, fields: Iterable[Field]) -> DetectConfig:
-    """Fill in the usual diameter from some fields, where the settings leave it open."""
+    """Fill in the usual diameter from some fields, where the settings leave it open.
+
+    Returns: The settings; without a diameter where nothing looks like a cell of any size.
+
+    Raises:
+        InputError: Too few blobs look like cells of one size.
+    """
     if not wants_diameter(config):
         return config
     diameter = estimate_diameter((field.pixels for field in fields), config)
-    return replace(config, diameter_px=round(diameter or USUAL_DIAMETER_PX, 2))
+    return replace(config, diameter_px=round(diameter or 0.0, 2))
 
 
 def wants_diameter(config: DetectConfig) -> bool:

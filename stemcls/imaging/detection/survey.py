@@ -12,6 +12,7 @@ import numpy as np
 from stemcls.config.imaging import DetectConfig, ReadConfig
 from stemcls.errors import InputError
 from stemcls.imaging.detection.detect import SAMPLE_FIELDS, detect, wants_diameter, with_diameter
+from stemcls.imaging.detection.diameter import no_size
 from stemcls.imaging.field import Detections, Field
 from stemcls.imaging.readers import READERS, list_images, list_unread, read_field
 from stemcls.progress import Update
@@ -47,7 +48,7 @@ class Survey:
         found: One entry per file that could be read, in the order given.
         skipped: path and reason of each that could not.
         diameter_px: Usual diameter that was looked for, or None where sizes were given as sigmas
-            or need none.
+            or need none, and where nothing in any field looks like a cell of any size.
         estimated_from: Number of fields it was estimated from; 0 where it was given.
     """
 
@@ -113,7 +114,8 @@ def survey(
         look: Called with each path, field and its cells while the pixels are in memory.
 
     Raises:
-        InputError: Settings that cannot be used, or no file that could be read.
+        InputError: Settings that cannot be used, no file that could be read, or no estimate of
+            the diameter that can be trusted.
     """
     config, sample = settled(paths, config, read)
     estimated_from = len(sample)
@@ -170,12 +172,19 @@ def settled(
 ) -> tuple[DetectConfig, dict[Path, Field]]:
     """Fill in the diameter from an evenly spread sample of the files, where it is left open.
 
-    Returns: The settings, and the fields that were read for it; none where it was not open.
+    Returns: The settings, and the fields that were read for it; none where it was not open. The
+        diameter stays open where all fields were looked at and nothing looks like a cell.
+
+    Raises:
+        InputError: No estimate of the diameter can be trusted.
     """
     if not wants_diameter(config):
         return config, {}
     sample = dict(read_sample(paths, read))
-    return (with_diameter(config, list(sample.values())) if sample else config), sample
+    config = with_diameter(config, list(sample.values()))
+    if sample and wants_diameter(config) and len(sample) < len(paths):
+        raise InputError(no_size(len(sample), len(paths)))
+    return config, sample
 
 
 def read_sample(paths: Sequence[Path], read: ReadConfig) -> Iterator[tuple[Path, Field]]:

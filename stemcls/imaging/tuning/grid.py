@@ -11,12 +11,9 @@ from typing import Any
 import numpy as np
 
 from stemcls.config.imaging import DetectConfig, ReadConfig
-from stemcls.imaging.detection.detect import (
-    USUAL_DIAMETER_PX,
-    detect,
-    wants_diameter,
-    with_diameter,
-)
+from stemcls.errors import InputError
+from stemcls.imaging.detection.detect import detect, wants_diameter, with_diameter
+from stemcls.imaging.detection.diameter import no_size
 from stemcls.imaging.detection.survey import each_field, evenly_spread, read_sample
 from stemcls.imaging.field import Detections, Field
 from stemcls.imaging.tuning.combinations import Combination
@@ -26,6 +23,7 @@ from stemcls.imaging.tuning.tile import choose_window, draw_tile, picture_of
 from stemcls.progress import Update
 
 MOST_DRAWN = 20
+_MAGNIFIED_FOR_PX = 36.0  # where no settings say a size
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +63,7 @@ def try_settings(
         the flags of the highest F1, or None if no field that is known could be read.
 
     Raises:
-        InputError: No file could be read.
+        InputError: No file could be read, or no estimate of an open diameter can be trusted.
     """
     configs = _settle([one.config for one in combinations], paths, read)
     diameter_px = _usual_diameter(configs)
@@ -178,6 +176,8 @@ def _settle(
             )
             if alike not in made:
                 made[alike] = with_diameter(alike, fields).diameter_px
+                if not made[alike]:
+                    raise InputError(no_size(len(fields), len(paths)))
             config = replace(config, diameter_px=made[alike])
         settled.append(config)
     return settled
@@ -191,4 +191,4 @@ def _usual_diameter(configs: Sequence[DetectConfig]) -> float:
             sizes.append(config.diameter_px)
         elif config.min_sigma and config.max_sigma:
             sizes.append(2 * 2**0.5 * (config.min_sigma * config.max_sigma) ** 0.5)
-    return float(np.median(sizes)) if sizes else USUAL_DIAMETER_PX
+    return float(np.median(sizes)) if sizes else _MAGNIFIED_FOR_PX
