@@ -25,7 +25,7 @@ from tui.reading import RunsView, RunView, read_run
 from tui.scored import OWN, PredictionsShelf, find_origin, groups_of, predictions_path
 from tui.screens.cells import CellsScreen, Entry
 from tui.screens.maps import MapsScreen
-from tui.screens.mode import ModeScreen
+from tui.screens.taskmode import TaskMode
 from tui.widgets.compare import ComparePane
 from tui.widgets.confusion import ConfusionPane
 from tui.widgets.explained import ExplainedPane
@@ -49,7 +49,7 @@ NOTHING_CHOSEN = "No run is chosen: press 3, go to a run and press Enter."
 GONE = "This run's folder is gone. Press 3 and choose another run."
 
 
-class ResultsScreen(ModeScreen):
+class ResultsScreen(TaskMode):
     """Everything that the chosen run's folder says about it."""
 
     MODE = "results"
@@ -256,11 +256,8 @@ class ResultsScreen(ModeScreen):
             self._start("report", run.name, [str(run.path)], page)
 
     def _start(self, kind: str, about: str, arguments: list[str], result: Path) -> None:
-        try:
-            tasks.start(self.stemcls.workspace, kind, about, arguments, result)
-        except (StemclsError, OSError) as error:
-            self.app.notify(str(error), severity="error", markup=False)
-        self.query_one(TaskLine).follow()
+        workspace = self.stemcls.workspace
+        self.begin(lambda: tasks.start(workspace, kind, about, arguments, result))
 
     def on_task_line_finished(self, event: TaskLine.Finished) -> None:
         """Show what a task has left."""
