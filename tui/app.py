@@ -92,10 +92,17 @@ class StemclsApp(App[None]):
         self.call_after_refresh(self._look_on)
 
     def go(self, mode: str, run: Path | None = None, store: Path | None = None) -> None:
-        """Go to a mode, with a run or a store for it to show; what is None stays chosen."""
+        """Go to a mode, with a run or a store for it to show; what is None stays chosen.
+
+        Screens that were opened from the mode, such as a gallery, stay open only where neither is
+        given: they may be about another one.
+        """
         self.chosen_run = run or self.chosen_run
         self.chosen_store = store or self.chosen_store
         self.switch_mode(mode)
+        if run or store:
+            while len(self.screen_stack) > 1:
+                self.pop_screen()
 
     def action_go(self, mode: str) -> None:
         """Go to a mode."""
