@@ -88,8 +88,8 @@ PLACES: dict[str, Place] = {
         Command("c", "crops", "Crops", "Look at the crops of the selected store as pictures."),
         Command("t", "train", "Train on it", "Open the training form for the selected store."),
         Command("b", "build", "Build", "Make a new store from a folder of images."),
-        Command("s", "stop_build", "Stop building", "Stop the build that began last; the same "
-                "build started again goes on from there.", footer=False),
+        Command("s", "stop", "Stop", "Stop what began last; the same build started again goes on "
+                "from there.", footer=False),
         Command("left_square_bracket", "tab(-1)", "Tab left", footer=False, shown_key="["),
         Command("right_square_bracket", "tab(1)", "Next tab", "About, fields, split of the "
                 "selected store.", footer=False, shown_key="]"),

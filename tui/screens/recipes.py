@@ -153,11 +153,12 @@ class RecipesScreen(TaskMode):
 
     def action_stop(self) -> None:
         """Stop the selected run; where none is, what was started last."""
-        run = self._run
-        if run is not None and run.summary["state"] in ("running", "stalled"):
+        run, line = self._run, self.query_one(TaskLine)
+        ours = [task for task in line.running if run and task.about == run.path.name]
+        if run is not None and not ours and run.summary["state"] in ("running", "stalled"):
             stop_run(self, run.summary)
         else:
-            super().action_stop()
+            line.stop(*ours[:1])
 
     def action_resume(self) -> None:
         """Go on with the selected run."""

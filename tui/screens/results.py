@@ -22,6 +22,7 @@ from tui.exports import EXPORTS, write_export
 from tui.listing import place
 from tui.opening import open_page
 from tui.reading import RunsView, RunView, read_run
+from tui.records import new_path
 from tui.scored import OWN, PredictionsShelf, find_origin, groups_of, predictions_path
 from tui.screens.cells import CellsScreen, Entry
 from tui.screens.maps import MapsScreen
@@ -239,7 +240,7 @@ class ResultsScreen(TaskMode):
 
     def on_compare_pane_wanted(self, event: ComparePane.Wanted) -> None:
         """Test whether the differences of runs hold, in a process."""
-        out = tasks.new_folder(self.stemcls.workspace / COMPARISONS)
+        out = new_path(self.stemcls.workspace / COMPARISONS)
         arguments = [*map(str, event.runs), "--out", str(out)]
         names = " ".join(path.name for path in event.runs)
         self._start("compare", names, arguments, out / DOCUMENT)
