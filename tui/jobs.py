@@ -112,16 +112,16 @@ def launch(
     return _start_waiter(job)
 
 
-def dequeue(workspace: Path, job: Job) -> None:
-    """Take a job out of the queue.
+def take_back(workspace: Path, job: Job) -> None:
+    """Take a job out of the queue, or end its process where its turn has come; it is forgotten.
 
     Raises:
-        InputError: Its turn has come.
+        InputError: Its process is gone, or on another host.
     """
     with turn(workspace):
         now = read_job(Path(job.record))
         if now is not None and not now.queued:
-            raise InputError(f"{job.name} has just begun; stop its run instead")
+            ask_to_stop(now.name, now.pid, now.host, now.started)
         _forgotten(job)
 
 
