@@ -38,6 +38,8 @@ PLACES: dict[str, Place] = {
         Command("c", "crops", "Crops", "Look at the crops of the selected store as pictures."),
         Command("t", "train", "Train on it", "Open the training form for the selected store."),
         Command("b", "build", "Build", "Make a new store from a folder of images."),
+        Command("a", "audit", "Audit", "Search the selected store for leaks and for shortcuts past "
+                "the cells: whether a score on it can be believed."),
         Command("s", "stop", "Stop", "Stop what began last; the same build started again goes on "
                 "from there.", footer=False),
         Command("left_square_bracket", "tab(-1)", "Tab left", footer=False, shown_key="["),
@@ -243,6 +245,12 @@ PLACES: dict[str, Place] = {
                 "device is busy it waits in a queue.", shown_key="^l"),
         Command("ctrl+t", "preview", "Form/TOML", "Show the config in place of the form, or the "
                 "form.", shown_key="^t"),
+    )),
+    "task-form": Place("Forms", "Every setting with its help; what is wrong is said while you "
+                       "type.", (
+        _BACK,
+        Command("ctrl+l", "launch", "Launch", "Start the command as a process of its own.",
+                shown_key="^l"),
     )),
     "tour": Place("Tour", "", (
         Command("enter,right,space", "step(1)", "On", shown_key="enter"),

@@ -17,7 +17,7 @@ from tui.widgets.taskline import TaskLine
 
 
 class DatasetsScreen(TaskMode):
-    """The stores of the workspace, what is in the selected one, and what is being built."""
+    """The stores of the workspace, what is in the selected one, builds and audits."""
 
     MODE = "datasets"
     PLACE = "datasets"
@@ -26,7 +26,7 @@ class DatasetsScreen(TaskMode):
     def compose_body(self) -> ComposeResult:
         """The table of stores and the description, what is under way."""
         yield DatasetsPane(self.stemcls.workspace)
-        yield TaskLine(self.stemcls.workspace, "build")
+        yield TaskLine(self.stemcls.workspace, "build", "audit")
 
     @property
     def _pane(self) -> DatasetsPane:
@@ -42,8 +42,14 @@ class DatasetsScreen(TaskMode):
             self._pane.select(self.stemcls.chosen_store)
 
     def on_task_line_finished(self, event: TaskLine.Finished) -> None:
-        """Say what a build has left out."""
-        self.app.notify(event.remarks, title=f"{event.task.about} is built", markup=False)
+        """Say what a build has left out; show what an audit has found."""
+        task = event.task
+        if task.kind == "build":
+            self.app.notify(event.remarks, title=f"{task.about} is built", markup=False)
+            return
+        self._pane.show_audit(task.about)
+        self.app.notify("What it found is told below the table of stores.",
+                        title=f"{task.about} is audited", markup=False)
 
     def action_build(self) -> None:
         """Open the build wizard; the cursor goes to the store when it is there."""
@@ -56,6 +62,13 @@ class DatasetsScreen(TaskMode):
         from tui.screens.build import BuildScreen
 
         self.app.push_screen(BuildScreen(self.stemcls.workspace), started)
+
+    def action_audit(self) -> None:
+        """Open the form that audits the selected store."""
+        if store := self._pane.usable("audit"):
+            from tui.screens.auditform import AuditForm
+
+            self.app.push_screen(AuditForm(self.stemcls.workspace, store), self.follow)
 
     def action_crops(self) -> None:
         """Show the crops of the selected store."""

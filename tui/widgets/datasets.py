@@ -14,7 +14,7 @@ from textual.widgets import Static, TabbedContent, TabPane
 from stemcls.store.cropstore import CropStore
 from tui.reading import StoreEntry
 from tui.stores import FIELD_COLUMNS, SHOWN_FIELDS, describe, field_rows, split_text
-from tui.widgets.audit import audit_mark
+from tui.widgets.audit import AUDIT_HEADING, audit_mark
 from tui.widgets.table import Table
 
 _COLUMNS = ("store", "crops", "classes", "groups", "fields", "size px", "audit")
@@ -41,6 +41,7 @@ class DatasetsPane(Vertical):
         self._folder = workspace / "datasets"
         self._entries: list[StoreEntry] = []
         self._wanted: Path | None = None
+        self._audited = ""
         self._filled: dict[str, StoreEntry | None] = {}
 
     def compose(self) -> ComposeResult:
@@ -88,6 +89,15 @@ class DatasetsPane(Vertical):
         if path in paths:
             self._table.move_cursor(row=paths.index(path))
 
+    def show_audit(self, name: str) -> None:
+        """Go to what an audit has found in a store of that name, also when it is read only later.
+        """
+        self.select(self._folder / name)
+        self.query_one(TabbedContent).active = "about"
+        self._audited = name
+        self._filled.clear()
+        self._describe()
+
     @property
     def selected(self) -> StoreEntry | None:
         """The store under the cursor."""
@@ -113,8 +123,18 @@ class DatasetsPane(Vertical):
         elif tab == "split":
             self._fill_split(entry)
         else:
-            text = _nothing(self._folder) if entry is None else describe(entry)
-            self.query_one("#description", Static).update(text)
+            self._fill_about(entry)
+
+    def _fill_about(self, entry: StoreEntry | None) -> None:
+        text = _nothing(self._folder) if entry is None else describe(entry)
+        self.query_one("#description", Static).update(text)
+        if entry is None or entry.path.name != self._audited:
+            self._audited = ""
+            return
+        line = text.plain[: text.plain.find(AUDIT_HEADING)].count("\n") + 1
+        self.call_after_refresh(
+            self.query_one("#about-scroll").scroll_to, y=line, animate=False, force=True
+        )
 
     @work(exclusive=True, group="fields")
     async def _fill_fields(self, entry: StoreEntry | None) -> None:
