@@ -46,6 +46,9 @@ class ResultsScreen(TaskMode):
     PLACE = "results"
     BINDINGS: ClassVar[list[BindingType]] = bindings("results")
     CSS = """
+    ScoresPane DataTable, UsePane DataTable { height: auto; margin-bottom: 1; }
+    #compare-runs { height: 1fr; }
+    #compare-scores { height: auto; max-height: 10; border-top: solid $panel; }
     #run-state { padding: 0 1; height: auto; max-height: 9; overflow-y: auto; }
     """
 

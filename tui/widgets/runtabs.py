@@ -49,12 +49,6 @@ class RunTabs(Vertical):
         workspace: Of the run.
     """
 
-    DEFAULT_CSS = """
-    RunTabs ScoresPane DataTable, RunTabs UsePane DataTable { height: auto; margin-bottom: 1; }
-    RunTabs #compare-runs { height: 1fr; }
-    RunTabs #compare-scores { height: auto; max-height: 10; border-top: solid $panel; }
-    """
-
     def __init__(self, workspace: Path) -> None:
         super().__init__()
         self._workspace = workspace

@@ -14,6 +14,7 @@ from textual.widgets import Static
 from stemcls.errors import InputError
 from tui import tasks
 from tui.drawing import bar, duration, state_text
+from tui.tail import last_lines
 from tui.tasks import Task
 
 POLL_SECONDS = 0.5
@@ -113,7 +114,7 @@ def _lines(found: list[tuple[Task, str]]) -> list[Text]:
         line.append(f"  {task.kind} {task.about}", style="none")
         if state == "running":
             line.append(f"  {_progress(task)}", style="none")
-        else:
+        elif state == "failed" or last_lines(task.log, 1):
             line.append(f"\n{task.last_words(3)}", style="none")
         lines.append(line)
     return lines
