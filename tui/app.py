@@ -21,7 +21,7 @@ from tui.reading import RunBoard, RunsView, StoreEntry, StoreShelf
 from tui.screens.help import HelpScreen
 from tui.screens.jump import JumpScreen
 from tui.screens.tour import STEPS, TourScreen
-from tui.themes import DARK, THEMES
+from tui.themes import THEMES
 
 REFRESH_SECONDS = 1.0
 
@@ -80,7 +80,7 @@ class StemclsApp(App[None]):
             self.notify(str(error), title="Settings not read", severity="error", markup=False)
             self.settings, self._keeps_settings = settings.Settings(toured=True), False
         known = self.settings.theme in self.available_themes
-        self.theme = self.settings.theme if known else DARK
+        self.theme = self.settings.theme if known else settings.DARK
         place = settings.read_place(self.workspace)
         self.chosen_run = Path(place.run) if place.run else None
         self.chosen_store = Path(place.store) if place.store else None
@@ -92,10 +92,17 @@ class StemclsApp(App[None]):
         self.call_after_refresh(self._look_on)
 
     def go(self, mode: str, run: Path | None = None, store: Path | None = None) -> None:
-        """Go to a mode, with a run or a store for it to show; what is None stays chosen."""
+        """Go to a mode, with a run or a store for it to show; what is None stays chosen.
+
+        Screens that were opened from the mode, such as a gallery, stay open only where neither is
+        given: they may be about another one.
+        """
         self.chosen_run = run or self.chosen_run
         self.chosen_store = store or self.chosen_store
         self.switch_mode(mode)
+        if run or store:
+            while len(self.screen_stack) > 1:
+                self.pop_screen()
 
     def action_go(self, mode: str) -> None:
         """Go to a mode."""

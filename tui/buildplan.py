@@ -14,6 +14,7 @@ from typing import Any
 from stemcls.config.imaging import BuildConfig
 from stemcls.config.options import Option, from_mapping
 from stemcls.errors import InputError
+from tui.flags import flags
 
 MOST_FILES = 20_000
 SHOWN = 8
@@ -121,12 +122,12 @@ class Plan:
     cells: Path | None = None
 
     @property
-    def argv(self) -> list[str]:
-        """The command line of `stemcls build`."""
-        argv = [*_stemcls("build"), str(self.source), "--out", str(self.out)]
+    def arguments(self) -> list[str]:
+        """The command line after `stemcls build`."""
+        found = [str(self.source), "--out", str(self.out)]
         for flag, path in (("--manifest", self.manifest), ("--cells", self.cells)):
-            argv += [flag, str(path)] if path else []
-        return argv + flags(self.settings)
+            found += [flag, str(path)] if path else []
+        return found + flags(self.settings)
 
     def check(self) -> None:
         """Refuse what the build would refuse at once.
@@ -156,22 +157,5 @@ class Plan:
 
 def detect_argv(image: Path, overlay: Path, settings: list[tuple[Option, Any]]) -> list[str]:
     """Return the command line that finds the cells of one field and draws them."""
-    return [
-        *_stemcls("detect"), str(image), "--json", "--overlay", str(overlay), *flags(settings)
-    ]
-
-
-def flags(settings: Iterable[tuple[Option, Any]]) -> list[str]:
-    """Return settings as options of the command line."""
-    argv = []
-    for option, value in settings:
-        if isinstance(value, bool):
-            argv.append(f"--{'' if value else 'no-'}{option.flag}")
-        else:
-            values = value if isinstance(value, list | tuple) else [value]
-            argv += [f"--{option.flag}={one}" for one in values]
-    return argv
-
-
-def _stemcls(command: str) -> list[str]:
-    return [sys.executable, "-m", "stemcls", command]
+    command = [sys.executable, "-m", "stemcls", "detect"]
+    return [*command, str(image), "--json", "--overlay", str(overlay), *flags(settings)]

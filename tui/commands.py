@@ -2,60 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from textual.binding import Binding, BindingType
-from textual.dom import DOMNode
-from textual.screen import Screen
+from textual.binding import BindingType
 
 from tui.modes import MODES
-
-
-@dataclass(frozen=True)
-class Command:
-    """Something a person can do at a place of the UI.
-
-    Attributes:
-        keys: Textual's key names, alternatives split by commas.
-        action: What it runs on the screen or widget of its place.
-        label: Two words at most, for the footer.
-        help: One sentence for help and palette; "" where the label says it all.
-        footer: Whether the footer shows it.
-        shown_key: How footer and help write the key; "" for Textual's own way.
-        priority: Whether it comes before the keys of the widget that has the focus.
-        anywhere: A key that does it even in a text field.
-    """
-
-    keys: str
-    action: str
-    label: str
-    help: str = ""
-    footer: bool = True
-    shown_key: str = ""
-    priority: bool = False
-    anywhere: str = ""
-
-    @property
-    def key(self) -> str:
-        """The first key as a person reads it."""
-        first = self.shown_key or self.keys.split(",")[0]
-        return first.replace("escape", "esc").replace("question_mark", "?")
-
-
-@dataclass(frozen=True)
-class Place:
-    """A screen or a part of one that has commands of its own.
-
-    Attributes:
-        title: Its name for people.
-        about: What it is for, for the help screen; plain text.
-        commands: What can be done there.
-    """
-
-    title: str
-    about: str = ""
-    commands: tuple[Command, ...] = ()
-
+from tui.places import Command, Place
 
 _STOP = Command("s", "stop", "Stop", "Stop the run at its next step; it can be resumed.")
 _RESUME = Command("r", "resume", "Resume", "Go on with an interrupted run in a new process.")
@@ -88,8 +38,10 @@ PLACES: dict[str, Place] = {
         Command("c", "crops", "Crops", "Look at the crops of the selected store as pictures."),
         Command("t", "train", "Train on it", "Open the training form for the selected store."),
         Command("b", "build", "Build", "Make a new store from a folder of images."),
-        Command("s", "stop_build", "Stop building", "Stop the build that began last; the same "
-                "build started again goes on from there.", footer=False),
+        Command("a", "audit", "Audit", "Search the selected store for leaks and for shortcuts past "
+                "the cells: whether a score on it can be believed."),
+        Command("s", "stop", "Stop", "Stop what began last; the same build started again goes on "
+                "from there.", footer=False),
         Command("left_square_bracket", "tab(-1)", "Tab left", footer=False, shown_key="["),
         Command("right_square_bracket", "tab(1)", "Next tab", "About, fields, split of the "
                 "selected store.", footer=False, shown_key="]"),
@@ -110,8 +62,8 @@ PLACES: dict[str, Place] = {
         Command("escape,enter", "back", "Back"),
     )),
     "runs": Place("Runs", MODES["runs"].about, (
-        Command("s", "stop", "Stop", "Stop the run at its next step, or take a job out of the "
-                "queue; a stopped run can be resumed."),
+        Command("s", "stop", "Stop", "Stop the run at its next step, or take back a job that waits "
+                "or is loading; a stopped run can be resumed."),
         _RESUME,
         Command("a", "again", "Again", "Launch it once more as a new job from its settings."),
         Command("v", "turn", "Log/curves", "Show the log in place of the curves, or the curves."),
@@ -294,6 +246,12 @@ PLACES: dict[str, Place] = {
         Command("ctrl+t", "preview", "Form/TOML", "Show the config in place of the form, or the "
                 "form.", shown_key="^t"),
     )),
+    "task-form": Place("Forms", "Every setting with its help; what is wrong is said while you "
+                       "type.", (
+        _BACK,
+        Command("ctrl+l", "launch", "Launch", "Start the command as a process of its own.",
+                shown_key="^l"),
+    )),
     "tour": Place("Tour", "", (
         Command("enter,right,space", "step(1)", "On", shown_key="enter"),
         Command("left,backspace", "step(-1)", "Back"),
@@ -311,25 +269,4 @@ PLACES: dict[str, Place] = {
 
 def bindings(place: str) -> list[BindingType]:
     """Return the commands of a place as the `BINDINGS` of its screen or widget."""
-    found: list[BindingType] = []
-    for command in PLACES[place].commands:
-        found.append(Binding(
-            command.keys, command.action, command.label, show=command.footer,
-            key_display=command.shown_key or None, tooltip=command.help,
-            priority=command.priority,
-        ))
-        if command.anywhere:
-            found.append(Binding(
-                command.anywhere, command.action, command.label, show=False, priority=True
-            ))
-    return found
-
-
-def places_on(screen: Screen[object]) -> list[tuple[str, DOMNode]]:
-    """Return the places that the keys go to now, innermost first, each with its node.
-
-    A node says that it is a place by an attribute `PLACE`.
-    """
-    chain = screen.focused.ancestors_with_self if screen.focused else screen.ancestors_with_self
-    found = [(getattr(node, "PLACE", ""), node) for node in chain]
-    return [(place, node) for place, node in found if place]
+    return PLACES[place].bindings

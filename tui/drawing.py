@@ -19,6 +19,7 @@ STATES = {
     "failed": ("✗", "red"),
     "unreadable": ("!", "red"),
     "cancelled": ("■", "yellow"),
+    "stopped": ("■", "yellow"),
 }
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _HEIGHTS = "▁▂▃▄▅▆▇█"

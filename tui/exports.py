@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from stemcls import atomic
-from tui.tasks import stamp
+from tui.records import new_path
 
 EXPORTS = "exports"
 
@@ -28,9 +28,7 @@ def write_export(
     folder = workspace / EXPORTS
     folder.mkdir(parents=True, exist_ok=True)
     safe = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "table"
-    stem = f"{safe}-{stamp()}"
-    names = [f"{stem}.csv", *(f"{stem}-{number}.csv" for number in range(1, 1000))]
-    path = next(folder / name for name in names if not (folder / name).exists())
+    path = new_path(folder, safe, ".csv")
     with atomic.replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(columns)

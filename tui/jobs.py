@@ -6,13 +6,11 @@ its device is free.
 
 from __future__ import annotations
 
-import json
-import secrets
 import socket
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +19,7 @@ from stemcls.errors import InputError, StemclsError
 from stemcls.runs import CLOCK_SLACK_SECONDS, Run
 from tui import locks
 from tui.processes import ask_to_stop, reap, spawn
-from tui.tail import last_lines
+from tui.records import Started, new_name, read_record
 
 RESUMABLE = ("cancelled", "failed", "crashed", "waiting")
 # So often a waiter that died is started again before its job counts as dead.
@@ -30,17 +28,15 @@ WAITERS_AT_MOST = 5
 Starts = Mapping[tuple[Any, Any], tuple[float, Run]]
 
 
-@dataclass(frozen=True)
-class Job:
+@dataclass(frozen=True, kw_only=True)
+class Job(Started):
     """A command that waits for its device, or was started and has not shown itself as a run yet.
+
+    Its `pid` is that of its waiter, then of the command: they are one process; 0 before that runs.
+    `started` is when it was launched, then when its turn came.
 
     Attributes:
         name: What a list shows: the store's or the run's name.
-        pid: Of its waiter, then of the command: they are one process; 0 before that runs.
-        host: Where it runs.
-        started: Seconds since the epoch: when it was launched; when its turn came.
-        log: Where its stdout and stderr go.
-        record: The JSON file that remembers it.
         run: Folder of the run it resumes, "" for a new one.
         argv: The command.
         device: What it keeps for itself: cpu, or numbers of GPUs as 0,1.
@@ -49,11 +45,6 @@ class Job:
     """
 
     name: str
-    pid: int
-    host: str
-    started: float
-    log: str
-    record: str
     run: str = ""
     argv: tuple[str, ...] = ()
     device: str = "cpu"
@@ -64,11 +55,6 @@ class Job:
     def lock(self) -> Path:
         """Held by its waiter, and by the command that it becomes."""
         return Path(self.record).with_suffix(".lock")
-
-    @property
-    def here(self) -> bool:
-        """Whether it belongs to this host."""
-        return self.host == socket.gethostname()
 
     @property
     def alive(self) -> bool:
@@ -84,10 +70,6 @@ class Job:
     def place(self) -> tuple[float, str]:
         """Its place in the queue: less is earlier."""
         return self.started, self.record
-
-    def last_words(self, lines: int = 6) -> str:
-        """Return the end of what it wrote on stdout and stderr."""
-        return "\n".join(last_lines(Path(self.log), lines)) or "it wrote nothing"
 
 
 def jobs_folder(workspace: Path) -> Path:
@@ -119,28 +101,27 @@ def launch(
     """
     folder = jobs_folder(workspace)
     folder.mkdir(parents=True, exist_ok=True)
-    safe = "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in name)
-    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
-    stem = folder / f"{stamp}-{safe[:80] or 'run'}-{secrets.token_hex(2)}"
+    stem = folder / new_name(name)
+    config_path = stem.with_suffix(".toml")
     if config:
-        atomic.write_text(stem.with_suffix(".toml"), config)
+        atomic.write_text(config_path, config)
     job = Job(
-        name, 0, socket.gethostname(), time.time(), str(stem.with_suffix(".log")),
-        str(stem.with_suffix(".json")), run, tuple(argv(stem.with_suffix(".toml"))), device,
+        record=str(stem.with_suffix(".json")), pid=0, host=socket.gethostname(),
+        started=time.time(), name=name, run=run, argv=tuple(argv(config_path)), device=device,
     )
     return _start_waiter(job)
 
 
-def dequeue(workspace: Path, job: Job) -> None:
-    """Take a job out of the queue.
+def take_back(workspace: Path, job: Job) -> None:
+    """Take a job out of the queue, or end its process where its turn has come; it is forgotten.
 
     Raises:
-        InputError: Its turn has come.
+        InputError: Its process is gone, or on another host.
     """
     with turn(workspace):
         now = read_job(Path(job.record))
         if now is not None and not now.queued:
-            raise InputError(f"{job.name} has just begun; stop its run instead")
+            ask_to_stop(now.name, now.pid, now.host, now.started)
         _forgotten(job)
 
 
@@ -179,16 +160,7 @@ def open_jobs(workspace: Path) -> list[Job]:
 
 def read_job(record: Path) -> Job | None:
     """Return the job of a record; None where it is gone, or was written by another version."""
-    try:
-        fields = json.loads(record.read_text("utf-8"))
-        return Job(**{**fields, "record": str(record), "argv": tuple(fields["argv"])})
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
-
-
-def keep_job(job: Job) -> None:
-    """Write a job's record."""
-    atomic.write_json(Path(job.record), asdict(job))
+    return read_record(Job, record)
 
 
 def turn(workspace: Path) -> Any:
@@ -246,10 +218,10 @@ def _start_waiter(job: Job) -> Job:
     lock = locks.hold(job.lock)
     if lock is None:
         return job
-    keep_job(job)
+    job.keep()
     argv = [sys.executable, "-m", "tui.waiter", job.record, str(lock)]
     try:
-        pid = spawn(argv, Path(job.log), keep_open=[lock])
+        pid = spawn(argv, job.log, keep_open=[lock])
     except StemclsError:
         _forgotten(job)
         raise
@@ -263,8 +235,8 @@ def _forgotten(job: Job, run: Run | None = None) -> bool:
     try:
         Path(job.record).unlink()
         job.lock.unlink(missing_ok=True)
-        if run is not None and Path(job.log).exists():
-            Path(job.log).replace(output_path(run.path))
+        if run is not None and job.log.exists():
+            job.log.replace(output_path(run.path))
     except OSError:  # gone already, or a workspace that we may only read
         return False
     return True

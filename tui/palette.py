@@ -7,7 +7,8 @@ from functools import partial
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.dom import DOMNode
 
-from tui.commands import PLACES, Command, places_on
+from tui.commands import PLACES
+from tui.places import Command, places_on
 
 _KEYS_OF_FIELDS = "fields"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from tui.tail import last_lines
 from tui.use import Use, read_use
 
 LOG_LINES = 300
+_SCORES = {"metrics", "confusion", "labels"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +66,7 @@ class StoreShelf:
         entries = []
         found = [*self.folder.glob("*.h5"), *self.folder.glob("*.hdf5")]
         for path in sorted(path for path in found if not path.name.startswith(".")):
-            version = (*_version(path), *_version(audit_path(path)))
+            version = (*version_of(path), *version_of(audit_path(path)))
             known = self._known.get(path)
             if known is None or known[0] != version:
                 known = (version, _open_store(path))
@@ -156,7 +157,7 @@ def read_run(run: Run) -> RunView:
     calibrated = None
     try:
         evaluation = run.read_json("evaluation/metrics.json")
-        if evaluation is not None and not {"metrics", "confusion", "labels"} <= set(evaluation):
+        if evaluation is not None and not evaluation.keys() >= _SCORES:
             evaluation, problem = None, f"{run.path}/evaluation/metrics.json has an unknown form"
         externals = _externals(run)
         calibrated = ((run.read_json("calibrated/calibration.json") or {}).get("test") or {}).get(
@@ -187,6 +188,18 @@ def read_run(run: Run) -> RunView:
         epochs=list(epochs.values()), log=log[-LOG_LINES:], explained=read_explanations(run),
         use=read_use(run),
     )
+
+
+def read_run_on(run: Run, name: str) -> RunView:
+    """Read a run with its scores on another store, by the name of that, in place of its own."""
+    view = read_run(run)
+    try:
+        document = run.read_json(f"evaluation/{name}/metrics.json")
+    except (StemclsError, OSError) as error:
+        return replace(view, evaluation=None, problem=str(error))
+    if not (document or {}).keys() >= _SCORES:
+        return replace(view, evaluation=None, problem=f"the scores on {name} have an unknown form")
+    return replace(view, evaluation=document)
 
 
 def _externals(run: Run) -> list[dict[str, Any]]:
@@ -220,7 +233,8 @@ def read_explanations(run: Run) -> list[dict[str, Any]]:
     return rows
 
 
-def _version(path: Path) -> tuple[int, int]:
+def version_of(path: Path) -> tuple[int, int]:
+    """Return what changes with a file; zeros where there is none."""
     try:
         status = path.stat()
     except OSError:

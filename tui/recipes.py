@@ -14,6 +14,7 @@ from stemcls.recipes.words import expected
 from stemcls.recipes.work import FOLDER, list_begun
 from stemcls.runs import Run
 from tui import tasks
+from tui.records import new_path
 from tui.tasks import Task
 
 KIND = "recipes"
@@ -62,7 +63,7 @@ def start(workspace: Path, recipe: str, data: Path) -> Task:
         StemclsError: It cannot be started.
         OSError: The folder of the task cannot be made.
     """
-    folder = tasks.new_folder(workspace / FOLDER, recipe)
+    folder = new_path(workspace / FOLDER, recipe)
     arguments = ["run", recipe, "--data", str(data), "--name", folder.name]
     return tasks.start(workspace, KIND, folder.name, arguments, folder / DOCUMENT)
 

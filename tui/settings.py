@@ -1,4 +1,7 @@
-"""What the UI remembers: a person's settings, and where they were in each workspace."""
+"""What the UI remembers: a person's settings, and where they were in each workspace.
+
+They are read before anything else of the UI, so nothing slow is imported here before it is needed.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import tomli_w
 from platformdirs import user_config_path, user_state_path
 
-from stemcls import atomic
 from stemcls.config.options import from_mapping, option, read_toml
-from tui.themes import DARK
 
+DARK = "stemcls-dark"
 WORKSPACES_KEPT = 50
 
 
@@ -63,6 +64,10 @@ def keep_settings(settings: Settings) -> None:
     Raises:
         OSError: The folder cannot be written.
     """
+    import tomli_w
+
+    from stemcls import atomic
+
     path = settings_path()
     path.parent.mkdir(parents=True, exist_ok=True)
     atomic.write_text(path, tomli_w.dumps(asdict(settings)))
@@ -85,6 +90,8 @@ def keep_place(workspace: Path, place: Place) -> None:
     Raises:
         OSError: The folder cannot be written.
     """
+    from stemcls import atomic
+
     places = _places()
     places.pop(str(workspace), None)
     places[str(workspace)] = asdict(place)

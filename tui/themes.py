@@ -2,7 +2,8 @@
 
 from textual.theme import Theme
 
-DARK = "stemcls-dark"
+from tui.settings import DARK
+
 THEMES: tuple[Theme, ...] = (
     Theme(
         name=DARK, primary="#4c8dd6", secondary="#7a6fd0", accent="#e5a13c", success="#6fbf73",

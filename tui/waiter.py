@@ -33,9 +33,7 @@ def main(record: Path, lock: int) -> None:
                 return  # somebody took it out of the queue
             held = devices_for(workspace, job, busy)
             if held is not None:
-                jobs.keep_job(
-                    replace(job, pid=os.getpid(), started=time.time(), queued=False)
-                )
+                replace(job, pid=os.getpid(), started=time.time(), queued=False).keep()
                 break
         time.sleep(POLL_SECONDS)
     for file in (lock, *held):

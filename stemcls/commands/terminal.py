@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
+import os
 import types
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -14,6 +16,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from stemcls.config.options import Option, from_mapping, merged, options_of
+from stemcls.errors import InputError
 from stemcls.evaluation.numbertext import interval_text, number_text
 from stemcls.progress import Update
 
@@ -155,8 +158,10 @@ def progress(title: str) -> Iterator[Update]:
 
     Where stderr is no terminal (a log file, a scheduler) a line is printed every 10 seconds
     instead, or every $STEMCLS_PROGRESS_SECONDS.
+
+    Raises:
+        InputError: That variable is no number of seconds.
     """
-    import os
     import time
 
     from rich.console import Console
@@ -172,7 +177,7 @@ def progress(title: str) -> Iterator[Update]:
     console = Console(stderr=True)
     if not console.is_terminal:
         said = time.monotonic()
-        wait = float(os.environ.get(SECONDS_VARIABLE) or SECONDS_BETWEEN_LINES)
+        wait = _seconds_between_lines()
 
         def note_now_and_then(done: int, total: int, note: str = "") -> None:
             nonlocal said
@@ -193,6 +198,20 @@ def progress(title: str) -> Iterator[Update]:
             bar.update(task, completed=done, total=total, note=note)
 
         yield update
+
+
+def _seconds_between_lines() -> float:
+    text = os.environ.get(SECONDS_VARIABLE) or str(SECONDS_BETWEEN_LINES)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise InputError(
+            f"the environment variable {SECONDS_VARIABLE} is {text!r}: expected a number of "
+            f"seconds, 0 or more; without it a line comes every {SECONDS_BETWEEN_LINES:g} s"
+        )
+    return seconds
 
 
 def print_metrics(

@@ -52,10 +52,7 @@ def tui(
             "the terminal UI needs a terminal on stdin and stdout; `stemcls runs --json` is for "
             "scripts"
         )
-    _ask_terminal_for_pictures()
-    from tui.app import StemclsApp
-
-    StemclsApp(folder).run()
+    _open(folder, in_browser)
 
 
 def _serve(workspace: Path, host: str, port: int) -> None:
@@ -80,19 +77,31 @@ def _serve(workspace: Path, host: str, port: int) -> None:
     BrowserServer(workspace, host, port).serve()
 
 
-def _ask_terminal_for_pictures() -> None:
-    """Let textual-image ask the terminal what it can draw: once the UI reads the keys, it cannot.
-
-    With half cells, or without pictures, nobody asks.
-    """
+def _open(workspace: Path, in_browser: bool) -> None:
     from tui.settings import Settings, read_settings
 
     try:
         settings = read_settings()
     except StemclsError:
         settings = Settings()  # the UI says what is wrong with the file
-    if settings.pictures in ("auto", "kitty", "sixel"):
-        import textual_image.renderable  # noqa: F401
-        from textual_image._terminal import get_cell_size
+    pictures = settings.pictures in ("kitty", "sixel")
+    if settings.pictures == "auto" and not in_browser:
+        from tui.terminal import PicturesAsked
 
-        get_cell_size()
+        # Importing the UI takes longer than most answers.
+        with PicturesAsked() as asked:
+            import tui.app  # noqa: F401
+        pictures = asked.draws
+    if pictures:
+        _load_pictures()
+    from tui.app import StemclsApp
+
+    StemclsApp(workspace).run()
+
+
+def _load_pictures() -> None:
+    """Let textual-image ask the terminal for details: once the UI reads the keys, it cannot."""
+    import textual_image.renderable  # noqa: F401
+    from textual_image._terminal import get_cell_size
+
+    get_cell_size()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from stemcls.config.imaging import SimulateConfig
 from stemcls.errors import InputError
 from stemcls.imaging.simulation.simulate import simulate
 from stemcls.store.cropstore import CropStore
-from tui import builds, processes
+from tui import processes, tasks
 from tui.app import StemclsApp
 from tui.buildplan import Plan, grouping, scan
 from tui.screens.build import BuildScreen
@@ -23,6 +22,7 @@ from tui.widgets.fieldview import FieldView
 
 from .conftest import write_store
 from .driving import until
+from .scored import stand_in
 
 SIZE = (80, 24)
 
@@ -44,9 +44,8 @@ def workspace(tmp_path, images) -> Path:
 
 
 @pytest.fixture
-def started(monkeypatch):
+def started():
     """Processes that builds started in a test; ended and collected after it."""
-    monkeypatch.setattr("tui.screens.datasets.REFRESH_SECONDS", 0.2)
     children = processes._children
     yield
     for pid in list(children):
@@ -109,18 +108,18 @@ async def test_from_a_folder_to_a_store_by_keyboard_alone(
         await pilot.press("backspace", "9")
         await until(pilot, " 0 cells (", 40)
         await pilot.press("backspace", "ctrl+n", "ctrl+l")
-        await until(pilot, "building cells.h5")
+        await until(pilot, "▶ running  build cells.h5")
         await pilot.press("q")
     assert not app.is_running
     # The next UI is another process, which has no such child.
     monkeypatch.setattr(processes, "_children", {})
     async with StemclsApp(workspace).run_test(size=SIZE, notifications=True) as pilot:
-        await until(pilot, "2 group", 60)
-        await until(pilot, lambda text: "building" not in text)
+        await until(pilot, "cells.h5 is built", 60)
+        await until(pilot, "2 group")
     store = CropStore.open(workspace / "datasets" / "cells.h5")
     assert store.classes == ("class-a", "class-b")
     assert store.group_names == ("donor-1", "donor-2")
-    assert not list((workspace / "datasets" / ".builds").glob("*.json"))
+    assert tasks.list_tasks(workspace) == []
 
 
 def test_the_progress_that_commands_write_is_understood(tmp_path, monkeypatch, capsys) -> None:
@@ -129,27 +128,37 @@ def test_the_progress_that_commands_write_is_understood(tmp_path, monkeypatch, c
     monkeypatch.setenv("STEMCLS_PROGRESS_SECONDS", "0")
     with progress("build") as update:
         update(2, 12, "class-a/x.tif")
-    log = tmp_path / "log"
-    log.write_text(capsys.readouterr().err)
-    build = builds.Build("s.h5", 0, "", 0.0, str(log), "")
-    assert build.progress == (2, 12, "build: 2/12 class-a/x.tif")
+    (tmp_path / "task.log").write_text(capsys.readouterr().err)
+    build = tasks.Task(record=str(tmp_path / "task.json"), pid=0, host="", started=0.0,
+                       kind="build", about="s.h5", result="s.h5")
+    assert build.progress == (2, 12, "class-a/x.tif")
 
 
-async def test_a_build_tells_its_progress_can_be_stopped_and_says_why_it_failed(
-    tmp_path, started
+async def test_a_build_tells_its_progress_and_what_it_left_out_and_can_be_stopped(
+    tmp_path, started, monkeypatch
 ) -> None:
-    code = ("import sys, time; print('build: 3/12 c.tif', flush=True)\n"
-            "try: time.sleep(60)\nexcept BaseException: sys.exit('no')")
-    builds.start_build(tmp_path, tmp_path / "datasets" / "x.h5", [sys.executable, "-c", code])
+    stand_in(monkeypatch, (
+        "import sys, time, pathlib; print('build: 3/12 c.tif', flush=True)\n"
+        "try: time.sleep(60)\nexcept BaseException: sys.exit('no')"
+    ))
+    store = tmp_path / "datasets" / "x.h5"
+    tasks.start(tmp_path, "build", "x.h5", [], store)
     async with StemclsApp(tmp_path).run_test(size=SIZE, notifications=True) as pilot:
-        await until(pilot, "… building x.h5 █████··············· build: 3/12 c.tif")
+        await until(pilot, "▶ running  build x.h5  █████                3/12 c.tif, ")
         await pilot.press("s")
-        await until(pilot, "Stopping x.h5 at its next image")
-        text = await until(pilot, "x.h5 was not built")
+        await until(pilot, "build x.h5 stops.")
+        text = await until(pilot, "■ stopped  build x.h5")
         assert "build: 3/12" in text
-        await until(pilot, lambda text: "… building" not in text)
         await pilot.press("s")
-        await until(pilot, "Nothing is being built")
+        await until(pilot, "Nothing is under way")
+        stand_in(monkeypatch, (
+            "import pathlib, time\n"
+            f"pathlib.Path({str(store)!r}).touch()\n"
+            "print('└───┘', flush=True); time.sleep(0.7); print('3 cells left out')"
+        ))
+        store.parent.mkdir()
+        tasks.start(tmp_path, "build", "x.h5", [], store)
+        await until(pilot, "3 cells left out")
 
 
 async def test_a_folder_of_the_tree_in_a_workspace_that_cannot_be_written(
@@ -163,7 +172,7 @@ async def test_a_folder_of_the_tree_in_a_workspace_that_cannot_be_written(
         await pilot.press("tab", "down", "enter")
         await until(pilot, "ctrl+l builds cells.h5")
 
-        (workspace / "datasets").write_text("a file where the folder should be")
+        (workspace / "saved_models").write_text("a file where the folder should be")
         await pilot.press("ctrl+l")
         text = await until(pilot, "Not built")
         assert "Not a directory" in text
@@ -174,16 +183,15 @@ async def test_a_folder_of_the_tree_in_a_workspace_that_cannot_be_written(
         await until(pilot, "No crop stores in")
 
 
-def test_a_build_of_an_earlier_ui_is_found_and_told_once(tmp_path, started) -> None:
-    store = tmp_path / "datasets" / "y.h5"
-    argv = [sys.executable, "-c", "import time; time.sleep(60)"]
-    build = builds.start_build(tmp_path, store, argv)
+def test_a_build_of_an_earlier_ui_is_found(tmp_path, started, monkeypatch) -> None:
+    stand_in(monkeypatch, "import time; time.sleep(60)")
+    build = tasks.start(tmp_path, "build", "y.h5", [], tmp_path / "datasets" / "y.h5")
     child = processes._children.pop(build.pid)
-    assert [one.name for one, _ in builds.read_builds(tmp_path).running] == ["y.h5"]
+    assert [(one, one.state) for one in tasks.list_tasks(tmp_path)] == [(build, "running")]
     os.kill(build.pid, signal.SIGKILL)
     child.wait()
     end = time.monotonic() + 5
-    while not (view := builds.read_builds(tmp_path)).failed and time.monotonic() < end:
+    while build.state == "running" and time.monotonic() < end:
         time.sleep(0.05)
-    assert [one.last_words() for one in view.failed] == ["it wrote nothing"]
-    assert builds.read_builds(tmp_path) == builds.BuildsView()
+    assert build.state == "failed"
+    assert build.last_words() == "it wrote nothing"

@@ -12,6 +12,7 @@ from tui.crops import Choice, qualities_of, read_crops, rows_of
 from tui.pixels import as_rgb, fitted, levels_of, stretched
 from tui.screens.crops import CropsScreen
 from tui.screens.picture import PictureScreen
+from tui.widgets.datasets import DatasetsPane
 from tui.widgets.gallery import Gallery
 from tui.widgets.pictures import Picture
 
@@ -102,6 +103,22 @@ async def test_the_gallery_by_keyboard_alone(tmp_path, monkeypatch) -> None:
         await until(pilot, "was deleted; esc goes back")
         await pilot.press("escape")
         await until(pilot, "No crop stores in")
+
+
+async def test_going_to_another_store_closes_the_gallery_of_the_first(tmp_path) -> None:
+    _, second = (write_blobs(tmp_path / "datasets" / f"{name}.h5") for name in "ab")
+    app = StemclsApp(tmp_path)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await until(pilot, "b.h5")
+        await pilot.press("c")
+        await until(pilot, "a.h5   30 of 30 crops")
+        await pilot.press("8")
+        await until(pilot, "theme")
+        await pilot.press("1")
+        await until(pilot, "a.h5   30 of 30 crops")
+        app.go("datasets", store=second)
+        await until(pilot, lambda text: "crops, page" not in text and "73.3%" in text)
+        assert app.screen.query_one(DatasetsPane).selected.path == second
 
 
 async def test_fields_and_the_default_split_of_a_store(tmp_path) -> None:

@@ -51,7 +51,7 @@ async def test_explanations_are_browsed_and_new_ones_started(
         await pilot.press("ctrl+l")
         await until(pilot, "1/2 so far")
         await pilot.press("s")
-        await until(pilot, "✗ failed  explain done")
+        await until(pilot, "■ stopped  explain done")
     (argv,) = seen
     assert argv[3:5] == ["explain", str(run.path)]
     assert argv[argv.index("--rows") + 1] == "8,1", "the wrong ones, surest first"

@@ -9,10 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
-
 from stemcls import atomic
-from stemcls.errors import InputError
 from tui import jobs, processes
 from tui.app import StemclsApp
 
@@ -91,15 +88,16 @@ def test_a_waiter_that_dies_again_and_again_is_given_up(tmp_path, launched, monk
     assert [job.name for job in settle(tmp_path)[1]] == ["two"]
 
 
-def test_a_job_is_taken_out_of_the_queue_and_its_waiter_ends(tmp_path, launched) -> None:
+def test_a_job_is_taken_back_while_it_waits_and_once_it_has_begun(tmp_path, launched) -> None:
     first = queue(tmp_path, "one")
     assert wait_for(lambda: begun(first))
     second = queue(tmp_path, "two")
-    jobs.dequeue(tmp_path, second)
+    jobs.take_back(tmp_path, second)
     assert processes._children[second.pid].wait(10) == 0
     assert [job.name for job in jobs.open_jobs(tmp_path)] == ["one"]
-    with pytest.raises(InputError, match="one has just begun"):
-        jobs.dequeue(tmp_path, first)
+    jobs.take_back(tmp_path, first)
+    assert processes._children[first.pid].wait(10) == -signal.SIGTERM
+    assert settle(tmp_path) == ([], []), "it was wanted, so nobody is told that it died"
 
 
 def test_a_run_from_the_command_line_keeps_its_device_too(tmp_path, launched, sleeper) -> None:
@@ -113,7 +111,7 @@ def test_a_run_from_the_command_line_keeps_its_device_too(tmp_path, launched, sl
     assert wait_for(lambda: begun(job))
 
 
-async def test_the_list_shows_the_queue_and_s_takes_a_job_out(tmp_path, launched) -> None:
+async def test_the_list_shows_the_queue_and_s_takes_jobs_back(tmp_path, launched) -> None:
     first = queue(tmp_path, "one")
     assert wait_for(lambda: begun(first))
     async with StemclsApp(tmp_path).run_test(size=(80, 24), notifications=True) as pilot:
@@ -126,6 +124,9 @@ async def test_the_list_shows_the_queue_and_s_takes_a_job_out(tmp_path, launched
         await pilot.press("s")
         await until(pilot, "two was taken out of the queue")
         await until(pilot, lambda text: "‖ queued" not in text)
+        await pilot.press("s")
+        await until(pilot, "one was stopped.")
+        await until(pilot, "No runs in")
     assert not Path(second.record).exists()
 
 

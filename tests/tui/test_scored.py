@@ -20,6 +20,7 @@ from stemcls.runs import Run
 from tui import tasks
 from tui.comparing import read_side_by_side
 from tui.exports import write_export
+from tui.flags import changed, flags
 from tui.inputs import describe_paths, parse_paths
 from tui.maps import maps_of_rows, overlaid, read_explained, read_maps
 from tui.predicted import COLOURS, TableShelf, draw_cells, read_picture, read_table
@@ -198,8 +199,8 @@ def test_a_task_is_finished_when_its_result_is_there(tmp_path, launched, monkeyp
 
 def test_options_at_their_default_are_left_out_of_a_command_line() -> None:
     values = {"layers": ["a", "b"], "target": "", "per_class": 2, "settings": {"seed": 7}}
-    assert tasks.flags(options_of(ExplainConfig), values) == [
-        "--layer", "a", "--layer", "b", "--seed", "7",
+    assert flags(changed(options_of(ExplainConfig), values)) == [
+        "--layer=a", "--layer=b", "--seed=7",
     ]
     assert len(list(options_of(Methods))) == len(METHODS)
 

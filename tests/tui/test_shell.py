@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
 
 import pytest
+from textual.dom import DOMNode
 from textual.widgets import Footer
 
+import tui
 from tui import settings
 from tui.app import StemclsApp
 from tui.commands import PLACES
@@ -156,6 +162,30 @@ async def test_the_first_paint_does_not_wait_for_the_disk(workspace, monkeypatch
 def test_no_key_has_two_meanings_at_a_place(place: str) -> None:
     keys = [key for command in PLACES[place].commands for key in command.keys.split(",")]
     assert len(keys) == len(set(keys))
+
+
+def test_every_key_does_something_at_its_place() -> None:
+    for folder in ("screens", "widgets"):
+        for path in (Path(tui.__file__).parent / folder).glob("[!_]*.py"):
+            import_module(f"tui.{folder}.{path.stem}")
+    nodes: list[Any] = [node for node in _below(DOMNode) if "PLACE" in vars(node)]
+    assert {node.PLACE for node in nodes} == set(PLACES)
+    idle = [
+        (node.__name__, command.action) for node in nodes for command in PLACES[node.PLACE].commands
+        if not _does(node, command.action)
+    ]
+    assert idle == []
+
+
+def _below(cls: type) -> Iterator[type]:
+    for below in cls.__subclasses__():
+        yield below
+        yield from _below(below)
+
+
+def _does(node: type, action: str) -> bool:
+    where, _, name = action.partition("(")[0].rpartition(".")
+    return hasattr(StemclsApp if where == "app" else node, f"action_{name}")
 
 
 async def test_the_footer_shows_what_the_place_can_do(workspace) -> None:

@@ -18,9 +18,10 @@ from textual.widgets import Button, DirectoryTree, Footer, Input, Static, Tabbed
 from stemcls.config.imaging import BuildConfig
 from stemcls.config.options import Option, options_of
 from stemcls.errors import InputError, StemclsError
+from tui import tasks
 from tui.buildplan import FolderView, Plan, grouping, scan
-from tui.builds import Build, start_build
 from tui.commands import bindings
+from tui.tasks import Task
 from tui.widgets.cellpreview import CellPreview
 from tui.widgets.jobform import Fields
 from tui.widgets.setting import Setting
@@ -40,8 +41,8 @@ class Folders(DirectoryTree):
         return [path for path in paths if path.is_dir() and not path.name.startswith(".")]
 
 
-class BuildScreen(Screen[Build | None]):
-    """Pick images, see which cells are found, and build; returns the build that it started.
+class BuildScreen(Screen[Task | None]):
+    """Pick images, see which cells are found, and build; returns the task that it started.
 
     Args:
         workspace: Where the store is made.
@@ -269,11 +270,13 @@ class BuildScreen(Screen[Build | None]):
             return
         plan = self._plan()
         try:
-            build = start_build(self._workspace, plan.out, plan.argv)
+            task = tasks.start(
+                self._workspace, "build", plan.out.name, plan.arguments, plan.out
+            )
         except (StemclsError, OSError) as error:
             self.app.notify(str(error), title="Not built", severity="error", markup=False)
             return
-        self.dismiss(build)
+        self.dismiss(task)
 
     def action_back(self) -> None:
         """Go back without building."""

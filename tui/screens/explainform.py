@@ -17,6 +17,8 @@ from stemcls.errors import InputError, StemclsError, nearest
 from stemcls.explain.methods import METHODS
 from stemcls.runs import Run
 from tui import tasks
+from tui.flags import changed, flags
+from tui.records import new_path
 from tui.scored import PredictionsShelf, Scored, predictions_path
 from tui.screens.taskform import TaskForm, section
 from tui.tasks import Task
@@ -137,7 +139,7 @@ class ExplainForm(TaskForm):
     def launch(self) -> Task:
         """Start the command."""
         pick = from_mapping(Pick, self.values(Pick))
-        out = tasks.new_folder(self._run.path / "explanations")
+        out = new_path(self._run.path / "explanations")
         arguments = explain_arguments(
             self._run, out, self._methods(), self._rows(),
             self.values(ExplainConfig), pick,
@@ -167,7 +169,7 @@ def explain_arguments(
         arguments += ["--rows", rows]
     if pick.check:
         arguments.append("--check")
-    return arguments + tasks.flags(options_of(ExplainConfig), values)
+    return arguments + flags(changed(options_of(ExplainConfig), values))
 
 
 def _checked_rows(text: str) -> str:

@@ -11,7 +11,8 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
-from tui.commands import PLACES, places_on
+from tui.commands import PLACES
+from tui.places import places_on
 
 
 class HelpScreen(ModalScreen[None]):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from pathlib import Path
 from typing import ClassVar
 
 from textual import work
@@ -17,10 +16,8 @@ from stemcls.runs import Run
 from tui.commands import bindings
 from tui.opening import copy_serve_command
 from tui.predicted import TableEntry, TableShelf, read_table
-from tui.screens.choose import ChooseRunScreen
-from tui.screens.explain import unfinished
-from tui.screens.mode import ModeScreen
-from tui.tasks import Task
+from tui.screens.taskform import TaskForm
+from tui.screens.taskmode import ModelMode
 from tui.widgets.scores import fill
 from tui.widgets.table import Table
 from tui.widgets.taskline import TaskLine
@@ -34,11 +31,12 @@ EMPTY = (
 )
 
 
-class PredictScreen(ModeScreen):
+class PredictScreen(ModelMode):
     """The predictions of a workspace."""
 
     MODE = "predict"
     PLACE = "predict"
+    QUESTION = "Predict with which run?"
     BINDINGS: ClassVar[list[BindingType]] = bindings("predict")
     CSS = """
     #predictions { height: 1fr; }
@@ -89,48 +87,16 @@ class PredictScreen(ModeScreen):
         ]
         fill(self.query_one(Table), ("prediction", "cells", "written (UTC)"), rows)
 
-    def action_choose_run(self) -> None:
-        """Choose another run."""
-
-        def chosen(path: Path | None) -> None:
-            if path is not None:
-                self.stemcls.chosen_run = path
-                self.show_chosen()
-
-        rows = self.stemcls.runs.rows if self.stemcls.runs else []
-        self.app.push_screen(ChooseRunScreen(rows, "Predict with which run?"), chosen)
-
-    def action_new(self) -> None:
-        """Open the form, where the run has a model."""
-        path = self.stemcls.chosen_run
-        if path is None:
-            self.action_choose_run()
-            return
-        run = Run(path)
-        if not self._has_model(run):
-            return
+    def form(self, run: Run) -> TaskForm:
+        """Which images, and how cells are found in them."""
         from tui.screens.predictform import PredictForm
 
-        self.app.push_screen(PredictForm(self.stemcls.workspace, run), self._started)
+        return PredictForm(self.stemcls.workspace, run)
 
     def action_serve(self) -> None:
         """Say how the run's model is shown as a web page."""
-        path = self.stemcls.chosen_run
-        if path is None:
-            self.action_choose_run()
-        elif self._has_model(Run(path)):
-            copy_serve_command(self.app, Run(path))
-
-    def _has_model(self, run: Run) -> bool:
-        """Tell whether the run has a model; where not, say why."""
-        if run.model_path.is_file():
-            return True
-        self.app.notify(unfinished(run), severity="warning", markup=False)
-        return False
-
-    def _started(self, task: Task | None) -> None:
-        if task is not None:
-            self.query_one(TaskLine).follow()
+        if (run := self.chosen_model()) is not None:
+            copy_serve_command(self.app, run)
 
     def on_task_line_finished(self, event: TaskLine.Finished) -> None:
         """Say that it can be opened."""
@@ -158,7 +124,3 @@ class PredictScreen(ModeScreen):
     def on_data_table_row_selected(self) -> None:
         """A second click opens."""
         self.action_open()
-
-    def action_stop(self) -> None:
-        """Stop what is under way."""
-        self.query_one(TaskLine).stop()

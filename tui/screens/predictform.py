@@ -17,8 +17,10 @@ from stemcls.config.options import Option, from_mapping, option, options_of
 from stemcls.errors import InputError, StemclsError
 from stemcls.runs import Run
 from tui import tasks
+from tui.flags import changed, flags
 from tui.inputs import describe_paths, parse_paths
 from tui.predicted import TABLE
+from tui.records import new_path
 from tui.screens.taskform import TaskForm, section
 from tui.tasks import PREDICTIONS, Task
 from tui.widgets.setting import Setting
@@ -124,16 +126,16 @@ class PredictForm(TaskForm):
         """Start the command."""
         chosen = from_mapping(Work, self.values(Work))
         paths = parse_paths(self.query_one("#input", Input).value, self.workspace)
-        folder = tasks.new_folder(self.workspace / PREDICTIONS, self._run.name)
+        folder = new_path(self.workspace / PREDICTIONS, self._run.name)
         out = folder / TABLE
         arguments = [
             str(self._run.path), *map(str, paths), "--out", str(out),
             "--overlay" if chosen.overlay else "--no-overlay",
-            *tasks.flags(
+            *flags(changed(
                 (entry for entry in options_of(Work) if entry.keys != ("overlay",)),
                 self.values(Work),
-            ),
-            *tasks.flags(self._detection, self.values(DetectConfig)),
+            )),
+            *flags(changed(self._detection, self.values(DetectConfig))),
         ]
         return tasks.start(self.workspace, "predict", folder.name, arguments, out, folder)
 

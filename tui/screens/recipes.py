@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,14 +13,12 @@ from textual.binding import BindingType
 from textual.widgets import Static
 
 from stemcls.config.protocol import ProtocolConfig
-from stemcls.errors import StemclsError
 from tui import recipes
 from tui.commands import bindings
 from tui.drawing import number, state_text
 from tui.opening import open_page
 from tui.recipes import RecipeRun
-from tui.screens.mode import ModeScreen
-from tui.tasks import Task
+from tui.screens.taskmode import TaskMode
 from tui.widgets.runactions import stop_run
 from tui.widgets.scores import fill
 from tui.widgets.table import Table
@@ -32,7 +29,7 @@ SHOWN = 1000
 NO_RUNS = "No recipe was run in this workspace yet: press n."
 
 
-class RecipesScreen(ModeScreen):
+class RecipesScreen(TaskMode):
     """Recipes, their runs, and what the selected run came to."""
 
     MODE = "train"
@@ -144,11 +141,7 @@ class RecipesScreen(ModeScreen):
         from tui.screens.recipeform import RecipeForm
 
         form = RecipeForm(self.stemcls.workspace, self._recipes, recipe.name)
-        self.app.push_screen(form, self._started)
-
-    def _started(self, task: Task | None) -> None:
-        if task is not None:
-            self.query_one(TaskLine).follow()
+        self.app.push_screen(form, self.follow)
 
     def action_report(self) -> None:
         """Open the report of the selected run."""
@@ -160,11 +153,12 @@ class RecipesScreen(ModeScreen):
 
     def action_stop(self) -> None:
         """Stop the selected run; where none is, what was started last."""
-        run = self._run
-        if run is not None and run.summary["state"] in ("running", "stalled"):
+        run, line = self._run, self.query_one(TaskLine)
+        ours = [task for task in line.running if run and task.about == run.path.name]
+        if run is not None and not ours and run.summary["state"] in ("running", "stalled"):
             stop_run(self, run.summary)
         else:
-            self.query_one(TaskLine).stop()
+            line.stop(*ours[:1])
 
     def action_resume(self) -> None:
         """Go on with the selected run."""
@@ -175,13 +169,7 @@ class RecipesScreen(ModeScreen):
             self.app.notify(said, severity="warning", markup=False)
             return
         path = run.path
-        self._start(lambda: recipes.resume(self.stemcls.workspace, path))
-
-    def _start(self, begin: Callable[[], Task]) -> None:
-        try:
-            self._started(begin())
-        except (StemclsError, OSError) as error:
-            self.app.notify(str(error), severity="error", markup=False)
+        self.begin(lambda: recipes.resume(self.stemcls.workspace, path))
 
     def on_task_line_finished(self, event: TaskLine.Finished) -> None:
         """Open the report of what has finished."""

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.widgets import Log, Static, TabbedContent, TabPane
+from textual.widgets import Static
 
 from stemcls.errors import StemclsError
 from stemcls.runs import Run
+from stemcls.store.cropstore import CropStore
 from tui import tasks
 from tui.commands import bindings
 from tui.comparing import COMPARISONS, DOCUMENT
@@ -21,35 +21,25 @@ from tui.drawing import duration, state_text
 from tui.exports import EXPORTS, write_export
 from tui.listing import place
 from tui.opening import open_page
-from tui.reading import RunsView, RunView, read_run
-from tui.scored import OWN, PredictionsShelf, find_origin, groups_of, predictions_path
+from tui.reading import RunsView, RunView, read_run, read_run_on
+from tui.records import new_path
+from tui.scored import OWN
 from tui.screens.cells import CellsScreen, Entry
 from tui.screens.maps import MapsScreen
-from tui.screens.mode import ModeScreen
+from tui.screens.taskmode import TaskMode
 from tui.widgets.compare import ComparePane
 from tui.widgets.confusion import ConfusionPane
 from tui.widgets.explained import ExplainedPane
-from tui.widgets.groups import GroupsPane
-from tui.widgets.history import HistoryPane
 from tui.widgets.runactions import resume_run, stop_run
-from tui.widgets.scores import ScoresPane
-from tui.widgets.table import Table
+from tui.widgets.runtabs import RunTabs
 from tui.widgets.taskline import TaskLine
-from tui.widgets.threshold import ThresholdPane
-from tui.widgets.use import UsePane
 
 REFRESH_SECONDS = 1.0
-# Tabs in order, and what takes the keys in each.
-INSIDE = {
-    "scores": "ScoresPane", "confusion": "#confusion-table", "threshold": "ThresholdPane",
-    "groups": "#groups-table", "history": "#history-table", "log": "#log-lines",
-    "use": "UsePane", "explained": "#explained-table", "compare": "#compare-runs",
-}
 NOTHING_CHOSEN = "No run is chosen: press 3, go to a run and press Enter."
 GONE = "This run's folder is gone. Press 3 and choose another run."
 
 
-class ResultsScreen(ModeScreen):
+class ResultsScreen(TaskMode):
     """Everything that the chosen run's folder says about it."""
 
     MODE = "results"
@@ -67,37 +57,13 @@ class ResultsScreen(ModeScreen):
         self._shown_run: Run | None = None
         self._view: RunView | None = None
         self._set = OWN
-        self._shelf = PredictionsShelf()
-        self._detailed: tuple[Any, ...] = ()
 
     def compose_body(self) -> ComposeResult:
         """Title and state, tabs."""
         yield Static("", id="run-title", classes="title", markup=False)
         yield Static(NOTHING_CHOSEN, id="run-state", markup=False)
-        with TabbedContent():
-            with TabPane("Scores", id="scores"):
-                yield ScoresPane()
-            with TabPane("Confusion", id="confusion"):
-                yield ConfusionPane()
-            with TabPane("Threshold", id="threshold"):
-                yield ThresholdPane()
-            with TabPane("Groups", id="groups"):
-                yield GroupsPane()
-            with TabPane("History", id="history"):
-                yield HistoryPane()
-            with TabPane("Log", id="log"):
-                yield Log(id="log-lines", auto_scroll=True)
-            with TabPane("Use", id="use"):
-                yield UsePane(self.stemcls.workspace)
-            with TabPane("Explained", id="explained"):
-                yield ExplainedPane()
-            with TabPane("Compare", id="compare"):
-                yield ComparePane(self.stemcls.workspace)
+        yield RunTabs(self.stemcls.workspace)
         yield TaskLine(self.stemcls.workspace, "report", "compare", "export")
-
-    def on_mount(self) -> None:
-        """Leave the keys to what can be scrolled."""
-        self.query_one(ScoresPane).focus()
 
     def show_chosen(self) -> None:
         """Show the chosen run, from now on as it changes."""
@@ -106,7 +72,6 @@ class ResultsScreen(ModeScreen):
             return
         if self._shown_run is None or self._shown_run.path != path:
             self._shown_run, self._view, self._set = Run(path), None, OWN
-            self._detailed = ()
         self._watch()
 
     def show_runs(self, view: RunsView) -> None:
@@ -116,18 +81,19 @@ class ResultsScreen(ModeScreen):
     @work(exclusive=True)
     async def _watch(self) -> None:
         while self.is_shown and self._shown_run is not None:
-            view = await asyncio.to_thread(_read, self._shown_run, self._set)
+            run = self._shown_run
+            view = await asyncio.to_thread(_read, run, self._set)
             if not self.is_shown:
                 return
             if view is None:
                 self.query_one("#run-state", Static).update(GONE)
             elif view != self._view:
-                self._show(self._shown_run, view)
-            await self._show_details()
+                self._show(run, view)
+            await self.query_one(RunTabs).show_details(self._stores)
             await asyncio.sleep(REFRESH_SECONDS)
 
     def _show(self, run: Run, view: RunView) -> None:
-        before, self._view = self._view, view
+        self._view = view
         of = f"   on {self._set}" if self._set != OWN else ""
         self.query_one("#run-title", Static).update(f"run   {run.path.name}{of}")
         state = state_text(view.summary["state"])
@@ -135,57 +101,11 @@ class ResultsScreen(ModeScreen):
         if view.summary["message"]:
             state.append(f"\n{view.summary['message']}", style="none")
         self.query_one("#run-state", Static).update(state)
-        if before is None or _scored(before) != _scored(view):
-            self.query_one(ScoresPane).show(view)
-            self.query_one(ConfusionPane).show(view.evaluation)
-        if before is None or before.epochs != view.epochs:
-            self.query_one(HistoryPane).show(view.epochs)
-        if before is None or before.log != view.log:
-            log = self.query_one(Log)
-            log.clear()
-            log.write_lines(view.log or ["The log is empty."])
-        state_of = view.summary["state"]
-        if before is None or before.use != view.use or before.summary["state"] != state_of:
-            self.query_one(UsePane).show(run, state_of, view.use)
-        if before is None or before.explained != view.explained:
-            self.query_one(ExplainedPane).show(run.path, view.explained)
+        self.query_one(RunTabs).show(run, self._set, view)
 
-    async def _show_details(self) -> None:
-        """Show what takes every prediction to know, once it is looked at."""
-        run, view = self._shown_run, self._view
-        tab = self.query_one(TabbedContent).active
-        if run is None or view is None or tab not in ("threshold", "groups"):
-            return
-        path = predictions_path(run, self._set)
-        wanted = (tab, path, await asyncio.to_thread(_version, path))
-        if wanted == self._detailed:
-            return
-        self._detailed = wanted
-        metrics = view.evaluation["metrics"] if view.evaluation else {}
-        try:
-            scored = await asyncio.to_thread(self._shelf.read, path)
-        except StemclsError as error:
-            if not self.is_shown:
-                return
-            if tab == "threshold":
-                self.query_one(ThresholdPane).show(None, metrics, str(error))
-            else:
-                self.query_one(GroupsPane).show([], (), "group", str(error))
-            return
-        if not self.is_shown:
-            return
-        if tab == "threshold":
-            self.query_one(ThresholdPane).show(scored, metrics)
-            return
-        origin = await asyncio.to_thread(self._origin, run)
-        groups = await asyncio.to_thread(groups_of, scored, origin)
-        what = origin.store.group_what if origin.store and origin.by == "group" else origin.by
-        if self.is_shown:
-            self.query_one(GroupsPane).show(groups, scored.classes, what, origin.note)
-
-    def _origin(self, run: Run) -> Any:
-        stores = [entry.store for entry in self.stemcls.stores or () if entry.store is not None]
-        return find_origin(run, self._set, self.stemcls.workspace, stores)
+    @property
+    def _stores(self) -> list[CropStore]:
+        return [entry.store for entry in self.stemcls.stores or () if entry.store is not None]
 
     def on_tabbed_content_tab_activated(self) -> None:
         """Fill a tab that is looked at for the first time, without waiting for the next look."""
@@ -193,10 +113,7 @@ class ResultsScreen(ModeScreen):
 
     def action_tab(self, step: int) -> None:
         """Go to the tab before or after, and into what can be moved there."""
-        tabs = self.query_one(TabbedContent)
-        names = list(INSIDE)
-        tabs.active = names[(names.index(tabs.active) + step) % len(names)]
-        self.query_one(INSIDE[tabs.active]).focus()
+        self.query_one(RunTabs).turn(step)
 
     def action_next_set(self) -> None:
         """Show the scores on the next set of crops."""
@@ -208,7 +125,7 @@ class ResultsScreen(ModeScreen):
             return
         at = names.index(self._set) if self._set in names else 0
         self._set = names[(at + 1) % len(names)]
-        self._view, self._detailed = None, ()
+        self._view = None
         self._watch()
 
     @work(exclusive=True, group="cells")
@@ -218,12 +135,10 @@ class ResultsScreen(ModeScreen):
         if run is None:
             return
         try:
-            path = predictions_path(run, self._set)
-            scored = await asyncio.to_thread(self._shelf.read, path)
+            scored, origin = await self.query_one(RunTabs).read_cells(run, self._stores)
         except StemclsError as error:
             self.app.notify(str(error), severity="error", markup=False)
             return
-        origin = await asyncio.to_thread(self._origin, run)
         if not self.is_shown:
             return
         if max(event.truth, event.predicted) >= len(scored.classes):
@@ -239,7 +154,7 @@ class ResultsScreen(ModeScreen):
 
     def on_compare_pane_wanted(self, event: ComparePane.Wanted) -> None:
         """Test whether the differences of runs hold, in a process."""
-        out = tasks.new_folder(self.stemcls.workspace / COMPARISONS)
+        out = new_path(self.stemcls.workspace / COMPARISONS)
         arguments = [*map(str, event.runs), "--out", str(out)]
         names = " ".join(path.name for path in event.runs)
         self._start("compare", names, arguments, out / DOCUMENT)
@@ -256,11 +171,8 @@ class ResultsScreen(ModeScreen):
             self._start("report", run.name, [str(run.path)], page)
 
     def _start(self, kind: str, about: str, arguments: list[str], result: Path) -> None:
-        try:
-            tasks.start(self.stemcls.workspace, kind, about, arguments, result)
-        except (StemclsError, OSError) as error:
-            self.app.notify(str(error), severity="error", markup=False)
-        self.query_one(TaskLine).follow()
+        workspace = self.stemcls.workspace
+        self.begin(lambda: tasks.start(workspace, kind, about, arguments, result))
 
     def on_task_line_finished(self, event: TaskLine.Finished) -> None:
         """Show what a task has left."""
@@ -272,15 +184,15 @@ class ResultsScreen(ModeScreen):
     def action_export(self) -> None:
         """Write the tables of the open tab as CSV."""
         run = self._shown_run
-        tabs = self.query_one(TabbedContent)
-        pane = tabs.get_pane(tabs.active)
-        tables = [table for table in pane.query(Table) if table.row_count]
+        tables = self.query_one(RunTabs).tables
         if run is None or not tables:
             self.app.notify("There is no table on this tab.", severity="warning")
             return
         try:
-            written = [_export(self.stemcls.workspace, f"{run.name}-{table.id}", table)
-                       for table in tables]
+            written = [
+                write_export(self.stemcls.workspace, f"{run.name}-{table.id}", *table.plain)
+                for table in tables
+            ]
         except OSError as error:
             self.app.notify(str(error), severity="error", markup=False)
             return
@@ -299,38 +211,7 @@ class ResultsScreen(ModeScreen):
 
 
 def _read(run: Run, name: str) -> RunView | None:
-    """Read a run, the scores of its set `name` in place of its own; None where it is gone."""
+    """Read a run with the scores of its set `name`; None where it is gone."""
     if not run.path.is_dir():
         return None
-    view = read_run(run)
-    if name == OWN:
-        return view
-    try:
-        document = run.read_json(f"evaluation/{name}/metrics.json")
-    except (StemclsError, OSError) as error:
-        return replace(view, evaluation=None, problem=str(error))
-    if not document or not {"metrics", "confusion", "labels"} <= set(document):
-        return replace(view, evaluation=None, problem=f"the scores on {name} have an unknown form")
-    return replace(view, evaluation=document)
-
-
-def _version(path: Path) -> tuple[int, int]:
-    try:
-        status = path.stat()
-    except OSError:
-        return 0, 0
-    return status.st_mtime_ns, status.st_size
-
-
-def _scored(view: RunView) -> tuple[Any, ...]:
-    return view.evaluation, view.folds, view.problem, view.externals, view.calibrated
-
-
-def _export(workspace: Path, name: str, table: Table) -> Path:
-    columns = [column.label.plain for column in table.ordered_columns]
-    rows = []
-    for key, row in table.rows.items():
-        label = [row.label.plain.strip()] if row.label else []
-        rows.append([*label, *(cell.plain.strip() for cell in table.get_row(key))])
-    named = any(row.label for row in table.rows.values())
-    return write_export(workspace, name, ["", *columns] if named else columns, rows)
+    return read_run(run) if name == OWN else read_run_on(run, name)

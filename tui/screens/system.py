@@ -103,7 +103,8 @@ class SystemScreen(ModeScreen):
             self.app.theme = value
         elif value != self.stemcls.settings.pictures:
             self.stemcls.change_settings(pictures=value)
-            if value in ("auto", "kitty", "sixel") and "textual_image" not in sys.modules:
+            asked = {"textual_image", "tui.terminal"} if value == "auto" else {"textual_image"}
+            if value in ("auto", "kitty", "sixel") and asked.isdisjoint(sys.modules):
                 self.notify(
                     "The terminal is asked for pictures when stemcls starts: open it again.",
                     severity="warning",

@@ -32,8 +32,8 @@ class TaskForm(Screen[Task | None]):
     """
 
     FIRST = "Setting Input, Setting Choice"
-    PLACE = "form"
-    BINDINGS: ClassVar[list[BindingType]] = bindings("form")
+    PLACE = "task-form"
+    BINDINGS: ClassVar[list[BindingType]] = bindings("task-form")
     CSS = """
     .section { text-style: bold; padding: 1 1 0 1; color: $text-accent; height: auto; }
     #bar { height: auto; max-height: 3; border-top: solid $panel; padding: 0 1; }

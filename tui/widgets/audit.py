@@ -8,6 +8,7 @@ from rich.text import Text
 
 from stemcls.store.auditfile import AuditResult
 
+AUDIT_HEADING = "\naudit"
 MARKS = {"pass": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red")}
 
 
@@ -23,12 +24,13 @@ def audit_mark(result: AuditResult | None) -> Text:
 
 def audit_text(result: AuditResult | None, store: Path) -> Text:
     """Return every check with its answer, those that did not pass with what to do."""
-    text = Text("\naudit", style="bold")
+    text = Text(AUDIT_HEADING, style="bold")
     if result is None:
-        return text.append(f": none yet; stemcls audit {store}\n", style="not bold")
+        return text.append(f": none yet; press a, or stemcls audit {store}\n", style="not bold")
     if result.stale:
         text.append(
-            f": of an earlier version of this store; stemcls audit {store}\n", style="yellow"
+            f": of an earlier version of this store; press a, or stemcls audit {store}\n",
+            style="yellow",
         )
         return text
     text.append("\n")

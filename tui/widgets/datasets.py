@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
 
 from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
-from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
-from textual.message import Message
 from textual.widgets import Static, TabbedContent, TabPane
 
-from stemcls.errors import StemclsError
 from stemcls.store.cropstore import CropStore
-from tui import builds
-from tui.commands import bindings
-from tui.drawing import bar
 from tui.reading import StoreEntry
 from tui.stores import FIELD_COLUMNS, SHOWN_FIELDS, describe, field_rows, split_text
-from tui.widgets.audit import audit_mark
+from tui.widgets.audit import AUDIT_HEADING, audit_mark
 from tui.widgets.table import Table
 
 _COLUMNS = ("store", "crops", "classes", "groups", "fields", "size px", "audit")
@@ -37,41 +29,24 @@ class DatasetsPane(Vertical):
         workspace: Its datasets/ is shown.
     """
 
-    PLACE = "datasets"
-    BINDINGS: ClassVar[list[BindingType]] = bindings("datasets")
     DEFAULT_CSS = """
     DatasetsPane > #stores { height: 2fr; }
     DatasetsPane > TabbedContent { height: 3fr; border-top: solid $panel; }
     DatasetsPane TabPane > VerticalScroll { padding: 0 1; }
-    DatasetsPane > #builds { display: none; height: auto; max-height: 4; padding: 0 1; }
     DatasetsPane #fields-note { height: auto; padding: 0 1; color: $text-muted; }
     """
-
-    class Train(Message):
-        """The user wants to train on a store."""
-
-        def __init__(self, store: CropStore) -> None:
-            super().__init__()
-            self.store = store
-
-    class Crops(Train):
-        """The user wants to see the crops of a store."""
-
-    class Build(Message):
-        """The user wants to make a store."""
 
     def __init__(self, workspace: Path) -> None:
         super().__init__()
         self._folder = workspace / "datasets"
         self._entries: list[StoreEntry] = []
         self._wanted: Path | None = None
-        self._builds: list[builds.Build] = []
+        self._audited = ""
         self._filled: dict[str, StoreEntry | None] = {}
 
     def compose(self) -> ComposeResult:
         """Table above, description below."""
         yield Table(cursor_type="row", id="stores")
-        yield Static("", id="builds", markup=False)
         with TabbedContent():
             with TabPane("About", id="about"), VerticalScroll(id="about-scroll"):
                 yield Static("Looking ...", id="description", markup=False)
@@ -107,22 +82,21 @@ class DatasetsPane(Vertical):
             self.select(before)
         self._describe()
 
-    def show_builds(self, running: Sequence[builds.Running]) -> None:
-        """Show how far the stores are that are being built."""
-        self._builds = [build for build, _ in running]
-        for shown in self.query("#builds").results(Static):  # none while the app closes
-            shown.display = bool(running)
-            shown.update("\n".join(
-                f"… building {build.name} {bar(done / (total or 1), 20):·<20} {saying}"
-                for build, (done, total, saying) in running
-            ))
-
     def select(self, path: Path) -> None:
         """Move the cursor to a store, now or when it is listed."""
         paths = [entry.path for entry in self._entries]
         self._wanted = None if path in paths else path
         if path in paths:
             self._table.move_cursor(row=paths.index(path))
+
+    def show_audit(self, name: str) -> None:
+        """Go to what an audit has found in a store of that name, also when it is read only later.
+        """
+        self.select(self._folder / name)
+        self.query_one(TabbedContent).active = "about"
+        self._audited = name
+        self._filled.clear()
+        self._describe()
 
     @property
     def selected(self) -> StoreEntry | None:
@@ -149,16 +123,18 @@ class DatasetsPane(Vertical):
         elif tab == "split":
             self._fill_split(entry)
         else:
-            self.query_one("#description", Static).update(
-                Text(
-                    f"No crop stores in {self._folder} yet.\n\n"
-                    "b                                 build one from a folder of images, step by "
-                    "step\n"
-                    "stemcls demo                      simulated cells, from fields to a model\n"
-                    "stemcls build FOLDER --out STORE  your own images, one folder per class"
-                )
-                if entry is None else describe(entry)
-            )
+            self._fill_about(entry)
+
+    def _fill_about(self, entry: StoreEntry | None) -> None:
+        text = _nothing(self._folder) if entry is None else describe(entry)
+        self.query_one("#description", Static).update(text)
+        if entry is None or entry.path.name != self._audited:
+            self._audited = ""
+            return
+        line = text.plain[: text.plain.find(AUDIT_HEADING)].count("\n") + 1
+        self.call_after_refresh(
+            self.query_one("#about-scroll").scroll_to, y=line, animate=False, force=True
+        )
 
     @work(exclusive=True, group="fields")
     async def _fill_fields(self, entry: StoreEntry | None) -> None:
@@ -183,7 +159,7 @@ class DatasetsPane(Vertical):
         shown.update("Splitting ...")
         shown.update(await asyncio.to_thread(split_text, entry.store))
 
-    def action_tab(self, step: int) -> None:
+    def turn(self, step: int) -> None:
         """Go to the next or the previous tab."""
         tabs = self.query_one(TabbedContent)
         names = list(_INSIDE)
@@ -192,7 +168,7 @@ class DatasetsPane(Vertical):
         if inside:
             self.query_one(_INSIDE[tabs.active]).focus()
 
-    def action_read_on(self) -> None:
+    def read_on(self) -> None:
         """Go to the description, to scroll it; from there back to the table."""
         tabs = self.query_one(TabbedContent)
         if self._table.has_focus:
@@ -200,34 +176,8 @@ class DatasetsPane(Vertical):
         else:
             self._table.focus()
 
-    def action_train(self) -> None:
-        """Ask for the training form."""
-        if store := self._usable("train on"):
-            self.post_message(self.Train(store))
-
-    def action_crops(self) -> None:
-        """Ask for the crops."""
-        if store := self._usable("look at"):
-            self.post_message(self.Crops(store))
-
-    def action_build(self) -> None:
-        """Ask for the build wizard."""
-        self.post_message(self.Build())
-
-    def action_stop_build(self) -> None:
-        """Stop the build that began last."""
-        if not self._builds:
-            self.app.notify("Nothing is being built.", severity="warning")
-            return
-        build = self._builds[-1]
-        try:
-            builds.stop_build(build)
-        except StemclsError as error:
-            self.app.notify(str(error), severity="error", markup=False)
-        else:
-            self.app.notify(f"Stopping {build.name} at its next image.", markup=False)
-
-    def _usable(self, purpose: str) -> CropStore | None:
+    def usable(self, purpose: str) -> CropStore | None:
+        """Return the store under the cursor; where there is none to use, say why."""
         entry = self.selected
         if entry is None:
             self.app.notify(f"There is no store to {purpose} yet.", severity="warning")
@@ -236,6 +186,15 @@ class DatasetsPane(Vertical):
                 f"{entry.path.name} cannot be opened: {entry.error}", severity="error", markup=False
             )
         return entry.store if entry else None
+
+
+def _nothing(folder: Path) -> Text:
+    return Text(
+        f"No crop stores in {folder} yet.\n\n"
+        "b                                 build one from a folder of images, step by step\n"
+        "stemcls demo                      simulated cells, from fields to a model\n"
+        "stemcls build FOLDER --out STORE  your own images, one folder per class"
+    )
 
 
 def _cells(entry: StoreEntry) -> list[Text]:

@@ -21,11 +21,12 @@ Row = dict[str, Any]
 
 
 def stop_run(widget: Widget, row: Row) -> None:
-    """Stop the run of a row, or take it out of the queue, and say what came of it."""
+    """Stop the run of a row, or take its job back, and say what came of it."""
     def work() -> str:
-        if row["state"] == "queued":
-            jobs.dequeue(Path(row["job"].record).parents[2], row["job"])
-            return f"{_name(row)} was taken out of the queue."
+        if row["state"] in ("queued", "starting"):
+            jobs.take_back(Path(row["job"].record).parents[2], row["job"])
+            queued = row["state"] == "queued"
+            return f"{_name(row)} was {'taken out of the queue' if queued else 'stopped'}."
         jobs.stop(_run_of(row))
         return f"{_name(row)} stops at its next step; r resumes it."
 

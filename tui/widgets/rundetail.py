@@ -125,7 +125,7 @@ class RunDetail(Horizontal):
 def log_of(row: Row) -> list[str]:
     """Return the end of a run's log, and of a dead one the last words of its process."""
     if not row["path"]:
-        return last_lines(Path(row["job"].log), LOG_LINES) if "job" in row else []
+        return last_lines(row["job"].log, LOG_LINES) if "job" in row else []
     path = Path(row["path"])
     lines = last_lines(path / "log.txt", LOG_LINES)
     if row["state"] in ("crashed", "failed"):

@@ -22,3 +22,15 @@ class Table(DataTable[Text]):
         self._clear_caches()
         if self.styles.height is not None and self.styles.height.is_auto:
             self.call_after_refresh(self.refresh, layout=True)
+
+    @property
+    def plain(self) -> tuple[list[str], list[list[str]]]:
+        """Headings and rows as text, labels of rows in a column of their own."""
+        columns = [column.label.plain for column in self.ordered_columns]
+        named = any(row.label for row in self.rows.values())
+        rows = [
+            [*([row.label.plain.strip() if row.label else ""] if named else ()),
+             *(cell.plain.strip() for cell in self.get_row(key))]
+            for key, row in self.rows.items()
+        ]
+        return ["", *columns] if named else columns, rows

@@ -1,4 +1,4 @@
-"""A line on the tasks under way, and the last words of those that failed."""
+"""A line on the tasks under way, and the last words of those that left no result."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from textual.widgets import Static
 from stemcls.errors import InputError
 from tui import tasks
 from tui.drawing import bar, duration, state_text
+from tui.tail import last_lines
 from tui.tasks import Task
 
 POLL_SECONDS = 0.5
@@ -39,6 +40,7 @@ class TaskLine(Static):
         def __init__(self, task: Task) -> None:
             super().__init__()
             self.task = task
+            self.remarks = task.remarks  # its log may be gone when this is heard
 
     def __init__(self, workspace: Path, *kinds: str) -> None:
         super().__init__("", markup=False, classes="-idle")
@@ -83,24 +85,24 @@ class TaskLine(Static):
         return [(task, task.state) for task in found]
 
     def follow(self) -> None:
-        """Something new has begun: forget what failed before it, and look."""
+        """Something new has begun: forget what left no result before it, and look."""
         for task, state in self._tasks:
-            if state == "failed":
+            if state in ("failed", "stopped"):
                 tasks.forget(task)
         self.look()
 
-    def stop(self) -> None:
-        """Stop the newest task under way, or say that there is none."""
-        running = self.running
-        if not running:
+    def stop(self, task: Task | None = None) -> None:
+        """Stop a task, or the newest one under way; say where there is none."""
+        task = task or next(iter(self.running), None)
+        if task is None:
             self.app.notify("Nothing is under way.", severity="warning")
             return
         try:
-            tasks.stop(running[0])
-        except InputError as error:
+            tasks.stop(task)
+        except (InputError, OSError) as error:
             self.app.notify(str(error), severity="warning", markup=False)
         else:
-            self.app.notify(f"{running[0].kind} {running[0].about} stops.", markup=False)
+            self.app.notify(f"{task.kind} {task.about} stops.", markup=False)
 
 
 def _lines(found: list[tuple[Task, str]]) -> list[Text]:
@@ -110,10 +112,10 @@ def _lines(found: list[tuple[Task, str]]) -> list[Text]:
             continue
         line = state_text(state)
         line.append(f"  {task.kind} {task.about}", style="none")
-        if state == "failed":
-            line.append(f"\n{task.last_words(3)}", style="none")
-        else:
+        if state == "running":
             line.append(f"  {_progress(task)}", style="none")
+        elif state == "failed" or last_lines(task.log, 1):
+            line.append(f"\n{task.last_words(3)}", style="none")
         lines.append(line)
     return lines
 
