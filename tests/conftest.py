@@ -34,7 +34,7 @@ EDGE_PX = 24
 # Files that take longest, first of all: a worker that began one last would end long after others.
 LONGEST = (
     "end_to_end/test_train.py", "training/test_survival.py", "models/test_backbones.py",
-    "models/test_saved_elsewhere.py", "recipes/test_recipes.py", "serving/test_serving.py",
+    "models/test_saved_elsewhere.py", "recipes/test_recipes.py", "serving/test_server.py",
     "export/test_export.py", "end_to_end/test_tui_in_tmux.py", "bench/test_bench_training.py",
     "training/test_stages.py", "commands/test_tune.py", "explain/test_gradients.py",
     "training/test_every_backend.py",
