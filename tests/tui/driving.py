@@ -6,7 +6,8 @@ import asyncio
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from textual.pilot import Pilot
@@ -39,6 +40,19 @@ async def until(
             return text
         await asyncio.sleep(0.05)
     raise AssertionError(f"the screen never showed {seen!r}:\n{screen_text(app)}")
+
+
+@asynccontextmanager
+async def opened(
+    workspace: Path, mode: str, seen: str, run: Path | None = None,
+    size: tuple[int, int] = (100, 30),
+) -> AsyncIterator[Pilot[None]]:
+    """Open the app in a mode, with a run for it to show, and wait until the screen shows `seen`."""
+    app = StemclsApp(workspace)
+    async with app.run_test(size=size, notifications=True) as pilot:
+        app.go(mode, run=run)
+        await until(pilot, seen)
+        yield pilot
 
 
 def looks_as_before(app: StemclsApp, name: str) -> None:

@@ -14,8 +14,7 @@ from stemcls.runs import Run
 from tui.app import StemclsApp
 
 from .driving import looks_as_before, until
-from .scored import explain, lit_store, predict, score
-from .test_scores import enrich
+from .scored import enrich, explain, lit_store, predict, score
 
 SIZES = ((80, 24), (120, 40), (200, 60))
 NOW = 1_700_000_000.0
