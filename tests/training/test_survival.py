@@ -17,7 +17,6 @@ from stemcls.config.experiment import Experiment
 from stemcls.config.options import from_mapping, merged, read_toml
 from stemcls.errors import CancelledError, InputError
 from stemcls.interruption import Interruption
-from stemcls.models.backbones import BACKBONES
 from stemcls.runs import Run
 from stemcls.training import features, plan
 from stemcls.training import train as training
@@ -31,9 +30,11 @@ seed = 3
 name = "survivor"
 test_views = 2
 [model]
-backbone = "TinyCNN"
+backbone = "MobileNet"
+alpha = 0.25
 weights = "{weights}"
 input_px = 32
+stride = 8
 [[stages]]
 name = "frozen"
 trainable = "none"
@@ -44,8 +45,8 @@ batch_size = 16
 [[stages]]
 name = "finetune"
 trainable = "last-block"
-epochs = 8
-patience = 8
+epochs = 3
+patience = 3
 backbone_factor = 0.1
 learning_rate = 1e-3
 schedule = "cosine"
@@ -63,9 +64,11 @@ def config_file(tmp_path_factory):
     """TOML of a run on weights that some file holds, as good as learned."""
     folder = tmp_path_factory.mktemp("pretrained")
     keras.utils.set_random_seed(0)
-    network = BACKBONES["TinyCNN"].construct(input_tensor=keras.Input((32, 32, 3)), weights=None)
-    network.save_weights(folder / "tiny.weights.h5")
-    (folder / "run.toml").write_text(STAGES.format(weights=folder / "tiny.weights.h5"))
+    network = keras.applications.MobileNet(
+        (32, 32, 3), alpha=0.25, include_top=False, weights=None
+    )
+    network.save_weights(folder / "mobilenet.weights.h5")
+    (folder / "run.toml").write_text(STAGES.format(weights=folder / "mobilenet.weights.h5"))
     return folder / "run.toml"
 
 
