@@ -55,15 +55,21 @@ async def opened(
         yield pilot
 
 
-def looks_as_before(app: StemclsApp, name: str) -> None:
-    """Compare the screen with the picture of that name that a person has looked at.
+async def looks_as_before(pilot: Pilot, name: str, seconds: float = 8.0) -> None:
+    """Wait until the screen is the picture of that name that a person has looked at, or fail.
 
     `STEMCLS_UPDATE_SNAPSHOTS=1 pytest tests/tui` draws the pictures anew; look at them then.
     """
     kept = Path(__file__).with_name("snapshots") / f"{name}.svg"
-    # Rich numbers the classes and the font of every picture by its content.
-    drawn = re.sub(r"terminal-\d+", "terminal", app.export_screenshot(simplify=True))
     if os.environ.get("STEMCLS_UPDATE_SNAPSHOTS"):
         kept.parent.mkdir(exist_ok=True)
-        kept.write_text(drawn, encoding="utf-8")
-    assert drawn == kept.read_text(encoding="utf-8"), f"{name} looks different:\n{screen_text(app)}"
+        kept.write_text(_drawn(pilot.app), encoding="utf-8")
+    wanted, end = kept.read_text(encoding="utf-8"), time.monotonic() + seconds
+    while _drawn(pilot.app) != wanted:
+        assert time.monotonic() < end, f"{name} looks different:\n{screen_text(pilot.app)}"
+        await pilot.pause(0.1)
+
+
+def _drawn(app: StemclsApp) -> str:
+    # Rich numbers the classes and the font of every picture by its content.
+    return re.sub(r"terminal-\d+", "terminal", app.export_screenshot(simplify=True))

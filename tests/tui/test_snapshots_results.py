@@ -48,7 +48,7 @@ async def look(pilot: Pilot[None], name: str, seen: str) -> None:
         await pilot.resize_terminal(width, height)
         await until(pilot, seen)
         await pilot.pause(0.3)
-        looks_as_before(pilot.app, f"{name}-{width}x{height}")
+        await looks_as_before(pilot, f"{name}-{width}x{height}")
 
 
 async def test_scores_matrix_threshold_and_cells(run: Run) -> None:
