@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import html
+import io
 import json
 import os
 import re
@@ -10,6 +12,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -25,22 +28,39 @@ from stemcls.store.cropstore import CropStore
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
-# Compiling takes most of the time of the small programs that tests run on JAX.
+# Compiling takes most of the time of the small programs that tests run on JAX, and under XLA.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
+)
+# Workers share the cores, and threads that wait for one another spin: PyTorch trains the small
+# networks of tests in an eighth of the processor's time on one.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 keep_freed_memory()  # as `load_keras` does; tests import Keras by themselves
 
 SHARED_DATA = Path(__file__).parents[1].parent / "shared" / "data"
 EDGE_PX = 24
 # Files that take longest, first of all: a worker that began one last would end long after others.
 LONGEST = (
-    "end_to_end/test_train.py", "training/test_survival.py", "models/test_backbones.py",
-    "models/test_saved_elsewhere.py", "recipes/test_recipes.py", "serving/test_serving.py",
-    "export/test_export.py", "end_to_end/test_tui_in_tmux.py", "bench/test_bench_training.py",
-    "training/test_stages.py", "commands/test_tune.py", "explain/test_gradients.py",
-    "training/test_every_backend.py",
+    "models/test_backbones.py", "training/test_every_backend.py", "recipes/test_recipes.py",
+    "models/test_saved_elsewhere.py", "training/test_survival.py", "end_to_end/test_train.py",
+    "end_to_end/test_tui_in_tmux.py", "tui/test_form.py", "export/test_export.py",
+    "bench/test_bench_training.py", "commands/test_tune.py", "explain/test_gradients.py",
+    "training/test_stages.py",
     "models/test_torch_weights.py", "commands/test_compare.py", "tuning/test_kerastuner.py",
     "commands/test_weights.py", "training/test_precision_and_xla.py",
 )
+
+
+# Objects that come and go between two searches for garbage: backends hold millions that stay.
+GARBAGE_THRESHOLD = 50_000
+
+
+def pytest_collection_finish() -> None:
+    """Search for garbage more rarely, and not in what importing and collecting has left."""
+    gc.freeze()
+    gc.set_threshold(GARBAGE_THRESHOLD, 20, 20)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -113,14 +133,12 @@ def tiny_config(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def trained_workspace(
-    tmp_path_factory: pytest.TempPathFactory, striped_store: Path, stemcls: Callable
-) -> Path:
+def trained_workspace(tmp_path_factory: pytest.TempPathFactory, striped_store: Path) -> Path:
     """Workspace with one finished run of TinyCNN on the striped store, `tiny-...`."""
     workspace = tmp_path_factory.mktemp("workspace")
     config = workspace / "tiny.toml"
     config.write_text(TINY_TOML)
-    result = stemcls("train", striped_store, "--config", config, "--workspace", workspace)
+    result = run_here("train", striped_store, "--config", config, "--workspace", workspace)
     assert result.returncode == 0, result.stderr
     return workspace
 
@@ -146,27 +164,26 @@ def stemcls() -> Callable[..., subprocess.CompletedProcess[str]]:
     return run
 
 
-@pytest.fixture
-def invoke(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., subprocess.CompletedProcess[str]]:
+def run_here(*arguments: object) -> subprocess.CompletedProcess[str]:
     """Run the command line in this process, which has Keras loaded already."""
+    from stemcls.cli import main
 
-    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-        from stemcls.cli import main
-
-        monkeypatch.setattr(sys, "argv", ["stemcls", *map(str, arguments)])
-        monkeypatch.setenv("COLUMNS", "120")
-        capsys.readouterr()
-        code = 0
+    words = ["stemcls", *map(str, arguments)]
+    code, out, err = 0, io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setattr(sys, "argv", words)
+        patch.setenv("COLUMNS", "120")
         try:
             main()
         except SystemExit as stop:
             code = stop.code if isinstance(stop.code, int) else int(bool(stop.code))
-        captured = capsys.readouterr()
-        return subprocess.CompletedProcess(sys.argv, code, captured.out, captured.err)
+    return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
 
-    return run
+
+@pytest.fixture(scope="session")
+def invoke() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the command line in this process: `invoke("info", store, "--json")`."""
+    return run_here
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,8 @@ from stemcls.store.splits import Split
 
 from .finished_runs import folds_run, single_run
 
+pytestmark = pytest.mark.usefixtures("unpainted")
+
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory, striped_store: Path) -> Path:

@@ -23,7 +23,7 @@ def wide_fields(tmp_path: Path) -> Path:
     return tmp_path / "src"
 
 
-def test_from_wide_fields_to_a_table(wide_fields, tmp_path, tiny_config, invoke):
+def test_from_wide_fields_to_a_table(wide_fields, tmp_path, tiny_config, invoke, unpainted):
     store = tmp_path / "wide.h5"
     config = BuildConfig(kind="fields", resize="24x36", group=r"(d\d)_", group_what="donor")
     build_store(wide_fields, store, config)

@@ -189,10 +189,7 @@ def _run_probe(backend: str, folder: Path, out: Path) -> str:
             warnings.simplefilter("ignore")  # of the reference libraries
             backend_probe.main(folder, out)
         return ""
-    environment = os.environ | {
-        "KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT),
-        "OMP_NUM_THREADS": "1",  # PyTorch's threads wait for one another on small maps
-    }
+    environment = os.environ | {"KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, str(PROBE), str(folder), str(out)],
         env=environment, capture_output=True, text=True, timeout=200, check=False,

@@ -11,11 +11,22 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import pytest
 import tifffile
 
+from stemcls.imaging.readers import READERS, missing_package
+
+PLANES = np.random.default_rng(0).integers(1, 4096, (2, 40, 52), dtype=np.uint16)
 PIXEL_SIZE_UM = 0.25
 CHANNELS = ("DIC", "GFP")
 ACQUIRED = "2024-05-01T12:30:00"
+
+
+def skip_without_package(suffix: str) -> None:
+    """End a test where the package that reads a format cannot be had."""
+    problem = missing_package(READERS[suffix])
+    if problem:
+        pytest.skip(problem)
 
 
 def write_ome_tiff(path: Path, planes: np.ndarray) -> None:

@@ -13,6 +13,7 @@ from stemcls.models.weights.load import load_file
 
 torch = pytest.importorskip("torch")
 
+from .published import quick_weights  # noqa: E402
 from .torch_networks import NETWORKS, random_network  # noqa: E402
 
 
@@ -21,7 +22,8 @@ def tensors_of(network):
 
 
 def empty(name, edge=64):
-    return BACKBONES[name].construct(input_tensor=keras.Input((edge, edge, 3)), weights=None)
+    with quick_weights():
+        return BACKBONES[name].construct(input_tensor=keras.Input((edge, edge, 3)), weights=None)
 
 
 def write(path, tensors):
@@ -41,6 +43,16 @@ def write(path, tensors):
 @pytest.fixture(scope="module")
 def resnet18():
     return random_network("ResNet18")
+
+
+@pytest.fixture(scope="module")
+def refusing():
+    """A ResNet18 for files that it must refuse: in the end no weight has changed."""
+    network = empty("ResNet18", 32)
+    before = network.get_weights()
+    yield network
+    for now, then in zip(network.get_weights(), before, strict=True):
+        assert np.array_equal(now, then)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -77,17 +89,18 @@ def test_the_names_of_torchvisions_own_densenet_files_are_understood(tmp_path):
 
 def test_keras_own_format_is_taken_too(tmp_path):
     one, other = empty("ResNet18", 32), empty("ResNet18", 32)
+    one.set_weights([values + 1 for values in one.get_weights()])
     one.save_weights(tmp_path / "one.weights.h5")
     load_file(other, "ResNet18", tmp_path / "one.weights.h5")
     for ours, theirs in zip(other.get_weights(), one.get_weights(), strict=True):
         assert np.array_equal(ours, theirs)
 
 
-def test_a_pickle_is_refused_with_the_line_that_converts_it(resnet18, tmp_path):
+def test_a_pickle_is_refused_with_the_line_that_converts_it(resnet18, refusing, tmp_path):
     path = tmp_path / "resnet18.pth"
     torch.save(resnet18.state_dict(), path)
     with pytest.raises(InputError, match="is a pickle, which can run code") as told:
-        load_file(empty("ResNet18", 32), "ResNet18", path)
+        load_file(refusing, "ResNet18", path)
     # The line does what it says.
     program = re.search(r'python -c "(.*)"', str(told.value))[1]
     pytest.importorskip("safetensors.torch")
@@ -114,14 +127,10 @@ def changed(tensors, **changes):
          r"has conv1\.0\.weight, which the backbone lacks"),
     ],
 )  # fmt: skip
-def test_weights_of_another_network_name_what_differs(changes, told, resnet18, tmp_path):
+def test_weights_of_another_network_name_what_differs(changes, told, resnet18, refusing, tmp_path):
     path = write(tmp_path / "w.npz", changed(tensors_of(resnet18), **changes))
-    network = empty("ResNet18", 32)
-    before = network.get_weights()
     with pytest.raises(InputError, match=told):
-        load_file(network, "ResNet18", path)
-    for now, then in zip(network.get_weights(), before, strict=True):
-        assert np.array_equal(now, then)
+        load_file(refusing, "ResNet18", path)
 
 
 def test_a_network_that_differs_from_torchvisions_takes_none_of_its_weights(resnet18, tmp_path):
@@ -131,31 +140,30 @@ def test_a_network_that_differs_from_torchvisions_takes_none_of_its_weights(resn
 
 
 @pytest.mark.parametrize("name", ["cut.npz", "cut.safetensors", "cut.h5", "cut.weights.h5"])
-def test_a_file_that_was_cut_off_is_refused(name, tmp_path):
+def test_a_file_that_was_cut_off_is_refused(name, refusing, tmp_path):
     path = tmp_path / name
     if name.endswith("weights.h5"):
-        empty("ResNet18", 32).save_weights(path)
+        refusing.save_weights(path)
     else:
         write(path, {"conv1.weight": np.zeros((64, 3, 7, 7), "float32"), "x.y": np.zeros(9999)})
     path.write_bytes(path.read_bytes()[:-2000])
     with pytest.raises(InputError, match="cut off"):
-        load_file(empty("ResNet18", 32), "ResNet18", path)
+        load_file(refusing, "ResNet18", path)
 
 
-def test_arrays_of_objects_are_not_unpickled(tmp_path):
+def test_arrays_of_objects_are_not_unpickled(refusing, tmp_path):
     np.savez(tmp_path / "evil.npz", **{"conv1.weight": np.array([{}], dtype=object)})
     with pytest.raises(InputError, match=r"is no \.npz file of weights.*allow_pickle=False"):
-        load_file(empty("ResNet18", 32), "ResNet18", tmp_path / "evil.npz")
+        load_file(refusing, "ResNet18", tmp_path / "evil.npz")
 
 
-def test_what_is_no_weights_file_is_named(tmp_path):
+def test_what_is_no_weights_file_is_named(refusing, tmp_path):
     (tmp_path / "notes.txt").write_text("no")
     (tmp_path / "fake.h5").write_text("no")
-    network = empty("ResNet18", 32)
     for name, told in (
         ("notes.txt", "expected one that ends in .h5"),
         ("fake.h5", "it is not HDF5, or was cut off"),
         ("gone.h5", "does not exist"),
     ):
         with pytest.raises(InputError, match=told):
-            load_file(network, "ResNet18", tmp_path / name)
+            load_file(refusing, "ResNet18", tmp_path / name)

@@ -66,11 +66,11 @@ def test_features_that_never_vary_do_not_break_the_layout() -> None:
 
 
 @pytest.fixture(scope="module")
-def embedded(trained_workspace, stemcls, tmp_path_factory):
+def embedded(trained_workspace, invoke, tmp_path_factory):
     """The command run once on a finished run: its document and its folder."""
     out = tmp_path_factory.mktemp("embed") / "out"
     run = next((trained_workspace / "saved_models").glob("tiny-*"))
-    done = stemcls("embed", run, "--methods", "pca", "--json", "--out", out)
+    done = invoke("embed", run, "--methods", "pca", "--json", "--out", out)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout), out
 

@@ -59,6 +59,14 @@ def serving(
         thread.join(20)
 
 
+def send(
+    url: str, *files: tuple[str, bytes], path: str = "api/predict", **form: object
+) -> requests.Response:
+    """Upload files of these names and contents; return what is answered."""
+    sent = [("files", (name, content)) for name, content in files]
+    return requests.post(f"{url}{path}", files=sent, data=form, timeout=120)
+
+
 @pytest.fixture(scope="module")
 def uploads_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Where this process keeps temporary files; empty again when nothing is kept."""
@@ -68,7 +76,21 @@ def uploads_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     tempfile.tempdir = before
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(autouse=True)
+def nothing_is_kept(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After every test the server's folder of temporary files is empty."""
+    yield
+    if "url" in request.fixturenames:
+        folder = request.getfixturevalue("uploads_folder")
+        for _ in range(100):
+            left = [path for home in folder.glob("stemcls-*") for path in home.iterdir()]
+            if not left:
+                return
+            time.sleep(0.05)
+        assert left == []
+
+
+@pytest.fixture(scope="session")
 def loaded() -> Any:
     """A TinyCNN with random weights, as the server holds it."""
     from stemcls.bench.prediction import random_network
@@ -84,7 +106,7 @@ def url(loaded: Any, uploads_folder: Path) -> Iterator[str]:
         yield address
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def field(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A field of 256x256 pixels with eight cells."""
     config = SimulateConfig(size_px=256, cells=8, radius_px=12.0, clusters=0, debris=0, slices=3)

@@ -7,6 +7,8 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import keras
 import numpy as np
@@ -17,7 +19,7 @@ from stemcls.interruption import Interruption
 from stemcls.models.backend import describe_environment
 from stemcls.models.build import POOLING, add_head, head_of
 from stemcls.models.losses import make_loss
-from stemcls.runs import Run
+from stemcls.runs import Run, list_runs
 from stemcls.training.batches import Batches, Samples
 from stemcls.training.checkpoint import Checkpoint
 from stemcls.training.journal import Journal
@@ -72,7 +74,6 @@ def stream(folder: Path) -> tuple[str, list[np.ndarray]]:
             served[epoch, index] = hashlib.sha256(content).hexdigest()
         return batch
 
-    Batches._made = noted  # type: ignore[method-assign]
     keras.utils.set_random_seed(0)
     model = small_network()
     run = Run.create(folder, "stream")
@@ -82,7 +83,8 @@ def stream(folder: Path) -> tuple[str, list[np.ndarray]]:
     )
     augmentation = AugmentConfig(contrast=0.2, noise=0.05, blur_px=1.0)
     data = crop_data(CROPS.__getitem__, SAMPLES, SAMPLES, augmentation)
-    fit_stage(model, replace(STAGE, epochs=2, backbone_factor=0.1), 0, data, context)
+    with patch.object(Batches, "_made", noted):
+        fit_stage(model, replace(STAGE, epochs=2, backbone_factor=0.1), 0, data, context)
     epochs = {key: value for key, value in served.items() if key[0] < 2}
     assert len(epochs) == 2 * 4, sorted(epochs)  # 32 of one class, oversampled to 64 crops
     digest = hashlib.sha256("".join(epochs[key] for key in sorted(epochs)).encode())
@@ -161,10 +163,25 @@ def _same_after_resume(folder: Path, stage: StageConfig, inputs: np.ndarray) -> 
     return all(np.array_equal(a, b) for a, b in zip(whole, again, strict=True))
 
 
-def main(folder: Path) -> None:
-    """Print one JSON document."""
+def route(store: str, config: str, folder: Path) -> str:
+    """Train, evaluate, explain and predict by the commands; return the folder of the run."""
+    from stemcls.cli import app
+
+    def call(*words: object) -> None:
+        app([str(word) for word in words], standalone_mode=False)
+
+    call("train", store, "--config", config, "--workspace", folder)
+    run = list_runs(folder)[0].path
+    call("evaluate", run)
+    call("explain", run, "--per-class", "1")
+    call("predict", run, store, "--out", folder / "cells.csv")
+    return str(run)
+
+
+def answers(folder: Path) -> dict[str, Any]:
+    """Return what this backend makes of the small things of this module."""
     digest, losses = stream(folder)
-    document = {
+    return {
         "backend": describe_environment()["backend"],
         "focal_loss": focal_loss(),
         "stream": digest,
@@ -174,7 +191,6 @@ def main(folder: Path) -> None:
         "decay": decays(),
         "resumed": resumed_alike(folder),
     }
-    print(json.dumps(document))
 
 
 def decays() -> list[float]:
@@ -201,4 +217,7 @@ def focal_loss() -> float:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    place, with_store, by_config = sys.argv[1:]
+    found = answers(Path(place))
+    found["route"] = route(with_store, by_config, Path(place) / "route")
+    print(json.dumps(found))

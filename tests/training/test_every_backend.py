@@ -1,4 +1,4 @@
-"""What must hold on every backend: the one asked for is in force, losses, rates and batches."""
+"""What must hold on every backend: losses, rates, batches, and the route from store to table."""
 
 import json
 import os
@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
@@ -22,16 +23,22 @@ runpy.run_path(sys.argv.pop(1), run_name="__main__")
 FACTOR, RATE, DECAY = 0.01, 0.1, 0.5
 
 
-@pytest.fixture(scope="session")
-def probed(tmp_path_factory):
-    """Return what the probe found on each installed backend."""
-    found = {}
+OTHERS = [name for name in ("tensorflow", "jax", "torch") if name != keras.backend.backend()]
+
+
+@pytest.fixture(scope="module")
+def probed(tmp_path_factory, striped_store, trained_workspace):
+    """Return what the probe found on each installed backend, here or in a process of its own."""
+    from .backend_probe import answers
+
+    found = {keras.backend.backend(): answers(tmp_path_factory.mktemp("here"))}
     environment = {key: value for key, value in os.environ.items() if key != "KERAS_BACKEND"}
-    for backend in installed_backends():
+    config = trained_workspace / "tiny.toml"
+    for backend in set(OTHERS) & set(installed_backends()):
         folder = tmp_path_factory.mktemp(backend)
         done = subprocess.run(
-            [sys.executable, "-c", START, backend, str(PROBE), str(folder)],
-            capture_output=True, text=True, check=False, timeout=200, env=environment,
+            [sys.executable, "-c", START, backend, PROBE, folder, striped_store, config],
+            capture_output=True, text=True, check=False, timeout=240, env=environment,
         )
         assert done.returncode == 0, done.stderr
         found[backend] = json.loads(done.stdout.splitlines()[-1])
@@ -82,6 +89,19 @@ def test_every_backend_sees_the_same_batches_of_a_seed(probed):
 def test_a_stage_that_was_ended_in_an_epoch_goes_on_to_the_very_same_weights(probed):
     for backend, document in probed.items():
         assert document["resumed"] == {"all": True, "none": True}, backend
+
+
+@pytest.mark.parametrize("backend", OTHERS)
+def test_the_route_runs_on_every_backend(backend, probed, trained_run):
+    if backend not in probed:
+        pytest.skip(f"{backend} is not installed")
+    run = Path(probed[backend]["route"])
+    assert json.loads((run / "environment.json").read_text())["backend"] == backend
+    theirs = (trained_run / "history.csv").read_text().splitlines()
+    ours = (run / "history.csv").read_text().splitlines()
+    assert theirs[0] == ours[0]
+    assert len(theirs) == len(ours)
+    assert (run.parents[1] / "cells.csv").read_text().count("\n") == 161
 
 
 def test_a_backend_learns_what_the_others_learn(probed):

@@ -11,7 +11,7 @@ import pytest
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 def test_a_run_in_mixed_precision_saves_a_float32_model_that_is_as_good(
-    precision, striped_store, tiny_config, tmp_path, invoke
+    precision, striped_store, tiny_config, tmp_path, invoke, unpainted
 ):
     done = invoke(
         "train", striped_store, "--config", tiny_config, "--precision", precision, "--xla", "on",

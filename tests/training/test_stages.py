@@ -10,7 +10,7 @@ import pytest
 from stemcls.config.experiment import AugmentConfig, ModelConfig, StageConfig
 from stemcls.errors import CancelledError, StemclsError
 from stemcls.interruption import Interruption
-from stemcls.models.build import add_head, build_extractor
+from stemcls.models.build import POOLING, add_head, build_extractor
 from stemcls.runs import Run
 from stemcls.training.acceptance import judge, validation_losses
 from stemcls.training.batches import Samples
@@ -52,6 +52,21 @@ def extractor():
 def fresh_extractor():
     keras.utils.set_random_seed(0)
     return build_extractor(ModelConfig(backbone="TinyCNN", weights="none"), (16, 16), 1, 255.0)
+
+
+@pytest.fixture
+def small():
+    return small_extractor()
+
+
+def small_extractor():
+    """Return the least backbone: every training is traced anew, which takes longer than it does."""
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((16, 16, 1))
+    x = keras.layers.Rescaling(1 / 255)(inputs)
+    x = keras.layers.Conv2D(8, 3, use_bias=False)(x)
+    x = keras.layers.ReLU()(keras.layers.BatchNormalization()(x))
+    return keras.Model(inputs, keras.layers.GlobalAveragePooling2D(name=POOLING)(x))
 
 
 def weights_by_layer(model):
@@ -142,8 +157,8 @@ def test_statistics_of_a_batchnorm_that_learns_follow_within_tens_of_steps(extra
     assert {norm.momentum for norm in norms} == {0.9}
 
 
-def test_without_a_better_epoch_the_old_weights_stay(extractor, context):
-    model = add_head(extractor, ModelConfig(), 2, None, 0)
+def test_without_a_better_epoch_the_old_weights_stay(small, context):
+    model = add_head(small, ModelConfig(), 2, None, 0)
     before = model.get_weights()
     stage = replace(FINETUNE, epochs=2, learning_rate=1e-2)
     assert fit_stage(model, stage, 0, DATA, context, loss_to_beat=-1.0) == -1.0
@@ -163,12 +178,12 @@ def test_a_later_stage_is_kept_when_it_gains_more_than_chance(extractor, context
     assert "finetune kept: validation loss fell by" in logged(context)
 
 
-def test_a_gain_that_chance_explains_is_rejected(extractor, context):
+def test_a_gain_that_chance_explains_is_rejected(small, context):
     """Labels of validation that have nothing to do with the crops leave nothing to gain.
 
     The loss to beat is set too high, so that some epoch is the best all the same.
     """
-    model = add_head(extractor, ModelConfig(), 2, None, 0)
+    model = add_head(small, ModelConfig(), 2, None, 0)
     before = model.get_weights()
     blind = replace(DATA, validation=replace(VALIDATION, targets=np.arange(16) // 2 % 2))
     stage = replace(FINETUNE, epochs=2, learning_rate=0.02)
@@ -181,8 +196,8 @@ def logged(context):
     return (context.journal.run.path / "log.txt").read_text(encoding="utf-8")
 
 
-def test_the_best_weights_are_those_of_the_least_validation_loss(extractor, from_scratch):
-    model = add_head(extractor, ModelConfig(l2=0.0), 2, None, 0)
+def test_the_best_weights_are_those_of_the_least_validation_loss(small, from_scratch):
+    model = add_head(small, ModelConfig(l2=0.0), 2, None, 0)
     stage = replace(SCRATCH, epochs=6, learning_rate=0.02, patience=6)
     best = fit_stage(model, stage, 0, DATA, from_scratch)
     losses = [row["val_loss"] for row in from_scratch.journal.history]
@@ -192,21 +207,21 @@ def test_the_best_weights_are_those_of_the_least_validation_loss(extractor, from
     assert measured == pytest.approx(best, rel=1e-3, abs=1e-6)
 
 
-def test_the_step_of_training_and_that_of_validation_are_traced_once(extractor, context):
+def test_the_step_of_training_and_that_of_validation_are_traced_once(small, context):
     calls = []
 
     def loss(targets, probabilities):
         calls.append(targets)
         return keras.losses.sparse_categorical_crossentropy(targets, probabilities)
 
-    model = add_head(extractor, ModelConfig(), 2, None, 0)
+    model = add_head(small, ModelConfig(), 2, None, 0)
     fit_stage(model, replace(FINETUNE, epochs=2), 0, DATA, replace(context, loss=loss))
     assert len(calls) == 2
     assert 0 <= context.journal.history[-1]["val_accuracy"] <= 1
 
 
-def test_patience_ends_a_stage_early(extractor, context):
-    model = add_head(extractor, ModelConfig(), 2, None, 0)
+def test_patience_ends_a_stage_early(small, context):
+    model = add_head(small, ModelConfig(), 2, None, 0)
     stage = replace(FINETUNE, epochs=9, learning_rate=0.0, patience=2)
     fit_stage(model, stage, 0, DATA, context, loss_to_beat=-1.0)
     assert len(context.journal.history) == 2
@@ -220,8 +235,8 @@ def test_patience_ends_a_stage_early(extractor, context):
         ("plateau", [0.1, 0.1, 0.1 / 3, 0.1 / 3]),
     ],
 )
-def test_the_rate_follows_its_schedule(schedule, rates, extractor, context):
-    model = add_head(extractor, ModelConfig(), 2, None, 0)
+def test_the_rate_follows_its_schedule(schedule, rates, small, context):
+    model = add_head(small, ModelConfig(), 2, None, 0)
     stage = replace(
         FINETUNE, epochs=4, patience=4, schedule=schedule, learning_rate=0.1, backbone_factor=0.0
     )
@@ -232,7 +247,7 @@ def test_the_rate_follows_its_schedule(schedule, rates, extractor, context):
 
 def test_an_interrupted_stage_goes_on_to_the_very_same_weights(from_scratch, tmp_path):
     stage = replace(SCRATCH, epochs=4, patience=4, schedule="plateau", optimizer="adamw")
-    model = add_head(fresh_extractor(), ModelConfig(), 2, None, 0)
+    model = add_head(small_extractor(), ModelConfig(), 2, None, 0)
     fit_stage(model, stage, 0, DATA, from_scratch)
     undisturbed = model.get_weights()
 
@@ -240,11 +255,11 @@ def test_an_interrupted_stage_goes_on_to_the_very_same_weights(from_scratch, tmp
     stopped = replace(
         from_scratch, journal=StopsAfter(run, 2), checkpoint=Checkpoint(run.path / "checkpoint")
     )
-    model = add_head(fresh_extractor(), ModelConfig(), 2, None, 0)
+    model = add_head(small_extractor(), ModelConfig(), 2, None, 0)
     with pytest.raises(CancelledError):
         fit_stage(model, stage, 0, DATA, stopped)
     again = replace(stopped, journal=Journal(run))
-    model = add_head(fresh_extractor(), ModelConfig(), 2, None, seed=99)
+    model = add_head(small_extractor(), ModelConfig(), 2, None, seed=99)
     fit_stage(model, stage, 0, DATA, again)
     assert [row["epoch"] for row in again.journal.history] == [3, 4]
     for ours, theirs in zip(model.get_weights(), undisturbed, strict=True):
@@ -263,15 +278,15 @@ class StopsAfter(Journal):
             raise CancelledError("in the middle of an epoch")
 
 
-def test_a_request_to_stop_ends_at_the_next_step(extractor, context):
-    model = add_head(extractor, ModelConfig(), 2, None, 0)
+def test_a_request_to_stop_ends_at_the_next_step(small, context):
+    model = add_head(small, ModelConfig(), 2, None, 0)
     context.interruption.ask("SIGTERM")
     with pytest.raises(CancelledError, match="stopped by SIGTERM"):
         fit_stage(model, FINETUNE, 0, DATA, context)
 
 
-def test_a_lost_loss_is_an_error_with_a_hint(extractor, context):
-    model = add_head(extractor, ModelConfig(), 2, None, 0)
+def test_a_lost_loss_is_an_error_with_a_hint(small, context):
+    model = add_head(small, ModelConfig(), 2, None, 0)
     lost = replace(TRAIN, weights=np.full(32, math.nan, np.float32))
     with pytest.raises(
         StemclsError, match=r"loss is nan in scratch epoch 1; .*--set stages.scratch.learning_rate="

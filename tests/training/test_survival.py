@@ -56,6 +56,9 @@ batch_size = 16
 """
 
 
+pytestmark = pytest.mark.usefixtures("unpainted")
+
+
 @pytest.fixture(scope="module")
 def config_file(tmp_path_factory):
     """TOML of a run on weights that some file holds, as good as learned."""

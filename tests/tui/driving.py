@@ -6,7 +6,8 @@ import asyncio
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from textual.pilot import Pilot
@@ -41,15 +42,34 @@ async def until(
     raise AssertionError(f"the screen never showed {seen!r}:\n{screen_text(app)}")
 
 
-def looks_as_before(app: StemclsApp, name: str) -> None:
-    """Compare the screen with the picture of that name that a person has looked at.
+@asynccontextmanager
+async def opened(
+    workspace: Path, mode: str, seen: str, run: Path | None = None,
+    size: tuple[int, int] = (100, 30),
+) -> AsyncIterator[Pilot[None]]:
+    """Open the app in a mode, with a run for it to show, and wait until the screen shows `seen`."""
+    app = StemclsApp(workspace)
+    async with app.run_test(size=size, notifications=True) as pilot:
+        app.go(mode, run=run)
+        await until(pilot, seen)
+        yield pilot
+
+
+async def looks_as_before(pilot: Pilot, name: str, seconds: float = 8.0) -> None:
+    """Wait until the screen is the picture of that name that a person has looked at, or fail.
 
     `STEMCLS_UPDATE_SNAPSHOTS=1 pytest tests/tui` draws the pictures anew; look at them then.
     """
     kept = Path(__file__).with_name("snapshots") / f"{name}.svg"
-    # Rich numbers the classes and the font of every picture by its content.
-    drawn = re.sub(r"terminal-\d+", "terminal", app.export_screenshot(simplify=True))
     if os.environ.get("STEMCLS_UPDATE_SNAPSHOTS"):
         kept.parent.mkdir(exist_ok=True)
-        kept.write_text(drawn, encoding="utf-8")
-    assert drawn == kept.read_text(encoding="utf-8"), f"{name} looks different:\n{screen_text(app)}"
+        kept.write_text(_drawn(pilot.app), encoding="utf-8")
+    wanted, end = kept.read_text(encoding="utf-8"), time.monotonic() + seconds
+    while _drawn(pilot.app) != wanted:
+        assert time.monotonic() < end, f"{name} looks different:\n{screen_text(pilot.app)}"
+        await pilot.pause(0.1)
+
+
+def _drawn(app: StemclsApp) -> str:
+    # Rich numbers the classes and the font of every picture by its content.
+    return re.sub(r"terminal-\d+", "terminal", app.export_screenshot(simplify=True))

@@ -16,12 +16,35 @@ from stemcls.runs import Run
 from tui import tasks
 from tui.processes import spawn
 
-from .conftest import finish, write_store
+from .conftest import NO_SUCH_PID, finish, make_run, read_json, write_store
 
 CLASSES = ("alpha", "beta")
 # Of 12 crops those of rows 0, 4 and 8 are beta; row 1 is wrongly called beta, row 8 alpha.
 P_BETA = np.array([.9, .6, .2, .1, .8, .15, .1, .05, .3, .2, .1, .05], dtype=np.float32)
 ROWS = np.arange(12)
+
+
+def scored_run(workspace: Path) -> Run:
+    """Make a finished run, `done`, with predictions of every crop of the store `good.h5`."""
+    made = make_run(workspace, "done", NO_SUCH_PID)
+    score(made, lit_store(workspace / "datasets" / "good.h5"))
+    return made
+
+
+def enrich(run: Run) -> None:
+    """Add what `evaluate RUN STORE` and `calibrate` leave in a run."""
+    path = run.path / "evaluation" / "metrics.json"
+    document = read_json(path)
+    document["metrics"] |= {"ece": 0.125, "ece_ci": [0.1, 0.15], "evaluated_on": "test"}
+    atomic.write_json(path, document)
+    for folder, on in (("mice-2-abcd1234", "mice-2.h5"), ("test", "test")):
+        (path.parent / folder).mkdir()
+        metrics = {"n": 77, "mean_recall": 0.611, "mean_recall_ci": [0.5, 0.7], "auroc": None,
+                   "evaluated_on": on}
+        atomic.write_json(path.parent / folder / "metrics.json", {"metrics": metrics})
+    (run.path / "calibrated").mkdir()
+    after = {"ece": 0.031, "ece_ci": [0.02, 0.04]}
+    atomic.write_json(run.path / "calibrated" / "calibration.json", {"test": {"after": after}})
 
 
 def score(run: Run, store: Path) -> None:

@@ -7,21 +7,16 @@ import csv
 import pytest
 
 from stemcls.runs import Run
-from tui.app import StemclsApp
 
-from .conftest import NO_SUCH_PID, make_run
-from .driving import until
-from .scored import explain, lit_store, predict, score, stand_in
+from .driving import opened, until
+from .scored import explain, predict, scored_run, stand_in
 
-SIZE = (100, 30)
 BUSY = "import time; print('{}: 1/2 so far', flush=True); time.sleep(60)"
 
 
 @pytest.fixture
 def run(tmp_path) -> Run:
-    made = make_run(tmp_path, "done", NO_SUCH_PID)
-    score(made, lit_store(tmp_path / "datasets" / "good.h5"))
-    return made
+    return scored_run(tmp_path)
 
 
 async def test_explanations_are_browsed_and_new_ones_started(
@@ -29,10 +24,7 @@ async def test_explanations_are_browsed_and_new_ones_started(
 ) -> None:
     explain(run, tmp_path / "datasets" / "good.h5")
     seen = stand_in(monkeypatch, BUSY.format("explain"))
-    app = StemclsApp(tmp_path)
-    async with app.run_test(size=SIZE, notifications=True) as pilot:
-        app.go("explain")
-        await until(pilot, "No run is chosen")
+    async with opened(tmp_path, "explain", "No run is chosen") as pilot:
         await pilot.press("c")
         await until(pilot, "Explain which run?")
         await pilot.press("enter")
@@ -61,10 +53,7 @@ async def test_explanations_are_browsed_and_new_ones_started(
 
 async def test_what_cannot_be_explained_or_predicted_says_why(run, tmp_path) -> None:
     (run.path / "model.keras").unlink()
-    app = StemclsApp(tmp_path)
-    async with app.run_test(size=SIZE, notifications=True) as pilot:
-        app.go("predict", run=run.path)
-        await until(pilot, "No prediction yet.")
+    async with opened(tmp_path, "predict", "No prediction yet.", run.path) as pilot:
         await pilot.press("n")
         await until(pilot, "done has no model: it is finished")
         await pilot.press("6")
@@ -86,10 +75,7 @@ async def test_a_folder_is_predicted_and_its_fields_are_browsed(
         f"shutil.copytree({str(made.parent)!r}, out.parent, dirs_exist_ok=True); "
         "out.touch()",
     )
-    app = StemclsApp(tmp_path)
-    async with app.run_test(size=SIZE, notifications=True) as pilot:
-        app.go("predict", run=run.path)
-        await until(pilot, "No prediction yet.")
+    async with opened(tmp_path, "predict", "No prediction yet.", run.path) as pilot:
         await pilot.press("n")
         await until(pilot, "! input: name a folder")
         await pilot.press(*"nowhere")
@@ -132,10 +118,7 @@ async def test_a_prediction_that_fails_shows_its_last_words(
 ) -> None:
     (tmp_path / "notes.txt").touch()
     stand_in(monkeypatch, "import sys; sys.exit('stemcls: folder X holds no images')")
-    app = StemclsApp(tmp_path)
-    async with app.run_test(size=SIZE, notifications=True) as pilot:
-        app.go("predict", run=run.path)
-        await until(pilot, "No prediction yet.")
+    async with opened(tmp_path, "predict", "No prediction yet.", run.path) as pilot:
         await pilot.press("n")
         await until(pilot, "! input: name a folder")
         await pilot.press(*"notes.txt")

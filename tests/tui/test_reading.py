@@ -10,7 +10,9 @@ from stemcls.training.folds import cross_validate, prepare_folds
 from tui.reading import read_run
 
 
-def test_a_cross_validation_shows_the_scores_of_each_fold(striped_store: Path, tmp_path: Path):
+def test_a_cross_validation_shows_the_scores_of_each_fold(
+    striped_store: Path, tmp_path: Path, unpainted: None
+):
     experiment = Experiment(
         store=str(striped_store), name="cv",
         model=ModelConfig(backbone="TinyCNN", weights="none"),

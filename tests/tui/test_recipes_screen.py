@@ -58,7 +58,7 @@ async def test_figures_stand_beside_the_papers_and_the_report_opens(app, tmp_pat
         await pilot.press("ctrl+r")
         await until(pilot, "0.9 ± 0.02")
         await pilot.pause(0.3)
-        looks_as_before(app, "recipes-120x40")
+        await looks_as_before(pilot, "recipes-120x40")
         await pilot.press("tab", "down")
         await until(pilot, "3 lines of low, but 4 are needed")
         await pilot.press("o")

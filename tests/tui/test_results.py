@@ -9,31 +9,22 @@ import pytest
 
 from stemcls import atomic
 from stemcls.runs import Run
-from tui.app import StemclsApp
 from tui.widgets.table import Table
 
 from .conftest import NO_SUCH_PID, make_run
-from .driving import until, unwrapped
-from .scored import explain, lit_store, score, stand_in
-from .test_scores import enrich
-
-SIZE = (100, 30)
+from .driving import opened, until, unwrapped
+from .scored import enrich, explain, score, scored_run, stand_in
 
 
 @pytest.fixture
 def run(tmp_path) -> Run:
-    made = make_run(tmp_path, "done", NO_SUCH_PID)
-    store = lit_store(tmp_path / "datasets" / "good.h5")
-    score(made, store)
-    explain(made, store)
+    made = scored_run(tmp_path)
+    explain(made, tmp_path / "datasets" / "good.h5")
     return made
 
 
 async def test_enter_on_the_matrix_opens_the_cells_with_maps_and_origin(run, tmp_path) -> None:
-    app = StemclsApp(tmp_path)
-    async with app.run_test(size=SIZE, notifications=True) as pilot:
-        app.go("results", run=run.path)
-        await until(pilot, "0.812")
+    async with opened(tmp_path, "results", "0.812", run.path) as pilot:
         await pilot.press("]")
         await until(pilot, "Of 9 crops that are alpha, 8")
         await pilot.press("right", "enter")
@@ -60,10 +51,7 @@ async def test_enter_on_the_matrix_opens_the_cells_with_maps_and_origin(run, tmp
 
 
 async def test_keys_move_the_threshold_and_the_groups_have_names(run, tmp_path) -> None:
-    app = StemclsApp(tmp_path)
-    async with app.run_test(size=SIZE, notifications=True) as pilot:
-        app.go("results", run=run.path)
-        await until(pilot, "0.812")
+    async with opened(tmp_path, "results", "0.812", run.path) as pilot:
         await pilot.press("]", "]")
         text = await until(pilot, "called     3 of 12")
         assert "beta against the other class" in text
@@ -86,10 +74,7 @@ async def test_damage_is_said_where_the_numbers_would_be(run, tmp_path) -> None:
     enrich(run)
     path = run.path / "evaluation" / "predictions.csv"
     path.write_text("row,group\n")
-    app = StemclsApp(tmp_path)
-    async with app.run_test(size=SIZE, notifications=True) as pilot:
-        app.go("results", run=run.path)
-        await until(pilot, "0.812")
+    async with opened(tmp_path, "results", "0.812", run.path) as pilot:
         await pilot.press("]")
         await until(pilot, "Rows: the truth")
         await pilot.press("enter")
@@ -125,15 +110,12 @@ async def test_marked_runs_stand_side_by_side_and_a_test_is_started(
         "out.mkdir(parents=True); shutil.copy('made.json', out / 'comparison.json')",
     )
     monkeypatch.chdir(tmp_path)
-    app = StemclsApp(tmp_path)
-    async with app.run_test(size=(100, 36), notifications=True) as pilot:
-        app.go("results", run=run.path)
-        await until(pilot, "0.812")
+    async with opened(tmp_path, "results", "0.812", run.path, size=(100, 36)) as pilot:
         await pilot.press("[")
         await until(pilot, "● A  done")
         await pilot.press("c")
         await until(pilot, "Mark two runs or more")
-        listed = app.screen.query_one("#compare-runs", Table)
+        listed = pilot.app.screen.query_one("#compare-runs", Table)
         first = listed.get_row_at(0)[1].plain  # runs are listed by the time of their folders
         await pilot.press(*["down"] * (first != "other"), "space")
         await until(pilot, lambda text: text.count("0.812 [0.600 0.900]") == 2)
@@ -151,11 +133,8 @@ async def test_the_report_is_written_then_its_path_is_shown(
     seen = stand_in(
         monkeypatch, "import sys, pathlib; (pathlib.Path(sys.argv[5]) / 'report.html').touch()"
     )
-    app = StemclsApp(tmp_path)
-    async with app.run_test(size=SIZE, notifications=True) as pilot:
-        app.go("results", run=run.path)
-        await until(pilot, "0.812")
+    async with opened(tmp_path, "results", "0.812", run.path) as pilot:
         await pilot.press("o")
         await until(pilot, "There is no display here", 20)
-        assert app.clipboard == str(run.path / "report.html")
+        assert pilot.app.clipboard == str(run.path / "report.html")
     assert seen[0][3:5] == ["report", str(run.path)]

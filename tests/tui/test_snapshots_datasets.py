@@ -41,10 +41,10 @@ async def test_the_stores_and_the_crops_of_one(shown, size) -> None:
     app = _still(shown)
     async with app.run_test(size=size) as pilot:
         await until(pilot, lambda text: "73.3%" in text and "✗ fail" in text)
-        looks_as_before(app, f"datasets-{size[0]}")
+        await looks_as_before(pilot, f"datasets-{size[0]}")
         await pilot.press("c")
         await until(pilot, lambda text: "centre x " in text and "▶" in text)
-        looks_as_before(app, f"crops-{size[0]}")
+        await looks_as_before(pilot, f"crops-{size[0]}")
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
@@ -72,4 +72,4 @@ async def test_the_machine(shown, size, monkeypatch) -> None:
         await until(pilot, "vanished")
         await pilot.press("d")
         await until(pilot, lambda text: "weights: none yet" in text)
-        looks_as_before(app, f"system-{size[0]}")
+        await looks_as_before(pilot, f"system-{size[0]}")

@@ -70,7 +70,7 @@ async def test_runs_with_curves(still, size) -> None:
         await pilot.press("space", "space")
         await until(pilot, "val_loss by epoch: o slow-rate, x fast, second try")
         await until(pilot, "saved_models/done")
-        looks_as_before(still, f"runs-{size[0]}")
+        await looks_as_before(pilot, f"runs-{size[0]}")
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
@@ -82,7 +82,7 @@ async def test_the_form_of_a_run(still, size) -> None:
         for field in still.screen.query(Input):
             field.cursor_blink = False
         await pilot.pause(0.3)
-        looks_as_before(still, f"train-{size[0]}")
+        await looks_as_before(pilot, f"train-{size[0]}")
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
@@ -95,4 +95,4 @@ async def test_a_search(still, size) -> None:
         await pilot.press("4")
         await until(pilot, "6 of 20 trials, balanced_accuracy over 3 folds, by score")
         await until(pilot, "cells-tune")
-        looks_as_before(still, f"tune-{size[0]}")
+        await looks_as_before(pilot, f"tune-{size[0]}")

@@ -14,8 +14,7 @@ from stemcls.runs import Run
 from tui.app import StemclsApp
 
 from .driving import looks_as_before, until
-from .scored import explain, lit_store, predict, score
-from .test_scores import enrich
+from .scored import enrich, explain, lit_store, predict, score
 
 SIZES = ((80, 24), (120, 40), (200, 60))
 NOW = 1_700_000_000.0
@@ -49,7 +48,7 @@ async def look(pilot: Pilot[None], name: str, seen: str) -> None:
         await pilot.resize_terminal(width, height)
         await until(pilot, seen)
         await pilot.pause(0.3)
-        looks_as_before(pilot.app, f"{name}-{width}x{height}")
+        await looks_as_before(pilot, f"{name}-{width}x{height}")
 
 
 async def test_scores_matrix_threshold_and_cells(run: Run) -> None:

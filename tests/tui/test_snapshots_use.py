@@ -38,4 +38,4 @@ async def test_exports_and_another_site(
         await pilot.press("[", "[", "[")
         await until(pilot, "NOT SHOWN")
         await pilot.pause(0.3)
-        looks_as_before(app, "use-120x40")
+        await looks_as_before(pilot, "use-120x40")

@@ -19,7 +19,7 @@ def found(striped_store, tmp_path_factory):
         [sys.executable, str(PROBE), str(striped_store), str(folder), str(folder / "found.json")],
         capture_output=True, text=True, check=False, timeout=240,
         # On TensorFlow KerasTuner asks for tensorboard; torch compiles nothing, so it is quick.
-        env={**os.environ, "KERAS_BACKEND": "torch", "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "KERAS_BACKEND": "torch"},
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads((folder / "found.json").read_text())
