@@ -85,10 +85,10 @@ def new_folder(folder: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def csv_writer(path: Path, line_end: str = "\r\n") -> Iterator[Any]:
-    """Yield a `csv.writer` of a table that takes the place of `path` on success."""
+def csv_writer(path: Path) -> Iterator[Any]:
+    """Yield a `csv.writer` of a table, lines ending in LF, that takes the place of `path`."""
     with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        yield csv.writer(file, lineterminator=line_end)
+        yield csv.writer(file, lineterminator="\n")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -199,7 +199,7 @@ def _difference_rows(document: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
     names = list(rows[0]) if rows else ["run", "reference", "metric", "difference"]
-    with atomic.csv_writer(path, "\n") as writer:
+    with atomic.csv_writer(path) as writer:
         writer.writerow(names)
         for row in rows:
             values = (row.get(name) for name in names)

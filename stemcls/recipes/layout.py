@@ -45,7 +45,7 @@ def find_images(data: Path, layout: LayoutConfig) -> list[Source]:
 
 def write_manifest(path: Path, sources: Sequence[Source]) -> None:
     """Write which images are used, as `stemcls build --manifest` takes it."""
-    with csv_writer(path, "\n") as writer:
+    with csv_writer(path) as writer:
         writer.writerow(["path", "label", "group"])
         for source in sources:
             writer.writerow([source.name, source.label, source.group or ""])

@@ -48,11 +48,18 @@ def place_in(row: Mapping[str, str], table: Path, line: int) -> tuple[float, flo
     """Return y_px, x_px and radius_px of a row of known cells; the radius is NaN where not given.
 
     Raises:
-        InputError: As `number_in`.
+        InputError: As `number_in`, or a radius that is not above 0.
     """
     y_px, x_px = (number_in(row, key, table, line) for key in ("y_px", "x_px"))
-    given = row.get("radius_px")
-    return y_px, x_px, number_in(row, "radius_px", table, line) if given else math.nan
+    if not row.get("radius_px"):
+        return y_px, x_px, math.nan
+    radius_px = number_in(row, "radius_px", table, line)
+    if radius_px <= 0:
+        raise InputError(
+            f"{table} line {line}: radius_px is {radius_px:g}, expected more than 0; leave it "
+            "empty where it is not known"
+        )
+    return y_px, x_px, radius_px
 
 
 def number_in(row: Mapping[str, str], key: str, table: Path, line: int) -> float:

@@ -24,11 +24,6 @@ def read_truth(table: Path) -> dict[str, KnownCells]:
     known: dict[str, list[tuple[float, float, float]]] = {}
     for line, row in rows_of(table, ("field", "x_px", "y_px")):
         y_px, x_px, radius_px = place_in(row, table, line)
-        if radius_px <= 0:
-            raise InputError(
-                f"{table} line {line}: radius_px is {radius_px:g}, expected more than 0; leave it "
-                "empty where it is not known"
-            )
         if not row["field"]:
             raise InputError(f"{table} line {line}: the field is empty, expected an image's name")
         known.setdefault(row["field"], []).append((y_px, x_px, radius_px))

@@ -79,7 +79,7 @@ class Journal:
 
     def _write_history(self) -> None:
         names = list(dict.fromkeys(key for row in self._history for key in row))
-        with atomic.csv_writer(self.run.path / "history.csv", "\n") as writer:
+        with atomic.csv_writer(self.run.path / "history.csv") as writer:
             writer.writerow(names)
             writer.writerows([row.get(name) for name in names] for row in self._history)
 

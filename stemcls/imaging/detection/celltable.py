@@ -47,7 +47,7 @@ def write_cells(path: Path, found: Iterable[FoundCells], names: Mapping[Path, st
     scaled = any(field.pixel_size_um for field in fields)
     with (
         explained_disk_errors(path, "make room and repeat the command"),
-        csv_writer(path, "\n") as writer,
+        csv_writer(path) as writer,
     ):
         writer.writerow([*_COLUMNS, *(_COLUMNS_UM if scaled else ())])
         for field in fields:

@@ -178,6 +178,6 @@ def _truth_rows(field: Field, cells: Placement, names: list[str]) -> Iterator[li
 
 
 def _write_csv(path: Path, header: list[str], rows: list[list[Any]]) -> None:
-    with csv_writer(path, "\n") as writer:
+    with csv_writer(path) as writer:
         writer.writerow(header)
         writer.writerows(rows)
