@@ -11,7 +11,12 @@ import tifffile
 from stemcls.config.imaging import DetectConfig, ReadConfig, SimulateConfig
 from stemcls.errors import InputError
 from stemcls.imaging.detection.detect import detect, with_diameter
-from stemcls.imaging.detection.diameter import commonest_diameter, estimate_diameter, size_votes
+from stemcls.imaging.detection.diameter import (
+    commonest_diameter,
+    estimate_diameter,
+    is_settled,
+    size_votes,
+)
 from stemcls.imaging.detection.survey import survey
 from stemcls.imaging.detection.windows import rich_windows
 from stemcls.imaging.field import Field
@@ -111,3 +116,16 @@ def test_the_window_with_most_in_it_comes_first_whatever_the_light():
     assert window == (slice(600, 1000), slice(0, 400))
     assert share > 0.9
     assert len(others) == 8
+
+
+def test_three_fields_that_are_clear_and_say_the_same_settle_it():
+    def cells(radius_px: float, number: int) -> np.ndarray:
+        radii = np.full(number, radius_px)
+        return np.stack([radii, radii**0.8, np.ones(number)])
+
+    alike = [cells(14, 9), cells(15, 8), cells(13.5, 20)]
+    assert is_settled(alike)
+    assert not is_settled(alike[:2])
+    assert not is_settled([*alike[:2], cells(14, 3)])
+    assert not is_settled([*alike[:2], cells(25, 9)])
+    assert not is_settled([*alike[:2], np.zeros((3, 0))])

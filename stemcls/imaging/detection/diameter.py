@@ -36,20 +36,36 @@ _ALIKE = 1.4  # radii within this factor of the commonest speak for it
 _ENOUGH = 6.0  # full discs of one size, from which no more windows are looked at
 _FEWEST = 1.5  # from which a size is believed: two cells
 _FULL = 0.5  # or one that is this like a disc, where none of another size is
+_FIELDS_THAT_SETTLE = 3
 
 
 def estimate_diameter(fields: Iterable[np.ndarray], config: DetectConfig) -> float | None:
     """Return the commonest diameter of blobs that fill their outline, or None without blobs.
 
     Args:
-        fields: (C, Y, X) each; one is held at a time.
+        fields: (C, Y, X) each; one is held at a time, and no more are taken than are needed.
         config: How cells are looked for; its sizes are not used.
     Returns: Pixels.
 
     Raises:
         InputError: Too few blobs speak for one size, or a single one against others.
     """
-    return commonest_diameter([size_votes(pixels, config) for pixels in fields])
+    votes: list[np.ndarray] = []
+    for pixels in fields:
+        votes.append(size_votes(pixels, config))
+        if is_settled(votes):
+            break
+    return commonest_diameter(votes)
+
+
+def is_settled(votes: Sequence[np.ndarray]) -> bool:
+    """Say whether no more fields are needed: three or more, each clear by itself, say the same."""
+    if len(votes) < _FIELDS_THAT_SETTLE:
+        return False
+    said = [_agreeing(one) for one in votes]
+    radii = [radius for radius, _, _ in said]
+    clear = all(discs >= _ENOUGH for _, discs, _ in said)
+    return clear and max(radii) < _ALIKE * min(radii)
 
 
 def size_votes(pixels: np.ndarray, config: DetectConfig) -> np.ndarray:

@@ -180,8 +180,14 @@ def settled(
     """
     if not wants_diameter(config):
         return config, {}
-    sample = dict(read_sample(paths, read))
-    config = with_diameter(config, list(sample.values()))
+    sample: dict[Path, Field] = {}
+
+    def one_by_one() -> Iterator[Field]:
+        for path, field in read_sample(paths, read):
+            sample[path] = field
+            yield field
+
+    config = with_diameter(config, one_by_one())
     if sample and wants_diameter(config) and len(sample) < len(paths):
         raise InputError(no_size(len(sample), len(paths)))
     return config, sample
