@@ -20,7 +20,7 @@ from tui import tasks
 from tui.flags import changed, flags
 from tui.records import new_path
 from tui.scored import PredictionsShelf, Scored, predictions_path
-from tui.screens.taskform import TaskForm, section
+from tui.screens.taskform import RunForm, section
 from tui.tasks import Task
 from tui.widgets.setting import Setting
 
@@ -59,7 +59,7 @@ Methods = make_dataclass(
 )
 
 
-class ExplainForm(TaskForm):
+class ExplainForm(RunForm):
     """Choose cells, methods and settings, and start `stemcls explain`.
 
     Args:
@@ -68,15 +68,14 @@ class ExplainForm(TaskForm):
     """
 
     def __init__(self, workspace: Path, run: Run) -> None:
-        super().__init__(workspace)
-        self._run = run
+        super().__init__(workspace, run)
         self._scored: Scored | None = None
         self._unscored = "the predictions are still being read"
 
     @property
     def title_text(self) -> str:
         """The run."""
-        return f"explain {self._run.name}"
+        return f"explain {self.run.name}"
 
     def sections(self) -> Iterator[Widget]:
         """Cells, methods, then every setting of `ExplainConfig`."""
@@ -99,7 +98,7 @@ class ExplainForm(TaskForm):
     async def _read(self) -> None:
         try:
             self._scored = await asyncio.to_thread(
-                PredictionsShelf().read, predictions_path(self._run)
+                PredictionsShelf().read, predictions_path(self.run)
             )
         except StemclsError as error:
             self._unscored = str(error)
@@ -139,13 +138,13 @@ class ExplainForm(TaskForm):
     def launch(self) -> Task:
         """Start the command."""
         pick = from_mapping(Pick, self.values(Pick))
-        out = new_path(self._run.path / "explanations")
+        out = new_path(self.run.path / "explanations")
         arguments = explain_arguments(
-            self._run, out, self._methods(), self._rows(),
+            self.run, out, self._methods(), self._rows(),
             self.values(ExplainConfig), pick,
         )
         return tasks.start(
-            self.workspace, "explain", self._run.name, arguments, out / "explanation.json"
+            self.workspace, "explain", self.run.name, arguments, out / "explanation.json"
         )
 
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from textual.widget import Widget
 
 from stemcls.config.options import from_mapping, option, options_of
-from stemcls.runs import Run
 from tui import tasks
-from tui.screens.taskform import TaskForm, section
+from tui.screens.taskform import RunForm, section
 from tui.tasks import Task
 from tui.use import DOCUMENT, FORMATS, export_folder
 from tui.widgets.setting import Setting
@@ -34,7 +32,7 @@ class Wanted:
     )
 
 
-class ExportForm(TaskForm):
+class ExportForm(RunForm):
     """Choose a format and start `stemcls export`.
 
     Args:
@@ -42,14 +40,10 @@ class ExportForm(TaskForm):
         run: A finished run.
     """
 
-    def __init__(self, workspace: Path, run: Run) -> None:
-        super().__init__(workspace)
-        self._run = run
-
     @property
     def title_text(self) -> str:
         """The run."""
-        return f"export {self._run.name}"
+        return f"export {self.run.name}"
 
     def sections(self) -> Iterator[Widget]:
         """The format."""
@@ -60,10 +54,10 @@ class ExportForm(TaskForm):
     def judge(self) -> str:
         """Return what is in the way."""
         chosen = self._chosen
-        folder = export_folder(self._run, chosen.to, chosen.calibrated)
+        folder = export_folder(self.run, chosen.to, chosen.calibrated)
         if not folder.exists():
             return ""
-        return f"{folder.relative_to(self._run.path)} is in the run already: remove it first"
+        return f"{folder.relative_to(self.run.path)} is in the run already: remove it first"
 
     @property
     def _chosen(self) -> Wanted:
@@ -72,9 +66,9 @@ class ExportForm(TaskForm):
     def launch(self) -> Task:
         """Start the command."""
         chosen = self._chosen
-        arguments = [str(self._run.path), "--to", chosen.to]
+        arguments = [str(self.run.path), "--to", chosen.to]
         arguments += ["--calibrated"] if chosen.calibrated else []
         arguments += ["--backend", chosen.backend] if chosen.backend != _AUTO else []
-        out = export_folder(self._run, chosen.to, chosen.calibrated)
-        about = f"{self._run.name} to {chosen.to}"
+        out = export_folder(self.run, chosen.to, chosen.calibrated)
+        about = f"{self.run.name} to {chosen.to}"
         return tasks.start(self.workspace, "export", about, arguments, out / DOCUMENT)

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from textual import work
 from textual.containers import Horizontal
 from textual.widget import Widget
 from textual.widgets import DirectoryTree, Input, Static
 
 from stemcls.config.imaging import DetectConfig
 from stemcls.config.options import Option, from_mapping, option, options_of
-from stemcls.errors import InputError, StemclsError
+from stemcls.errors import StemclsError
 from stemcls.runs import Run
 from tui import tasks
 from tui.flags import changed, flags
 from tui.inputs import describe_paths, parse_paths
 from tui.predicted import TABLE
 from tui.records import new_path
-from tui.screens.taskform import TaskForm, section
+from tui.screens.taskform import PathForm, section
 from tui.tasks import PREDICTIONS, Task
 from tui.widgets.setting import Setting
 
@@ -42,7 +40,7 @@ class Work:
     device: str = option("auto", "auto, cpu, or the number of a GPU.")
 
 
-class PredictForm(TaskForm):
+class PredictForm(PathForm):
     """Choose images and settings, and start `stemcls predict`.
 
     Args:
@@ -51,18 +49,15 @@ class PredictForm(TaskForm):
     """
 
     FIRST = "#input"
-    CSS = TaskForm.CSS + """
-    PredictForm .input { height: auto; padding: 0 1; }
-    PredictForm .input > Static { width: 16; }
-    PredictForm .input > Input { width: 1fr; }
-    PredictForm #found { height: auto; padding: 0 1 0 17; color: $text-muted; }
+    FIELD = "#input"
+    EMPTY = "input: name a folder, or files with ; between"
+    CSS = PathForm.CSS + """
     PredictForm DirectoryTree { height: 9; margin: 0 1 0 17; }
     """
 
     def __init__(self, workspace: Path, run: Run) -> None:
         super().__init__(workspace)
         self._run = run
-        self._looked: tuple[str, str] = ("", "")
         self._detection = detection_of(run)
 
     @property
@@ -85,9 +80,9 @@ class PredictForm(TaskForm):
         for entry in self._detection:
             yield Setting(entry, DetectConfig)
 
-    def on_input_changed(self, event: Input.Changed) -> None:
-        """Look at what was typed."""
-        self._look(event.value)
+    def describe(self, text: str) -> str:
+        """Say what images are named."""
+        return describe_paths(parse_paths(text, self.workspace))
 
     def on_directory_tree_file_selected(self, event: DirectoryTree.FileSelected) -> None:
         """Take the file."""
@@ -99,33 +94,10 @@ class PredictForm(TaskForm):
         """Take the folder."""
         self.query_one("#input", Input).value = str(event.path)
 
-    @work(exclusive=True)
-    async def _look(self, text: str) -> None:
-        found = self.query_one("#found", Static)
-        try:
-            said = await asyncio.to_thread(
-                lambda: describe_paths(parse_paths(text, self.workspace))
-            )
-        except (InputError, OSError) as error:
-            said, problem = "", str(error)
-        else:
-            problem = ""
-        self._looked = (text, problem)
-        found.update(said)
-        self.show_verdict()
-
-    def judge(self) -> str:
-        """Return what is wrong with the path."""
-        text = self.query_one("#input", Input).value
-        if not text.strip():
-            return "input: name a folder, or files with ; between"
-        looked, problem = self._looked
-        return problem if looked == text else "looking at the input ..."
-
     def launch(self) -> Task:
         """Start the command."""
         chosen = from_mapping(Work, self.values(Work))
-        paths = parse_paths(self.query_one("#input", Input).value, self.workspace)
+        paths = parse_paths(self.typed, self.workspace)
         folder = new_path(self.workspace / PREDICTIONS, self._run.name)
         out = folder / TABLE
         arguments = [

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from textual import work
 from textual.containers import Horizontal
 from textual.widget import Widget
 from textual.widgets import Input, Select, Static
@@ -15,12 +13,12 @@ from stemcls.config.protocol import ProtocolConfig
 from stemcls.errors import InputError
 from tui import recipes
 from tui.inputs import describe_paths
-from tui.screens.taskform import TaskForm, section
+from tui.screens.taskform import PathForm, section
 from tui.tasks import Task
 from tui.widgets.setting import Choice
 
 
-class RecipeForm(TaskForm):
+class RecipeForm(PathForm):
     """Choose a recipe and a folder, and start it.
 
     Args:
@@ -30,18 +28,14 @@ class RecipeForm(TaskForm):
     """
 
     FIRST = "#data"
-    CSS = """
-    RecipeForm .input { height: auto; padding: 0 1; }
-    RecipeForm .input > Static { width: 16; }
-    RecipeForm .input > Input, RecipeForm .input > Select { width: 1fr; }
-    RecipeForm #told, RecipeForm #found { height: auto; padding: 0 1 0 17; color: $text-muted; }
+    CSS = PathForm.CSS + """
+    RecipeForm #told { height: auto; padding: 0 1 0 17; color: $text-muted; }
     """
 
     def __init__(self, workspace: Path, found: Sequence[ProtocolConfig], chosen: str) -> None:
         super().__init__(workspace)
         self._recipes = {one.name: one for one in found}
         self._chosen = chosen
-        self._looked: tuple[str, str] = ("", "")
 
     @property
     def title_text(self) -> str:
@@ -70,41 +64,16 @@ class RecipeForm(TaskForm):
             f"{recipes.layout_of(protocol)}"
         )
 
-    def on_input_changed(self, event: Input.Changed) -> None:
-        """Look at the folder that was typed."""
-        self._look(event.value)
-
-    @work(exclusive=True)
-    async def _look(self, text: str) -> None:
-        said, problem = "", ""
-        try:
-            said = await asyncio.to_thread(_describe, self.workspace, text)
-        except (InputError, OSError) as error:
-            problem = str(error)
-        self._looked = (text, problem)
-        self.query_one("#found", Static).update(said)
-        self.show_verdict()
-
-    def judge(self) -> str:
-        """Return what is wrong with the folder."""
-        text = self.query_one("#data", Input).value
-        if not text.strip():
-            return "data: name the folder of the images"
-        looked, problem = self._looked
-        return problem if looked == text else "looking at the folder ..."
+    def describe(self, text: str) -> str:
+        """Say what images are in a folder."""
+        folder = self._folder(text)
+        if not folder.is_dir():
+            raise InputError(f"data: {text.strip()} is not a folder")
+        return describe_paths([folder])
 
     def launch(self) -> Task:
         """Start the command."""
-        data = _folder(self.workspace, self.query_one("#data", Input).value)
-        return recipes.start(self.workspace, self._chosen, data)
+        return recipes.start(self.workspace, self._chosen, self._folder(self.typed))
 
-
-def _folder(workspace: Path, text: str) -> Path:
-    return workspace / Path(text.strip()).expanduser()
-
-
-def _describe(workspace: Path, text: str) -> str:
-    folder = _folder(workspace, text)
-    if not folder.is_dir():
-        raise InputError(f"data: {text.strip()} is not a folder")
-    return describe_paths([folder])
+    def _folder(self, text: str) -> Path:
+        return self.workspace / Path(text.strip()).expanduser()

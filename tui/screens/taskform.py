@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
+from textual import work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Button, Footer, Static
+from textual.widgets import Button, Footer, Input, Static
 
 from stemcls.config.options import merged
-from stemcls.errors import StemclsError
+from stemcls.errors import InputError, StemclsError
+from stemcls.runs import Run
 from tui.commands import bindings
 from tui.tasks import Task
 from tui.widgets.jobform import Fields
@@ -126,6 +129,76 @@ class TaskForm(Screen[Task | None]):
     def action_back(self) -> None:
         """Go back without starting anything."""
         self.dismiss(None)
+
+
+class RunForm(TaskForm):
+    """A form of a command that works with one run.
+
+    Args:
+        workspace: Where the task works.
+        run: A finished run.
+    """
+
+    def __init__(self, workspace: Path, run: Run) -> None:
+        super().__init__(workspace)
+        self.run = run
+
+
+class PathForm(TaskForm):
+    """A form with one text field for a path, which is looked at while it is typed.
+
+    Subclasses yield an `Input`, `FIELD`, and a Static, `found`, and give `describe`; `EMPTY` is
+    what is wrong while nothing is typed.
+    """
+
+    FIELD = "#data"
+    EMPTY = "data: name the folder of the images"
+    CSS = TaskForm.CSS + """
+    PathForm .input { height: auto; padding: 0 1; }
+    PathForm .input > Static { width: 16; }
+    PathForm .input > Input, PathForm .input > Select { width: 1fr; }
+    PathForm #found { height: auto; padding: 0 1 0 17; color: $text-muted; }
+    """
+
+    def __init__(self, workspace: Path) -> None:
+        super().__init__(workspace)
+        self._looked: tuple[str, str] = ("", "")
+
+    @property
+    def typed(self) -> str:
+        """What the field holds."""
+        return self.query_one(self.FIELD, Input).value
+
+    def describe(self, text: str) -> str:
+        """Say what is at a path; called in a thread.
+
+        Raises:
+            InputError: Nothing that can be used.
+            OSError: It cannot be read.
+        """
+        raise NotImplementedError
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Look at what was typed."""
+        self._look(event.value)
+
+    @work(exclusive=True)
+    async def _look(self, text: str) -> None:
+        said, problem = "", ""
+        try:
+            said = await asyncio.to_thread(self.describe, text)
+        except (InputError, OSError) as error:
+            problem = str(error)
+        self._looked = (text, problem)
+        self.query_one("#found", Static).update(said)
+        self.show_verdict()
+
+    def judge(self) -> str:
+        """Return what is wrong with the path."""
+        if not self.typed.strip():
+            return self.EMPTY
+        looked, problem = self._looked
+        return problem if looked == self.typed else "looking at what was named ..."
 
 
 def section(title: str) -> Static:
