@@ -12,7 +12,8 @@ from stemcls.atomic import csv_writer
 from stemcls.config.protocol import LayoutConfig
 from stemcls.errors import InputError
 from stemcls.recipes.words import expected
-from stemcls.store.sources import Source, list_sources
+from stemcls.store.discovery import list_sources
+from stemcls.store.sources import Source
 from stemcls.store.units import plural
 
 _SHOWN = 6
@@ -32,7 +33,7 @@ def find_images(data: Path, layout: LayoutConfig) -> list[Source]:
     if not data.is_dir():
         raise InputError(f"--data {data} is not a folder: expected {expected(data, layout)}")
     try:
-        sources = list_sources(data, None, None, None)
+        sources = list_sources(data, None, None, None).sources
     except InputError as error:
         raise InputError(f"{error}; expected {expected(data, layout)}") from error
     class_of = _classes(data, layout, sources)

@@ -17,12 +17,13 @@ from stemcls.errors import CancelledError, InputError, StemclsError, explained_d
 from stemcls.imaging.detection.detect import wants_diameter
 from stemcls.interruption import interruptible
 from stemcls.progress import Update
+from stemcls.store.discovery import list_sources
 from stemcls.store.harvest import CELL_PX, FIELD_PX, Harvest, harvest
 from stemcls.store.journal import Journal
 from stemcls.store.notices import Notices
 from stemcls.store.overlaps import REASON, SeenCells
 from stemcls.store.ranges import measure_diameter, measure_ranges
-from stemcls.store.sources import Source, list_sources
+from stemcls.store.sources import Source
 from stemcls.store.subsample import subsample
 from stemcls.store.workers import Crew, WorkerStartError, cores
 from stemcls.store.writer import Columns, write_store
@@ -66,7 +67,7 @@ def build_store(
     if config.match_px and cells is None:
         raise InputError("--cells-match needs --cells CSV with the known centres")
     sources = subsample(
-        list_sources(source, manifest, cells, config.group),
+        list_sources(source, manifest, cells, config.group).sources,
         config.subsample, config.subsample_seed,
     )
     crop_px = config.crop_px

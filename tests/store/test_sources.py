@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from stemcls.errors import InputError
-from stemcls.store.sources import list_sources
+from stemcls.store.discovery import list_sources
 
 
 def table(path: Path, *lines: str) -> Path:
@@ -20,7 +20,8 @@ def test_the_first_folder_level_names_the_class(tmp_path, write_image):
     for name in ("b.png", "young/a.png", "young/day 1/c.png", "aged/d.png"):
         write_image(tmp_path / name)
     (tmp_path / "young" / "notes.txt").write_text("not an image")
-    found = {source.name: source.label for source in list_sources(tmp_path, None, None, None)}
+    listed = list_sources(tmp_path, None, None, None).sources
+    found = {source.name: source.label for source in listed}
     assert found == {
         "b.png": None, "young/a.png": "young", "young/day 1/c.png": "young", "aged/d.png": "aged",
     }
@@ -30,13 +31,13 @@ def test_formats_without_a_reader_are_listed_and_not_passed_over(tmp_path, write
     write_image(tmp_path / "a.png")
     (tmp_path / "b.OIR").write_bytes(b"OLYMPUSRAWFORMAT")
     (tmp_path / ".hidden.png").write_bytes(b"")
-    names = [source.name for source in list_sources(tmp_path, None, None, None)]
+    names = [source.name for source in list_sources(tmp_path, None, None, None).sources]
     assert names == ["a.png", "b.OIR"]
 
 
 def test_a_single_image_is_an_unlabelled_source(tmp_path, write_image):
     path = write_image(tmp_path / "field.png")
-    (source,) = list_sources(path, None, None, None)
+    (source,) = list_sources(path, None, None, None).sources
     assert (source.name, source.label) == ("field.png", None)
 
 
@@ -55,7 +56,7 @@ def test_a_manifest_takes_paths_from_its_folder_from_src_or_absolute(tmp_path, w
         tmp_path / "m" / "list.csv", "path,label,group", "a.png,LT/HSC,d1", "b.png,Größe 2,",
         f"{far},,d2",
     )
-    sources = list_sources(tmp_path / "src", manifest, None, None)
+    sources = list_sources(tmp_path / "src", manifest, None, None).sources
     assert [source.path for source in sources] == [here, below, far]
     assert [source.label for source in sources] == ["LT/HSC", "Größe 2", None]
     assert [source.group for source in sources] == ["d1", None, "d2"]
@@ -65,12 +66,12 @@ def test_semicolons_and_a_byte_order_mark_are_understood(tmp_path, write_image):
     write_image(tmp_path / "a.png")
     manifest = tmp_path / "list.csv"
     manifest.write_text("path;label\na.png;x\n", encoding="utf-8-sig")
-    assert list_sources(tmp_path, manifest, None, None)[0].label == "x"
+    assert list_sources(tmp_path, manifest, None, None).sources[0].label == "x"
 
 
 def test_a_listed_file_that_is_missing_is_kept_as_a_problem(tmp_path):
     manifest = table(tmp_path / "list.csv", "path,label", "gone.png,x")
-    (source,) = list_sources(tmp_path, manifest, None, None)
+    (source,) = list_sources(tmp_path, manifest, None, None).sources
     assert source.problem == "list.csv line 2 names it, but there is no such file"
 
 
@@ -103,7 +104,7 @@ def test_a_table_in_another_encoding_is_refused(tmp_path):
 def test_a_pattern_takes_the_group_from_the_path(tmp_path, write_image):
     for name in ("x/donor1/a.png", "x/donor2/b.png", "x/other/c.png"):
         write_image(tmp_path / name)
-    sources = list_sources(tmp_path, None, None, r"(donor\d)")
+    sources = list_sources(tmp_path, None, None, r"(donor\d)").sources
     assert [source.group for source in sources] == ["donor1", "donor2", None]
     assert sources[2].problem == "--group '(donor\\\\d)' does not match its path"
 
@@ -125,7 +126,7 @@ def test_known_cells_are_found_by_path_or_by_a_unique_bare_name(tmp_path, write_
         tmp_path / "cells.csv", "field,x_px,y_px,label,radius_px,group",
         "x/a.png,1,2.5,stem,4,d1", "b.png,3,4,,,", "gone.png,5,6,,,",
     )
-    a, b, c, gone = list_sources(tmp_path, None, cells, None)
+    a, b, c, gone = list_sources(tmp_path, None, cells, None).sources
     (cell,) = a.cells
     assert (cell.y_px, cell.x_px, cell.label, cell.radius_px, cell.group) == (
         2.5, 1.0, "stem", 4.0, "d1",
@@ -139,7 +140,7 @@ def test_known_cells_are_found_by_path_or_by_a_unique_bare_name(tmp_path, write_
 def test_without_a_label_column_cells_inherit_the_folder(tmp_path, write_image):
     write_image(tmp_path / "x" / "a.png")
     cells = table(tmp_path / "cells.csv", "field,x_px,y_px", "a.png,1,2")
-    (source,) = list_sources(tmp_path, None, cells, None)
+    (source,) = list_sources(tmp_path, None, cells, None).sources
     assert source.label == "x"
 
 
