@@ -99,10 +99,10 @@ def test_an_image_under_a_name_that_says_nothing_is_read_without_remark(kind, na
     assert not field.remarks
 
 
-@pytest.mark.parametrize("text", [b"BMI,age\n22,31\n", b"PK\x03\x04 a workbook", b"[section]\na=1\n"])
+@pytest.mark.parametrize("text", [b"BMI,age\n22,31\n", b"PK\x03\x04 a book", b"[section]\na=1\n"])
 def test_a_text_or_archive_is_not_taken_for_an_image(text, tmp_path):
     (tmp_path / "notes.dat").write_bytes(text)
-    with pytest.raises(InputError, match="no image suffix that is read .*nor the content"):
+    with pytest.raises(InputError, match=r"no image suffix that is read .*nor the content"):
         read_field(tmp_path / "notes.dat")
 
 
@@ -235,7 +235,7 @@ def test_ome_tiff_without_its_second_file_is_refused(tmp_path):
         "urn:uuid:2</UUID></TiffData></Pixels></Image></OME>"
     )
     tifffile.imwrite(tmp_path / "a.ome.tif", pixels[0], description=xml, metadata=None)
-    with pytest.raises(InputError, match=r"b\.ome\.tif, another file of the same OME-TIFF, is missing.*beside"):
+    with pytest.raises(InputError, match=r"b\.ome\.tif, another file of .*, is missing.*beside"):
         read_field(tmp_path / "a.ome.tif")
-    tifffile.imwrite(tmp_path / "b.ome.tif", pixels[1], metadata=None)
+    tifffile.imwrite(tmp_path / "b.ome.tif", pixels[1], metadata=None, ome=False)
     assert np.array_equal(read_field(tmp_path / "a.ome.tif").pixels, pixels)

@@ -9,7 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from stemcls.imaging.readers.scene import NotReadError, Scene, bits_of_maximum, micrometres, positive, square
+from stemcls.imaging.readers.scene import (
+    NotReadError,
+    Scene,
+    bits_of_maximum,
+    micrometres,
+    positive,
+    square,
+)
 
 
 @contextmanager

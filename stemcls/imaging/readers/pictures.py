@@ -112,7 +112,8 @@ def _pillow_scene(image: Any) -> Scene:
     mode = image.mode
     if mode not in ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "I;16"):
         raise NotReadError(f"its pixels are of the kind {mode}; save it as TIFF or PNG")
-    samples = 1 if mode in ("1", "L", "LA", "I;16") and frames == 1 else 3
+    grey = mode in ("1", "L", "LA", "I;16") or (mode == "P" and _is_grey(image.getpalette()))
+    samples = 1 if grey and frames == 1 else 3
     alpha = mode in ("LA", "PA", "RGBA") or "transparency" in image.info
     orientation = image.getexif().get(274, 1)
     if not isinstance(orientation, int) or not 1 <= orientation <= 8:
@@ -139,3 +140,9 @@ def _pillow_scene(image: Any) -> Scene:
         np.dtype(np.uint16 if mode == "I;16" else np.uint8), read, samples,
         remarks=tuple(remarks),
     )  # fmt: skip
+
+
+def _is_grey(palette: list[int] | None) -> bool:
+    """Tell whether all colours are grey: BMP and GIF have no other way to say that."""
+    colours = np.reshape(palette or [0, 1, 2], (-1, 3))
+    return bool((colours == colours[:, :1]).all())
