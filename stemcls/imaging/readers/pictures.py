@@ -21,6 +21,7 @@ from stemcls.imaging.readers.scene import (
 )
 
 _SIZ = b"\xff\x4f\xff\x51"
+_MOST_PACKED = 5000  # pixels in a byte, more than any of these formats reaches
 _END_OF_CODESTREAM = b"\xff\xd9"
 
 
@@ -33,7 +34,7 @@ def open_bmp(path: Path) -> Iterator[Sequence[Scene]]:
     if len(data) < int.from_bytes(data[2:6], "little"):
         raise ValueError("the image does not reach its end")
     with BmpImagePlugin.BmpImageFile(io.BytesIO(data)) as image:
-        yield [_pillow_scene(image)]
+        yield [_pillow_scene(image, len(data))]
 
 
 @contextmanager
@@ -45,7 +46,7 @@ def open_gif(path: Path) -> Iterator[Sequence[Scene]]:
     if not data.rstrip(b"\0").endswith(b";"):
         raise ValueError("the image does not reach its end")
     with GifImagePlugin.GifImageFile(io.BytesIO(data)) as image:
-        yield [_pillow_scene(image)]
+        yield [_pillow_scene(image, len(data))]
 
 
 @contextmanager
@@ -57,7 +58,7 @@ def open_webp(path: Path) -> Iterator[Sequence[Scene]]:
     if len(data) < 8 + int.from_bytes(data[4:8], "little"):
         raise ValueError("the image does not reach its end")
     with WebPImagePlugin.WebPImageFile(io.BytesIO(data)) as image:
-        yield [_pillow_scene(image)]
+        yield [_pillow_scene(image, len(data))]
 
 
 @contextmanager
@@ -107,7 +108,12 @@ def _colour_space(boxes: bytes) -> int | None:
     return int.from_bytes(boxes[place + 7 : place + 11])
 
 
-def _pillow_scene(image: Any) -> Scene:
+def _pillow_scene(image: Any, stored: int) -> Scene:
+    columns, rows = image.size
+    if rows * columns > _MOST_PACKED * stored:  # before Pillow counts frames, which takes memory
+        raise ValueError(
+            f"it says that it has {rows} x {columns} pixels, more than its {stored} bytes can hold"
+        )
     frames = getattr(image, "n_frames", 1)
     mode = image.mode
     if mode not in ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "I;16"):
@@ -136,7 +142,7 @@ def _pillow_scene(image: Any) -> Scene:
 
     return Scene(
         "", {"T": frames} if frames > 1 else {},
-        upright_shape((image.size[1], image.size[0]), orientation),
+        upright_shape((rows, columns), orientation),
         np.dtype(np.uint16 if mode == "I;16" else np.uint8), read, samples,
         remarks=tuple(remarks),
     )  # fmt: skip
