@@ -65,7 +65,7 @@ def prepare(path: Path, build: BuildConfig) -> Prepared:
             that `build.channels` names.
     """
     field, slices, surfaces, quality = _read(path, build)
-    warnings = tuple(
+    warnings = field.remarks + tuple(
         f"slice {n + 1} ({field.channels[n]}) is nearly black or empty, yet part of the crop; "
         "--channels names those that count"
         for n in empty_slices(field, slices)
@@ -119,7 +119,7 @@ def _read(
     slices = choose_slices(field, build.channels)
     planes = [field.pixels[n] for n in slices]
     surfaces = [] if build.kind == "crops" else [background_of(plane) for plane in planes]
-    quality = measure_quality(planes, build.quality.bits, surfaces or None)
+    quality = measure_quality(planes, build.quality.bits or field.bits or 0, surfaces or None)
     check_quality(quality, build.quality)
     return field, slices, surfaces, quality
 
