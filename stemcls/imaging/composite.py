@@ -127,7 +127,7 @@ def compose_slices(
 
 
 def _merged(planes: list[np.ndarray]) -> np.ndarray:
-    """Return (Y, X, C) of planes (Y, X); OpenCV does it faster, up to as many as it has room for."""
+    """Return (Y, X, C) of planes (Y, X), by OpenCV where it can: it is faster."""
     if len(planes) > _MOST_MERGED:
         return np.stack(planes, axis=-1)
     image = cv2.merge([np.ascontiguousarray(plane) for plane in planes])

@@ -193,7 +193,8 @@ def test_a_turned_file_gives_the_cell_where_a_viewer_shows_it(case):
 
 def png(depth: int, kind: int, rows: bytes, extra: bytes = b"") -> bytes:
     def chunk(name: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        end = struct.pack(">I", zlib.crc32(name + data))
+        return struct.pack(">I", len(data)) + name + data + end
 
     header = struct.pack(">IIBBBBB", 8, 8, depth, kind, 0, 0, 0)
     return (
@@ -233,7 +234,8 @@ def test_other_pictures_agree_with_pillow_or_their_encoder(tmp_path):
     for name, image in (
         ("a.bmp", Image.fromarray(RGB)), ("p.bmp", Image.fromarray(RGB).quantize(9)),
         ("g.bmp", Image.fromarray(GREY)), ("g.gif", Image.fromarray(GREY)),
-        ("p.gif", Image.fromarray(RGB).quantize(9)), ("c.jpg", Image.fromarray(RGB).convert("CMYK")),
+        ("p.gif", Image.fromarray(RGB).quantize(9)),
+        ("c.jpg", Image.fromarray(RGB).convert("CMYK")),
     ):  # fmt: skip
         image.save(tmp_path / name)
         with Image.open(tmp_path / name) as saved:
