@@ -297,7 +297,7 @@ def _reader_of(path: Path) -> tuple[Reader, tuple[str, ...]]:
 def _head(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            head = file.read(64)
+            head = file.read(128)
     except FileNotFoundError:
         raise InputError(f"{path} does not exist") from None
     except OSError as error:
