@@ -274,24 +274,30 @@ def _reader_of(path: Path) -> tuple[Reader, tuple[str, ...]]:
             raise InputError(f"{path} is named {suffix} but its content is no {named.format}")
     else:
         head = _head(path)
-        known = named is not None and not named.folder and named.recognises(head)
-        reader_found = named if known else reader_of_content(head)
-        if reader_found is None and named is None:
-            raise InputError(
-                f"{path} has no image suffix that is read ({', '.join(READERS)}), nor the content "
-                "of one; export it as OME-TIFF from the microscope software"
-            )
-        if reader_found is None:
-            raise InputError(
-                f"{path} is named {suffix} but its content is no {named.format}: {_WAY_OUT}"
-            )
-        reader = reader_found
-        if named is not None and not known:
-            remarks = (f"it is named {suffix} but holds {reader.format} data; it was read as that",)
+        if named is not None and not named.folder and named.recognises(head):
+            reader = named
+        else:
+            reader = _reader_by_content(path, head, named, suffix)
+            if named is not None:
+                remarks = (
+                    f"it is named {suffix} but holds {reader.format} data; it was read as that",
+                )
     problem = missing_package(reader)
     if problem:
         raise InputError(f"{path}: {problem}")
     return reader, remarks
+
+
+def _reader_by_content(path: Path, head: bytes, named: Reader | None, suffix: str) -> Reader:
+    found = reader_of_content(head)
+    if found is not None:
+        return found
+    if named is None:
+        raise InputError(
+            f"{path} has no image suffix that is read ({', '.join(READERS)}), nor the content of "
+            "an image; export it as OME-TIFF from the microscope software"
+        )
+    raise InputError(f"{path} is named {suffix} but its content is no {named.format}: {_WAY_OUT}")
 
 
 def _head(path: Path) -> bytes:
