@@ -13,7 +13,9 @@ import pytest
 import tifffile
 from PIL import Image, ImageOps
 
+from stemcls.config.imaging import BuildConfig, ReadConfig
 from stemcls.errors import InputError
+from stemcls.imaging.prepare import prepare
 from stemcls.imaging.readers import describe_file, read_field
 
 RNG = np.random.default_rng(5)
@@ -255,8 +257,6 @@ def test_frames_of_an_animation_are_time_points(suffix, tmp_path):
     assert scene["axes"]["T"] == 4
     with pytest.raises(InputError, match=r"T=4, S=3.*choose with --time"):
         read_field(path)
-    from stemcls.config.imaging import ReadConfig
-
     pixels = read_field(path, ReadConfig(time="2")).pixels
     assert (pixels == 120).all()
 
@@ -284,3 +284,27 @@ def test_other_number_types_are_kept(dtype, tmp_path):
     pixels = RNG.integers(-100, 100, (24, 32)).astype(dtype)
     tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="minisblack")
     assert np.array_equal(read_field(tmp_path / "a.tif").pixels[0], pixels)
+
+
+def test_real_jpegs_are_what_opencv_makes_of_them(shared_data):
+    for path in sorted((shared_data / "chula" / "fields").glob("*.jpg"))[:5]:
+        assert np.array_equal(read_field(path).pixels, planes(cv2.imread(str(path))[..., ::-1]))
+
+
+def test_real_microscope_files_say_how_many_bits_their_cameras_had(shared_data):
+    folder = shared_data / "formats"
+    for name, bits in (
+        ("cluster.nd2", 12), ("CellDivision_T3_Z5_CH2_X240_Y170.czi", 14), ("CH1_16bit.tif", None)
+    ):  # fmt: skip
+        assert describe_file(folder / name)["scenes"][0]["bits"] == bits
+
+
+def test_remarks_and_bits_reach_the_build(tmp_path):
+    path = tmp_path / "a.png"
+    cells = np.where(DEEP > 2000, DEEP, 100)
+    tifffile.imwrite(
+        path, cells, photometric="miniswhite", extratags=[(281, 3, 1, 4095, True)]
+    )  # fmt: skip
+    made = prepare(path, BuildConfig(kind="crops"))
+    assert made.warnings[0] == "it is named .png but holds TIFF data; it was read as that"
+    assert made.quality.brightness == pytest.approx((4095 - cells).mean() * 255 / 4095, rel=1e-3)
