@@ -279,7 +279,16 @@ def test_float_pixels_beyond_any_brightness_are_refused(value, tmp_path):
         read_field(tmp_path / "a.tif")
 
 
-@pytest.mark.parametrize("dtype", ["i1", "i2", "i4", "u4", "f2", "f8"])
+@pytest.mark.parametrize(("dtype", "value"), [("u8", 2**63), ("i8", -(2**62))])
+def test_whole_numbers_beyond_any_brightness_are_refused(dtype, value, tmp_path):
+    pixels = np.zeros((16, 16), dtype)
+    pixels[3, 4] = value
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="minisblack")
+    with pytest.raises(InputError, match=r"a\.tif holds pixels as large as"):
+        read_field(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("dtype", ["i1", "i2", "i4", "i8", "u4", "u8", "f2", "f4", "f8"])
 def test_other_number_types_are_kept(dtype, tmp_path):
     pixels = RNG.integers(-100, 100, (24, 32)).astype(dtype)
     tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="minisblack")

@@ -245,7 +245,7 @@ def _check_pixels(path: Path, pixels: np.ndarray) -> None:
             f"{path} holds {pixels.dtype} pixels, expected whole or floating-point numbers; "
             "export it as 8-bit or 16-bit"
         )
-    if pixels.dtype.kind != "f":
+    if pixels.dtype.kind != "f" and pixels.dtype.itemsize < 8:
         return
     if not np.isfinite(pixels).all():
         bad = int((~np.isfinite(pixels)).sum())
@@ -253,7 +253,7 @@ def _check_pixels(path: Path, pixels: np.ndarray) -> None:
             f"{path} holds {bad} NaN or infinite pixels; replace them with numbers, or export "
             "the file as 16-bit"
         )
-    most = float(np.abs(pixels).max())
+    most = max(float(pixels.max()), -float(pixels.min()))
     if most > _MOST_FLOAT or 0 < most < _LEAST_FLOAT:
         raise InputError(
             f"{path} holds pixels as large as {most:.3g}, expected a brightness of at most "
@@ -301,6 +301,8 @@ def _reader_by_content(path: Path, head: bytes, named: Reader | None, suffix: st
 
 
 def _head(path: Path) -> bytes:
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path} is a pipe or a device, expected an image file")
     try:
         with path.open("rb") as file:
             head = file.read(128)
