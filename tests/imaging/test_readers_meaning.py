@@ -288,7 +288,7 @@ def test_whole_numbers_beyond_any_brightness_are_refused(dtype, value, tmp_path)
         read_field(tmp_path / "a.tif")
 
 
-@pytest.mark.parametrize("dtype", ["i1", "i2", "i4", "i8", "u4", "u8", "f2", "f4", "f8"])
+@pytest.mark.parametrize("dtype", ["i1", "i2", "i4", "i8", "u4", "f2", "f4", "f8"])
 def test_other_number_types_are_kept(dtype, tmp_path):
     pixels = RNG.integers(-100, 100, (24, 32)).astype(dtype)
     tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="minisblack")
