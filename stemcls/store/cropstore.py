@@ -10,7 +10,14 @@ import h5py
 import numpy as np
 
 from stemcls.errors import InputError
-from stemcls.store.columns import Layout, explain_unopened, read_columns
+from stemcls.store.columns import (
+    Digests,
+    Layout,
+    changed_store,
+    explain_unopened,
+    read_columns,
+)
+from stemcls.store.digest import sample_digest
 from stemcls.store.layout import FieldTable
 
 _BLOCK_BYTES = 16 * 2**20
@@ -83,7 +90,8 @@ class CropStore:
         pixel_size_um: Edge of a crop's pixel in micrometres, None where unknown or not uniform.
         config: The resolved settings it was built with.
         source: Folder its fields came from; empty where unknown.
-        content_hash: Digest of images, labels and groups.
+        content_hash: Digest of images and columns.
+        digests: The digests it carries.
         version: Version of the layout.
         layout: How the images lie in the file.
     """
@@ -109,6 +117,7 @@ class CropStore:
         self.pixel_size_um: float | None = columns["pixel_size_um"]
         self.config: dict[str, Any] = columns["config"]
         self.content_hash: str = columns["content_hash"]
+        self.digests: Digests = columns["digests"]
         self.version: int = columns["version"]
         self.created: str = columns["created"]
         self.source: str = columns["source"]
@@ -117,9 +126,11 @@ class CropStore:
     def open(cls, path: Path | str) -> CropStore:
         """Read everything but the images, and close the file again.
 
+        The columns and a sample of the images are compared with their digests.
+
         Raises:
-            InputError: No such file, not HDF5, not a crop store, a newer version, cut short, or
-                something missing; its notes name the HDF5 key.
+            InputError: No such file, not HDF5, not a crop store, a newer version, cut short,
+                changed, or something missing; its notes name the HDF5 key.
         """
         path = Path(path)
         if not path.exists():
@@ -134,7 +145,13 @@ class CropStore:
             raise InputError(explain_unopened(path, error)) from error
         with file:
             columns, layout = read_columns(path, file)
-        return cls(path, columns, layout)
+        store = cls(path, columns, layout)
+        sample = store.digests.sample_hash
+        if sample and layout.offset is not None:
+            n_bytes = int(np.prod(store.shape)) * store.dtype.itemsize
+            if sample_digest(path, layout.offset, n_bytes) != sample:
+                raise changed_store(path, "the images are")
+        return store
 
     def __len__(self) -> int:
         return self._shape[0]
