@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,10 +80,12 @@ class Digests:
     def of(cls, file: h5py.File) -> Digests:
         """Read the attributes of an open store."""
         attrs = file.attrs
-        version = attrs.get("content_hash_version", 1 if "stemcls_version" in attrs else 0)
+        content_hash = str(attrs["content_hash"])
+        ours = "stemcls_version" in attrs and re.fullmatch("[0-9a-f]{64}", content_hash)
+        version = attrs.get("content_hash_version", 1 if ours else 0)
         texts = [str(attrs.get(f"{part}_hash", "")) for part in ("columns", "images", "sample")]
         return cls(
-            str(attrs["content_hash"]), int(version), *texts,
+            content_hash, int(version), *texts,
             names_of(attrs.get("content_parts", ())),
         )
 
