@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import os
 import secrets
@@ -16,6 +17,10 @@ import numpy as np
 
 from stemcls.errors import InputError
 
+# What file systems without hard links (FAT, some network shares) answer to link().
+_NO_HARD_LINKS = (
+    errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL,
+)
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -40,8 +45,53 @@ def check_new(path: Path, option: str = "--out") -> None:
     Raises:
         InputError: It is.
     """
-    if path.exists():
+    if os.path.lexists(path):
         raise InputError(f"{path} exists and is not overwritten; choose another {option}")
+
+
+def place_new(temporary: Path, path: Path, option: str = "--out") -> None:
+    """Give a finished file its name, for good, and without replacing anything.
+
+    Args:
+        temporary: A complete file on the same file system; its own name goes.
+        path: The name; a file or link that has it by now stays as it is.
+        option: What names `path`.
+    Raises:
+        InputError: `path` is taken; `temporary` stays.
+    """
+    taken = InputError(
+        f"{path} was made by another program in the meantime and is not overwritten; choose "
+        f"another {option}"
+    )
+    try:
+        os.link(temporary, path, follow_symlinks=False)
+    except FileExistsError:
+        raise taken from None
+    except OSError as error:
+        if error.errno not in _NO_HARD_LINKS:
+            raise
+        # The name is taken by an empty file of our own first: only that one is replaced.
+        try:
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        except FileExistsError:
+            raise taken from None
+        try:
+            temporary.rename(path)
+        except OSError:
+            path.unlink()
+            raise
+    else:
+        temporary.unlink()
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until names made or removed in `folder` are on disk."""
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def check_free(folder: Path) -> None:

@@ -55,11 +55,11 @@ def audit(
     from stemcls.interruption import interruptible
     from stemcls.runs import Run
     from stemcls.store.auditfile import write_audit
-    from stemcls.store.cropstore import CropStore
     from stemcls.store.find import find_store
+    from stemcls.store.verify import open_verified
 
     config = resolved(AuditConfig, given)
-    opened = CropStore.open(find_store(store, workspace))
+    opened = open_verified(find_store(store, workspace))
     found = None if run is None else Run.open(run, workspace)
     if config.features == "backbone" or found is not None:
         from stemcls.models.backend import start_keras

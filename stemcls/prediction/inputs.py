@@ -16,8 +16,8 @@ from stemcls.imaging.detection.detect import detect
 from stemcls.imaging.prepare import Prepared, prepare
 from stemcls.imaging.readers import list_images
 from stemcls.models.saved import ModelCard
-from stemcls.store.cropstore import CropStore
 from stemcls.store.harvest import OFF_FIELD, SHARED_CORE
+from stemcls.store.verify import open_verified
 
 STORE_SUFFIXES = (".h5", ".hdf5")
 KINDS = ("auto", "cells", "crops")
@@ -225,7 +225,7 @@ def _whole(opened: Opened, card: ModelCard) -> Sample:
 
 
 def _from_store(path: Path, card: ModelCard) -> Sample:
-    store = CropStore.open(path)
+    store = open_verified(path)
     card.check_crops(store)
     names = [str(store.fields.path[index]) for index in store.field_index]
     return Sample(path, len(store), store.read, store.centers_px, store.radius_px, names)

@@ -27,6 +27,7 @@ from stemcls.runs import Run
 from stemcls.store.classes import class_index
 from stemcls.store.cropstore import CropStore
 from stemcls.store.units import unit_index, unit_names
+from stemcls.store.verify import open_verified
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +120,7 @@ def crops_to_show(run: Run, store_path: Path | None, config: EmbedConfig) -> Sho
         store, split = open_split(run)
         part, rows = f"{split.scored_on} split", split.scored_rows
     else:
-        store, split = CropStore.open(store_path), read_split(run)
+        store, split = open_verified(store_path), read_split(run)
         part = "another store"
         rows = np.flatnonzero(class_index(store, split.classes) >= 0)
         if not len(rows):

@@ -16,8 +16,8 @@ from stemcls.evaluation.metrics import HEADLINE
 from stemcls.interruption import Interruption
 from stemcls.models.precision import computing_in, policy_for
 from stemcls.runs import Run
-from stemcls.store.cropstore import CropStore
 from stemcls.store.splits import Split
+from stemcls.store.verify import open_verified
 from stemcls.training.checkpoint import Checkpoint, NoCheckpoint
 from stemcls.training.checks import check_plan
 from stemcls.training.features import HEAD_SETTINGS
@@ -53,7 +53,7 @@ def train_fold(
     """
     begun = time.monotonic()
     experiment = from_mapping(Experiment, read_toml(config))
-    store = CropStore.open(Path(experiment.store))
+    store = open_verified(Path(experiment.store))
     split, outer = _read_split(split_path), _read_split(outer_path)
     split.check(store)
     check_plan(experiment, store, split)
