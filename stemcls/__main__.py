@@ -1,4 +1,4 @@
-"""The `stemcls` command, also as `python -m stemcls`; signals are answered from the first moment."""
+"""The `stemcls` command, also as `python -m stemcls`; it answers signals from the start."""
 
 import os
 import signal
