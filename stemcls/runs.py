@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from stemcls import atomic
+from stemcls.documents import read_json
 from stemcls.errors import InputError, nearest
 
 STALLED_AFTER_SECONDS = 180.0
@@ -142,11 +143,11 @@ class Run:
             InputError: The file is there but is not JSON.
         """
         try:
-            return json.loads((self.path / name).read_text(encoding="utf-8"))
+            return read_json(
+                self.path / name, "take it from a backup, or make this run again"
+            )
         except FileNotFoundError:
             return None
-        except json.JSONDecodeError as error:
-            raise InputError(f"{self.path / name} is damaged: {error}") from error
 
     def summary(self, now: float | None = None) -> dict[str, Any]:
         """Return what a list of runs shows.
@@ -214,11 +215,12 @@ class Progress:
 
     def _liveness(self, started: float | None, now: float) -> str:
         if self.start.get("host") == socket.gethostname():
-            pid, born = self.start.get("pid"), self.start.get("born")
+            pid: Any = self.start.get("pid")
+            born = self.start.get("born")
             if not is_alive(pid, started or 0.0, born):
                 return "crashed"
             if born is not None:
-                return "stalled" if is_halted(int(pid)) else "running"
+                return "stalled" if is_halted(pid) else "running"
         return "stalled" if now - (self._last or 0.0) > STALLED_AFTER_SECONDS else "running"
 
 
