@@ -51,6 +51,7 @@ def audit(
 
     A store named without folder is looked for in the workspace's datasets/.
     """
+    from stemcls.atomic import check_new, new_file
     from stemcls.errors import StemclsError
     from stemcls.interruption import interruptible
     from stemcls.runs import Run
@@ -67,11 +68,17 @@ def audit(
         start_keras(backend, device)
     from stemcls.audit.run import audit_store, place_of
 
+    if out is not None:
+        check_new(out)
     place = out or place_of(opened, found)
     with progress("audit") as update, interruptible() as interruption:
         document = audit_store(opened, config, found, workspace, interruption, update)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    write_audit(place, document)
+    if out is None:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write_audit(place, document)
+    else:
+        with new_file(out) as temporary:
+            write_audit(temporary, document)
     if json:
         print_json({**document, "out": str(place)})
     else:

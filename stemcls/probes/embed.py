@@ -143,13 +143,13 @@ def _write(
     from stemcls.probes.embedfigure import draw_panels
     from stemcls.probes.scatterpage import scatter_page
 
-    out.mkdir(parents=True)
-    files = write_figure(draw_panels(document, shown, panels), out / "embedding")
-    page, table = out / "embedding.html", out / "coordinates.csv"
-    atomic.write_text(page, scatter_page(document, shown, panels))
-    _write_table(table, shown, panels)
-    atomic.write_json(out / "embedding.json", document)
-    return [*files, page, table, out / "embedding.json"]
+    with atomic.new_folder(out) as temporary:
+        files = write_figure(draw_panels(document, shown, panels), temporary / "embedding")
+        page, table = temporary / "embedding.html", temporary / "coordinates.csv"
+        atomic.write_text(page, scatter_page(document, shown, panels))
+        _write_table(table, shown, panels)
+        atomic.write_json(temporary / "embedding.json", document)
+    return [*atomic.moved([*files, page, table], temporary, out), out / "embedding.json"]
 
 
 def _write_table(path: Path, shown: Shown, panels: list[Panel]) -> None:

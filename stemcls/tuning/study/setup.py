@@ -82,10 +82,11 @@ def new_study(definition: Definition, workspace: Path, trials: int) -> Study:
 
 
 def check_store(study: Study) -> None:
-    """Refuse a store that is not the one that was split.
+    """Refuse a store that is not the one that was split, and splits that were damaged.
 
     Raises:
-        InputError: It is gone, or its content has changed.
+        InputError: It is gone, or its content has changed; or a split is not as it was written.
     """
     store = open_verified(Path(study.definition.experiment.store))
-    study.outer_split().check(store)
+    for split in (study.outer_split(), *map(study.fold_split, range(study.definition.folds))):
+        split.check(store)
