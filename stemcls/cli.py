@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sys
@@ -11,6 +12,7 @@ import typer
 
 from stemcls.commands import table
 from stemcls.errors import StemclsError
+from stemcls.safetext import safe_text
 
 app = typer.Typer(
     name="stemcls",
@@ -54,6 +56,10 @@ for name, command in table.COMMANDS.items():
 def main() -> None:
     """Run the command line; the exit code says how it ended (0, 1, 2, 3 or 130)."""
     debug = bool(os.environ.get("STEMCLS_DEBUG"))
+    for stream in (sys.stdout, sys.stderr):
+        # What the terminal's encoding does not have is shown as an escape.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     # It logs what it also raises; our own message names the file and the way out.
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)
     try:
@@ -61,9 +67,9 @@ def main() -> None:
     except StemclsError as error:
         if debug:
             raise
-        print(f"stemcls: {error}", file=sys.stderr)
+        print(safe_text(f"stemcls: {error}", keep="\n"), file=sys.stderr)
         for note in getattr(error, "__notes__", ()):
-            print(f"  {note}", file=sys.stderr)
+            print(safe_text(f"  {note}", keep="\n"), file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         print("stemcls: interrupted", file=sys.stderr)
@@ -75,6 +81,7 @@ def main() -> None:
     except OSError as error:
         if debug:
             raise
-        print(f"stemcls: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
+        message = f"stemcls: {error.filename or ''}: {error.strerror or error}"
+        print(safe_text(message, keep="\n"), file=sys.stderr)
         by_user = (PermissionError, IsADirectoryError, NotADirectoryError, FileExistsError)
         sys.exit(2 if isinstance(error, by_user) else 1)

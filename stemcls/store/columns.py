@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 
 from stemcls.errors import InputError
+from stemcls.safetext import safe_text
 from stemcls.store.layout import DATASETS, FIELD_COLUMNS, FORMAT, VERSION, FieldTable
 
 
@@ -167,4 +168,5 @@ def _check_lengths(path: Path, columns: dict[str, Any]) -> None:
 
 
 def _names(values: Any) -> tuple[str, ...]:
-    return tuple(v.decode("utf-8") if isinstance(v, bytes) else str(v) for v in values)
+    texts = (v.decode("utf-8") if isinstance(v, bytes) else str(v) for v in values)
+    return tuple(map(safe_text, texts))
