@@ -40,7 +40,9 @@ def test_line_ends_of_a_message_may_stay():
     assert safe_text("a\nb\x1b", keep="\n") == "a\nb\\x1b"
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+SUM(A1)", "-2+3", "@cmd", "\t=1", "\r=1", "'=1", "''-x"])
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+SUM(A1)", "-2+3", "@cmd", "\t=1", "\r=1", "'=1", "''-x"]
+)
 def test_a_formula_in_a_table_gets_an_apostrophe_that_comes_off_again(text):
     cell = csv_cell(text)
     assert cell[0] not in "=+-@\t\r"

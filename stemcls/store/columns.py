@@ -11,7 +11,6 @@ import h5py
 import numpy as np
 
 from stemcls.errors import InputError
-from stemcls.safetext import safe_text
 from stemcls.store.layout import DATASETS, FIELD_COLUMNS, FORMAT, VERSION, FieldTable
 
 
@@ -168,5 +167,4 @@ def _check_lengths(path: Path, columns: dict[str, Any]) -> None:
 
 
 def _names(values: Any) -> tuple[str, ...]:
-    texts = (v.decode("utf-8") if isinstance(v, bytes) else str(v) for v in values)
-    return tuple(map(safe_text, texts))
+    return tuple(v.decode("utf-8") if isinstance(v, bytes) else str(v) for v in values)
