@@ -117,6 +117,7 @@ def harvest(source: Source, config: BuildConfig) -> Harvest:
         images,
         {
             "sha256": _sha256(source.path),
+            "metadata": dict(source.metadata),
             "shape": list(image.pixels.shape),
             "pixel_size_um": size_um,
             "crop_pixel_um": size_um / scale if size_um and scale else None,
