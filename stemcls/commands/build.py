@@ -17,6 +17,7 @@ from stemcls.commands.terminal import (
     resolved,
     say,
     say_skipped,
+    say_warnings,
 )
 from stemcls.config.imaging import BuildConfig
 from stemcls.errors import SkippedError
@@ -88,8 +89,7 @@ def _show(document: dict[str, Any]) -> None:
     )
     for reason, count in document["dropped"].items():
         say(f"{count} left out: {reason}")
-    for warning in document["warnings"]:
-        say(f"warning: {warning['warning']}")
+    say_warnings(document["warnings"], document["images"])
     if document["duplicates"]:
         say(
             f"{document['duplicates']} images are copies of another one, byte for byte; a copy in "

@@ -18,6 +18,7 @@ import typer
 from stemcls.config.options import Option, from_mapping, merged, options_of
 from stemcls.errors import InputError
 from stemcls.evaluation.numbertext import interval_text, number_text
+from stemcls.notices import Notice, worded
 from stemcls.progress import Update
 
 Item = TypeVar("Item")
@@ -133,6 +134,13 @@ def say_skipped(skipped: Iterable[Mapping[str, str]]) -> None:
         if found and (not folder or folder.endswith("/")):
             reason = rest.lstrip(": ")
         say(f"skipped {path}: {reason}")
+
+
+def say_warnings(warnings: Iterable[Mapping[str, Any]], total: int | None = None) -> None:
+    """Say each warning of a document in one line, with the first few files that it is about."""
+    for entry in warnings:
+        notice = Notice(entry["kind"], entry["message"], tuple(entry["paths"]))
+        say(f"warning: {worded(notice, total)}")
 
 
 def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:

@@ -213,7 +213,7 @@ def _finish(
         "fields": len(digests),
         "images": len(sources),
         "skipped": skipped,
-        "warnings": notices.listed(),
+        "warnings": [notice.document() for notice in notices.listed()],
         "classes": {name: counts[name] for name in sorted(filter(None, known))},
         "unlabelled": counts[None],
         "groups": {"what": what, "count": len(digests) if names is None else len(names)},
