@@ -171,23 +171,45 @@ class DetectConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RecordedConfig:
+    """What a build found out about its images: written into the store's settings, never read.
+
+    Predictions compare new fields with it.
+    """
+
+    dtype: tuple[str, ...] = option((), "Types of the pixels in the files.")
+    bits: tuple[int, ...] = option((), "Bits that those use, where the files say fewer than all.")
+    slices: tuple[str, ...] = option((), "Names of the slices that make the crops, in order.")
+    pixel_size_um: tuple[float, ...] = option((), "Least and largest edge of a pixel, micrometres.")
+    modality: str = option("", "What the slices show, where the cell finder settled it.")
+    size_px: tuple[int, ...] = option((), "Height and width of a crop.")
+    warnings: tuple[str, ...] = option((), "What was odd about the images.")
+
+
+@dataclass(frozen=True, kw_only=True)
 class BuildConfig:
     """How a folder of images becomes a crop store."""
 
     kind: str = option(
         "auto",
-        "What SRC holds: fields with cells to find, ready-made crops, or whole fields as samples "
-        "(auto: cells).",
+        "What SRC holds: fields with cells to find, ready-made crops, or whole fields as samples; "
+        "auto looks at the images, and asks where they could be either.",
         choices=("auto", "cells", "crops", "fields"),
     )
     crop_px: int = option(
         0,
-        "Edge of a crop, pixels; 0: 64 for cells, the first image's own edge for crops, 512 for "
-        "fields. Given for crops and fields, every image is resized to it.",
+        "Edge of a crop, pixels; 0: 64 for cells of 24 to 44 px, else twice their usual diameter; "
+        "for crops their own size; 512 for fields. Crops and fields are brought to a given size.",
         least=0, most=4096,
     )
     resize: str = option(
         "", "Resize ready-made crops and whole fields to HEIGHTxWIDTH pixels, as in 226x306."
+    )
+    fit: str = option(
+        "auto", "How ready-made crops and whole fields of another size are brought to one: pad "
+        "(by reflection, cells keep their scale) or resize (stretch). auto: resize where a size is "
+        "given, else pad unless sizes differ too much.",
+        choices=("auto", "pad", "resize"),
     )
     crop_um: float = option(
         0.0,
@@ -219,8 +241,9 @@ class BuildConfig:
         "none: measured on the fields.",
     )
     edge: str = option(
-        "drop", "Cells whose crop leaves the field: drop them, or reflect the field.",
-        choices=("drop", "reflect"),
+        "reflect", "Cells whose crop leaves the field: reflect the field and flag them, or drop "
+        "them.",
+        choices=("reflect", "drop"),
     )
     match_px: float = option(
         0.0,
@@ -258,6 +281,9 @@ class BuildConfig:
     read: ReadConfig = field(default_factory=ReadConfig)
     quality: QualityConfig = field(default_factory=QualityConfig)
     detect: DetectConfig = field(default_factory=DetectConfig)
+    recorded: RecordedConfig = field(
+        default_factory=RecordedConfig, metadata={"hidden": True}
+    )
 
     def __post_init__(self) -> None:
         if self.scale_low >= self.scale_high:

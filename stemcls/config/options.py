@@ -61,11 +61,15 @@ class Option:
 def options_of(cls: type, keys: tuple[str, ...] = ()) -> Iterator[Option]:
     """Yield every leaf setting of config class `cls`, sections flattened, in order.
 
+    Sections whose field has `hidden` in its metadata are for files alone.
+
     Of a list of sections those of the default list are offered, under their names.
     """
     hints = typing.get_type_hints(cls)
     for field in dataclasses.fields(cls):
         hint = hints[field.name]
+        if field.metadata.get("hidden"):
+            continue
         if dataclasses.is_dataclass(hint):
             yield from options_of(typing.cast(type, hint), (*keys, field.name))
             continue

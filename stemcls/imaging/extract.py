@@ -16,9 +16,9 @@ from stemcls.config.imaging import BuildConfig, DetectConfig
 from stemcls.imaging.crops import (
     crop_scale,
     cut_crops,
+    fit_whole,
     mean_intensity,
     reaches_over,
-    resize_whole,
     share_core,
 )
 from stemcls.imaging.detection.detect import detect
@@ -33,7 +33,6 @@ OFF_FIELD = "crop leaves the field"
 OUTSIDE = "outside the field"
 NOT_FOUND = "known cells not found"
 NOT_KNOWN = "found but not known"
-_SQUEEZED = 0.01  # beyond this difference of the two scales no one pixel size is true
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,9 +188,7 @@ def _whole(prepared: Prepared, build: BuildConfig) -> Extracted:
     height, width = pixels.shape[:2]
     scale: float | None = 1.0
     if build.size_px is not None:
-        down, across = build.size_px[0] / height, build.size_px[1] / width
-        scale = down if abs(down / across - 1) <= _SQUEEZED else None
-        pixels = resize_whole(pixels, build.size_px)
+        pixels, scale = fit_whole(pixels, build.size_px, build.fit)
     unknown = np.full(1, np.nan, np.float32)
     means = image.pixels.mean(axis=(1, 2), dtype=np.float64)
     return Extracted(

@@ -26,6 +26,8 @@ KINDS = ("auto", "cells", "crops")
 SAME_SCALE = 0.05
 OVERLAYS = "-overlays"
 AT_BORDER = "at the border: filled by reflection"
+FITTED = "of another size: brought to that of the model's crops"
+_MOST_SHRINKING = 2.0  # an image that is larger than a crop by more than this is a field
 
 
 @dataclass(frozen=True, eq=False)
@@ -231,7 +233,11 @@ def _whole(opened: Opened, card: ModelCard) -> Extracted:
         InputError: It has another size, and the training store resized nothing.
     """
     height, width = opened.prepared.image.shape[:2]
-    resized = card.kind == "fields" or (card.kind == "crops" and opened.build.size_px is not None)
+    build = opened.build
+    resized = card.kind == "fields" or (card.kind == "crops" and build.size_px is not None)
+    if card.kind == "crops" and build.fit == "pad":
+        larger = max(height / card.size_px[0], width / card.size_px[1])
+        resized = larger <= _MOST_SHRINKING
     if (height, width) != card.size_px and not resized:
         raise InputError(
             f"{opened.path} is {height}x{width} px, the model takes crops of {card.size_px[0]}x"
@@ -246,11 +252,13 @@ def _sample(opened: Opened, found: Extracted, scene: str) -> Sample:
     if opened.build.kind != "cells":
         radius = np.full(len(radius), min(height, width) / 2, np.float32)
     path, count = str(opened.path), len(found.images)
+    differs = opened.build.kind == "crops" and (height, width) != found.images.shape[1:3]
+    fitted = FITTED if differs else ""
     return Sample(
         opened.path, count, found.images.__getitem__, found.centers_px, radius, [path] * count,
         opened.prepared.image if opened.build.kind == "cells" else None,
         {why: count for why, count in found.dropped.items() if count}, scene,
-        [AT_BORDER if over else "" for over in found.at_border],
+        [AT_BORDER if over else fitted for over in found.at_border],
         tuple(replace(notice, paths=(path,)) for notice in found.notices),
     )
 
