@@ -46,7 +46,8 @@ def build(
     workers: Annotated[
         int,
         typer.Option(
-            min=0, help="Processes that read images; 1: none beside this one, 0: one per core."
+            min=0, help="Processes that read images; 1: none beside this one, 0: one per core.",
+            rich_help_panel="Running",
         ),
     ] = 0,
     force: Annotated[
@@ -58,7 +59,11 @@ def build(
         ),
     ] = False,
     strict: Annotated[
-        bool, typer.Option("--strict", help="End with exit code 3 if anything was skipped.")
+        bool,
+        typer.Option(
+            "--strict", help="End with exit code 3 if anything was skipped.",
+            rich_help_panel="Running",
+        ),
     ] = False,
     workspace: Workspace = Path(),
     json: Json = False,
