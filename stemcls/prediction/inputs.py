@@ -18,8 +18,8 @@ from stemcls.imaging.readers import list_images
 from stemcls.imaging.tuning.scoring import KnownCells
 from stemcls.models.saved import ModelCard
 from stemcls.notices import Notice
-from stemcls.store.cropstore import CropStore
 from stemcls.store.sources import Source
+from stemcls.store.verify import open_verified
 
 STORE_SUFFIXES = (".h5", ".hdf5")
 KINDS = ("auto", "cells", "crops")
@@ -264,12 +264,13 @@ def _sample(opened: Opened, found: Extracted, scene: str) -> Sample:
 
 
 def _from_store(path: Path, card: ModelCard) -> Sample:
-    store = CropStore.open(path)
+    store = open_verified(path)
     card.check_crops(store)
     names = [str(store.fields.path[index]) for index in store.field_index]
+    border = store.at_border if store.at_border is not None else np.zeros(len(store), bool)
     return Sample(
         path, len(store), store.read, store.centers_px, store.radius_px, names,
-        notes=[""] * len(store),
+        notes=[AT_BORDER if over else "" for over in border],
     )
 
 
