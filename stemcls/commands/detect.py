@@ -28,8 +28,8 @@ _SHEET = Path("detect-grid.png")
 class FindConfig:
     """Which planes are read, and how cells are found in them."""
 
-    read: ReadConfig = field(default_factory=ReadConfig)
-    detect: DetectConfig = field(default_factory=DetectConfig)
+    read: ReadConfig = field(default_factory=ReadConfig, metadata={"panel": "Planes of a file"})
+    detect: DetectConfig = field(default_factory=DetectConfig, metadata={"panel": "Finding cells"})
 
 
 @config_options(FindConfig)
