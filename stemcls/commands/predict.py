@@ -17,6 +17,7 @@ from stemcls.commands.terminal import (
     resolved,
     say,
     say_skipped,
+    say_warnings,
 )
 from stemcls.config.imaging import DetectConfig
 from stemcls.errors import SkippedError, check_known
@@ -73,13 +74,14 @@ def predict(
             views=card.views if views is None else views,
             overlays=out.with_name(out.stem + OVERLAYS) if overlay else None,
         )
-    document = {
+    document: dict[str, Any] = {
         "rows": table.rows,
         "composition": table.composition,
         "out": str(table.out),
         "skipped": table.skipped,
         "overlays": table.overlays,
         "dropped": table.dropped,
+        "warnings": [notice.document() for notice in table.warnings],
     }
     if json:
         print_json(document)
@@ -90,6 +92,7 @@ def predict(
         say(f"table: {table.out}" + (f"; overlays: {len(table.overlays)}" if overlay else ""))
         for reason, count in table.dropped.items():
             say(f"{count} left out: {reason}")
+        say_warnings(document["warnings"], len(files))
         say_skipped(table.skipped)
     if strict and table.skipped:
         raise SkippedError(f"{len(table.skipped)} of {len(files)} files were skipped")
