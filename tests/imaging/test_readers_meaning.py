@@ -315,5 +315,5 @@ def test_remarks_and_bits_reach_the_build(tmp_path):
         path, cells, photometric="miniswhite", extratags=[(281, 3, 1, 4095, True)]
     )  # fmt: skip
     made = prepare(path, BuildConfig(kind="crops"))
-    assert made.warnings[0] == "it is named .png but holds TIFF data; it was read as that"
+    assert made.notices[0].message == "it is named .png but holds TIFF data; it was read as that"
     assert made.quality.brightness == pytest.approx((4095 - cells).mean() * 255 / 4095, rel=1e-3)
