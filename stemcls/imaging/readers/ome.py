@@ -13,7 +13,6 @@ import numpy as np
 
 from stemcls.imaging.readers.scene import finite, micrometres, moment, positive, square
 
-
 _ROOT_CHARACTERS = 4000
 _ROOT_UUID = re.compile(r"""<(?:\w+:)?OME\b[^>]*?\bUUID\s*=\s*["']([^"']*)["']""")
 
