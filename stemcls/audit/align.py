@@ -18,6 +18,7 @@ _LEAST_OVERLAP = 0.4
 # Standard deviations, pixels: details that a JPEG of quality 50 leaves, and what alignment needs.
 _DETAILS, _SHAPES = (0.8, 2.0), (1.0, 6.0)
 _QUICK_BAND = (0.6, 3.0)
+_FINEST = 1.0
 _STEPS = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 40, 1e-4)
 
 
@@ -40,17 +41,18 @@ def shifted_likeness(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return best
 
 
-def aligned_likeness(one: np.ndarray, other: np.ndarray) -> float:
-    """Return the correlation of details where two pictures overlap after an affine alignment.
+def aligned_likeness(one: np.ndarray, other: np.ndarray) -> tuple[float, float]:
+    """Return the correlations of two pictures where they overlap after an affine alignment.
 
     Args:
         one, other: (H, W) float32, without brightness and contrast.
-    Returns: -1 to 1; 0 where no small shift, turn and scale lays one onto the other.
+    Returns: of details that compression leaves, and of the finest, each -1 to 1; 0 where no small
+        shift, turn and scale lays one onto the other.
     Source: Evangelidis and Psarakis 2008 (doi:10.1109/TPAMI.2008.113), as in OpenCV.
     """
     found = _best_view(one, other)
     if found is None:
-        return 0.0
+        return 0.0, 0.0
     view, warp = found
     with contextlib.suppress(cv2.error):  # where it does not converge the shift alone stays
         _, warp = cv2.findTransformECC(
@@ -59,7 +61,7 @@ def aligned_likeness(one: np.ndarray, other: np.ndarray) -> float:
     stretch = np.linalg.svd(warp[:, :2], compute_uv=False)
     scale = float(np.sqrt(stretch[0] * stretch[1]))
     if not _SCALES[0] < scale < _SCALES[1] or stretch[0] > _MOST_SQUEEZED * stretch[1]:
-        return 0.0
+        return 0.0, 0.0
     size = one.shape[::-1]
     laid = cv2.warpAffine(
         view, warp, size, flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
@@ -73,8 +75,12 @@ def aligned_likeness(one: np.ndarray, other: np.ndarray) -> float:
         inside, np.ones((7, 7), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0
     ).astype(bool)
     if both.mean() < _LEAST_OVERLAP:
-        return 0.0
-    return _correlation(_band(one, *_DETAILS)[both], _band(laid, *_DETAILS)[both])
+        return 0.0, 0.0
+    finest = (image - cv2.GaussianBlur(image, (0, 0), _FINEST) for image in (one, laid))
+    return (
+        _correlation(_band(one, *_DETAILS)[both], _band(laid, *_DETAILS)[both]),
+        _correlation(*(image[both] for image in finest)),
+    )
 
 
 def _best_view(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:

@@ -26,9 +26,11 @@ _BLOCK = 512
 # Least likeness of small pictures at the best shift and quarter turn for a pair to be aligned.
 _QUICK = 0.7
 # Least likeness of aligned details. Cells of one kind resemble each other more in some sets than
-# in others, so that the limit lies above what most pairs of neighbours have.
-_SURE, SURE_LIMITS = 0.35, (0.75, 0.93)
-_LIKELY, LIKELY_LIMITS = 0.2, (0.65, 0.85)
+# in others, so that the limit lies above what most of `_SAMPLED` pairs of neighbours have. Where
+# these are alike in all but noise, the finest details are judged instead.
+_SAMPLED, _ALL_ALIKE = 100, 0.85
+_SURE, _LIKELY = 0.35, 0.2
+SURE_LIMITS, LIKELY_LIMITS = ((0.75, 0.93), (0.5, 0.92)), ((0.65, 0.85), (0.45, 0.88))
 # So many likely pairs of the same two fields are no chance.
 _OFTEN = 5
 
@@ -71,6 +73,18 @@ def find_twins(
     )])  # fmt: skip
     promising = np.flatnonzero(quick >= _QUICK)
     promising = promising[np.argsort(-quick[promising], kind="stable")]
+
+    def likeness(place: int) -> tuple[float, float]:
+        one, other = store.read(rows[candidates[place]])
+        return aligned_likeness(_grey(one, COMPARED_PX), _grey(other, COMPARED_PX))
+
+    if not len(candidates):
+        return Twins(candidates)
+    sample = np.random.default_rng(0).permutation(len(candidates))[:_SAMPLED]
+    usual = np.percentile([likeness(place) for place in sample], 90, axis=0)
+    band = int(usual[0] > _ALL_ALIKE)
+    sure = np.clip(usual[band] + _SURE, *SURE_LIMITS[band])
+    likely = np.clip(usual[band] + _LIKELY, *LIKELY_LIMITS[band])
     alike = np.zeros(len(candidates))
     fruitless = n_aligned = 0
     for place in promising[:MOST_ALIGNED]:
@@ -78,19 +92,12 @@ def find_twins(
             break
         if n_aligned % 64 == 0:
             check()
-        one, other = store.read(rows[candidates[place]])
-        alike[place] = aligned_likeness(_grey(one, COMPARED_PX), _grey(other, COMPARED_PX))
+        alike[place] = likeness(place)[band]
         n_aligned += 1
-        fruitless = 0 if alike[place] >= LIKELY_LIMITS[1] else fruitless + 1
-    if not len(candidates):
-        return Twins(candidates)
-    usual = float(np.percentile(alike, 90))
-    together = alike >= np.clip(usual + _LIKELY, *LIKELY_LIMITS)
+        fruitless = 0 if alike[place] >= likely else fruitless + 1
+    together = alike >= likely
     together[together] = _in_shared_fields(store.field_index[rows[candidates[together]]])
-    return Twins(
-        candidates[(alike >= np.clip(usual + _SURE, *SURE_LIMITS)) | together],
-        len(promising) - n_aligned,
-    )
+    return Twins(candidates[(alike >= sure) | together], len(promising) - n_aligned)
 
 
 def _small_pictures(

@@ -89,11 +89,11 @@ def _pairs(crops: list[np.ndarray], change: Change | None) -> set[tuple[int, int
 
 
 def _grey(path: Path) -> np.ndarray:
-    image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    image = image if image.ndim == 2 else image.mean(axis=2)
+    read = np.asarray(cv2.imread(str(path), cv2.IMREAD_UNCHANGED))
+    image = read if read.ndim == 2 else read.mean(axis=2)
     low, high = np.percentile(image, (0.1, 99.9))
     stretched = np.clip((image - low) / max(high - low, 1) * 255, 0, 255)
-    return np.asarray(image if image.dtype == np.uint8 else stretched).astype(np.uint8)
+    return np.asarray(image if read.dtype == np.uint8 else stretched).astype(np.uint8)
 
 
 def _window(down: int, across: int) -> Change:
