@@ -15,6 +15,7 @@ from stemcls.config.serve import ServeConfig
 from stemcls.errors import InputError
 from stemcls.models.saved import ModelCard
 from stemcls.serving.app import make_app
+from stemcls.serving.connections import LimitedProtocol
 from stemcls.serving.worker import FAILED, Worker
 
 _SECONDS_TO_END = 5
@@ -87,7 +88,7 @@ def open_server(
     server = uvicorn.Server(uvicorn.Config(
         make_app(worker, card, name, config, Path(uploads.name)), log_level="warning",
         access_log=False, server_header=False, timeout_graceful_shutdown=_SECONDS_TO_END,
-        lifespan="off",
+        lifespan="off", http=LimitedProtocol, ws="none",
     ))
     return Server(f"http://{host}:{port}/", worker, opened, server, uploads)
 
