@@ -16,6 +16,7 @@ from stemcls.commands.terminal import (
     progress,
     resolved,
     say,
+    say_ignored,
     say_skipped,
 )
 from stemcls.config.imaging import BuildConfig
@@ -70,8 +71,7 @@ def build(
     skipped = document["skipped"]
     if skipped and strict:
         raise SkippedError(
-            f"{len(skipped)} of {document['images']} images were skipped, and --strict was asked "
-            f"for; {out} holds the others"
+            f"{len(skipped)} files were skipped, and --strict was asked for; {out} holds the others"
         )
 
 
@@ -89,10 +89,13 @@ def _show(document: dict[str, Any]) -> None:
     for reason, count in document["dropped"].items():
         say(f"{count} left out: {reason}")
     for warning in document["warnings"]:
+        if "kind" in warning:  # said before the build began
+            continue
         say(f"warning: {warning['warning']}")
     if document["duplicates"]:
         say(
             f"{document['duplicates']} images are copies of another one, byte for byte; a copy in "
             "training and one in test flatter every score"
         )
+    say_ignored(document["ignored"])
     say_skipped(document["skipped"])

@@ -16,6 +16,7 @@ from stemcls.commands.terminal import (
     progress,
     resolved,
     say,
+    say_ignored,
     say_skipped,
 )
 from stemcls.config.imaging import DetectConfig
@@ -42,6 +43,22 @@ def predict(
     views: Annotated[
         int | None, typer.Option(help="Flips and turns averaged (default: as the run was scored).")
     ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(help="Leave out files and folders of this name, as in build; repeatable."),
+    ] = None,
+    scene: Annotated[
+        str, typer.Option(help="Positions of files: all (the default), names or numbers.")
+    ] = "",
+    time: Annotated[
+        str, typer.Option(help="Time points of files: all, or numbers (default: as trained).")
+    ] = "",
+    z: Annotated[
+        str, typer.Option(help="Focal plane: a number, max or mean (default: as trained).")
+    ] = "",
+    one_file_per_channel: Annotated[
+        str, typer.Option(help="Samples of several files: auto, no, or a pattern, as in build.")
+    ] = "",
     strict: Annotated[bool, typer.Option(help="Exit with 3 if a file was skipped.")] = False,
     backend: Backend = None,
     device: Device = "auto",
@@ -57,19 +74,23 @@ def predict(
 
     start_keras(backend, device, shares_batches=True)
     from stemcls.evaluation.runfiles import model_named
+    from stemcls.imaging.listing.litter import OVERLAYS
     from stemcls.models.saved import load_model
-    from stemcls.prediction.inputs import KINDS, OVERLAYS, expand
+    from stemcls.prediction.inputs import KINDS, build_of, expand, reading_of
     from stemcls.prediction.predict import predict_table
 
     check_known(kind, KINDS, f"--kind {kind!r} is not a choice")
-    files = expand(paths)
     network, card = load_model(model_named(model, workspace))
+    read = reading_of(card, scene, time, z)
+    channels = one_file_per_channel or build_of(card).files.one_file_per_channel
+    given_files = expand(paths, read, exclude or (), channels)
+    files = [*given_files.names, *given_files.stores]
     built = card.build.get("detect", {})
     detection = resolved(DetectConfig, given, built) if given else None
     with progress("predict") as update:
         table = predict_table(
             network, card, files, out, detection=detection, kind=kind, update=update,
-            pixel_size_um=pixel_size_um,
+            pixel_size_um=pixel_size_um, read=read,
             views=card.views if views is None else views,
             overlays=out.with_name(out.stem + OVERLAYS) if overlay else None,
         )
@@ -77,7 +98,9 @@ def predict(
         "rows": table.rows,
         "composition": table.composition,
         "out": str(table.out),
-        "skipped": table.skipped,
+        "skipped": [*given_files.skipped, *table.skipped],
+        "ignored": given_files.ignored,
+        "warnings": [notice.document() for notice in given_files.notices],
         "overlays": table.overlays,
         "dropped": table.dropped,
     }
@@ -90,6 +113,9 @@ def predict(
         say(f"table: {table.out}" + (f"; overlays: {len(table.overlays)}" if overlay else ""))
         for reason, count in table.dropped.items():
             say(f"{count} left out: {reason}")
-        say_skipped(table.skipped)
-    if strict and table.skipped:
-        raise SkippedError(f"{len(table.skipped)} of {len(files)} files were skipped")
+        for notice in given_files.notices:
+            say(f"warning: {notice.message}")
+        say_ignored(given_files.ignored)
+        say_skipped(document["skipped"])
+    if strict and document["skipped"]:
+        raise SkippedError(f"{len(document['skipped'])} files were skipped")

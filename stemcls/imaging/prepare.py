@@ -18,6 +18,7 @@ from stemcls.imaging.composite import (
     empty_slices,
 )
 from stemcls.imaging.field import Field
+from stemcls.imaging.listing.positions import Position, read_position
 from stemcls.imaging.quality import (
     Quality,
     background_of,
@@ -26,7 +27,6 @@ from stemcls.imaging.quality import (
     flatten,
     measure_quality,
 )
-from stemcls.imaging.readers import read_field
 
 SAMPLE_PIXELS = 2**16
 
@@ -53,11 +53,11 @@ class Prepared:
         return self.composite.image
 
 
-def prepare(path: Path, build: BuildConfig) -> Prepared:
+def prepare(path: Path | Position, build: BuildConfig) -> Prepared:
     """Read a field, judge it, even out its light and make its composite.
 
     Args:
-        path: The file.
+        path: The file, or which position of it.
         build: Settings of the store, with numbers in `scale_range` where it says scale=store.
 
     Raises:
@@ -80,18 +80,18 @@ def prepare(path: Path, build: BuildConfig) -> Prepared:
     return Prepared(field, composite, quality, warnings)
 
 
-def read_slices(path: Path, build: BuildConfig) -> np.ndarray:
+def read_slices(path: Path | Position, build: BuildConfig) -> np.ndarray:
     """Return the (C, Y, X) slices of a field in which there is something to see.
 
     Raises:
         InputError: Unreadable or blank.
     """
-    field = read_field(path, build.read)
+    field = read_position(path, build.read)
     check_content(field)
     return field.pixels
 
 
-def sample_slices(path: Path, build: BuildConfig) -> list[np.ndarray]:
+def sample_slices(path: Path | Position, build: BuildConfig) -> list[np.ndarray]:
     """Return evenly spread pixels of each slice that takes part, as `prepare` would scale them.
 
     Returns: One (n,) array per slice, n at most `SAMPLE_PIXELS` or a little more.
@@ -106,13 +106,13 @@ def sample_slices(path: Path, build: BuildConfig) -> list[np.ndarray]:
 
 
 def _read(
-    path: Path, build: BuildConfig
+    path: Path | Position, build: BuildConfig
 ) -> tuple[Field, tuple[int, ...], list[Background], Quality]:
     """Return a field that is good enough, the slices that take part, their backgrounds, quality.
 
     There are no backgrounds of crops: one cell fills a crop.
     """
-    field = read_field(path, build.read)
+    field = read_position(path, build.read)
     check_content(field)
     if field.pixel_size_um is None and build.pixel_size_um:
         field = replace(field, pixel_size_um=build.pixel_size_um)

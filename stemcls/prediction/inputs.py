@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from stemcls.config.imaging import BuildConfig, DetectConfig
+from stemcls.config.imaging import BuildConfig, DetectConfig, ReadConfig
 from stemcls.config.options import from_mapping
 from stemcls.errors import InputError
 from stemcls.imaging.crops import crop_scale, cut_crops, resize_whole, share_core
 from stemcls.imaging.detection.detect import detect
+from stemcls.imaging.listing.fields import FieldList, list_fields
+from stemcls.imaging.listing.positions import JOINS, Position
+from stemcls.imaging.listing.walk import STORE_SUFFIXES
 from stemcls.imaging.prepare import Prepared, prepare
-from stemcls.imaging.readers import list_images
 from stemcls.models.saved import ModelCard
 from stemcls.store.cropstore import CropStore
 from stemcls.store.harvest import OFF_FIELD, SHARED_CORE
 
-STORE_SUFFIXES = (".h5", ".hdf5")
 KINDS = ("auto", "cells", "crops")
 SAME_SCALE = 0.05
-OVERLAYS = "-overlays"
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +30,7 @@ class Sample:
     """The crops of one file, or of one store.
 
     Attributes:
-        path: The file.
+        path: The file, or which position of it.
         n: Crops.
         read: Rows (n,) to crops (n, H, W, C).
         centers_px: (N, 2) y, x in the file named by `paths`.
@@ -40,7 +40,7 @@ class Sample:
         dropped: Why found cells were left out, and how many for each reason.
     """
 
-    path: Path
+    path: Path | Position
     n: int
     read: Callable[[np.ndarray], np.ndarray]
     centers_px: np.ndarray
@@ -50,26 +50,41 @@ class Sample:
     dropped: dict[str, int] = field(default_factory=dict)
 
 
-def expand(paths: list[Path]) -> list[Path]:
-    """Replace folders by the images and stores in them.
+def expand(
+    paths: Sequence[Path], read: ReadConfig | None = None, exclude: Sequence[str] = (),
+    channels: str = "",
+) -> FieldList:
+    """List what is to be predicted: fields, one for each position of a file, and crop stores.
+
+    Args:
+        paths: Fields, crops, folders of them, or stores.
+        read: Which positions and time points count.
+        exclude: Patterns of what to leave out of folders.
+        channels: How one file per channel is put together, see `list_fields`.
 
     Raises:
         InputError: A path does not exist, or nothing was found.
     """
-    found: list[Path] = []
-    for path in paths:
-        if path.is_dir():
-            stores = (p for p in sorted(path.iterdir()) if p.suffix.lower() in STORE_SUFFIXES)
-            images = (p for p in list_images(path) if not p.parent.name.endswith(OVERLAYS))
-            inside = [*images, *stores]
-            if not inside:
-                raise InputError(f"folder {path} holds no images and no crop stores")
-            found += inside
-        elif path.is_file():
-            found.append(path)
-        else:
-            raise InputError(f"{path} does not exist; expected fields, crops, a folder or a store")
-    return list(dict.fromkeys(found))
+    found = list_fields(paths, read, exclude, channels, stores=True)
+    if not found.names and not found.stores:
+        raise InputError("--exclude leaves nothing to predict")
+    return found
+
+
+def reading_of(card: ModelCard, scene: str = "", time: str = "", z: str = "") -> ReadConfig:
+    """Return which planes of new files a model takes: as it was trained, or as said here.
+
+    Every position of a new file counts, unless the model learned from joined ones.
+    """
+    read = build_of(card).read
+    joined = read.scene if read.scene in JOINS else ""
+    return replace(read, scene=scene or joined, time=time or read.time, z=z or read.z)
+
+
+def build_of(card: ModelCard) -> BuildConfig:
+    """Return how the training store of a model was built."""
+    # A store that does not know of this rule was built without it.
+    return from_mapping(BuildConfig, {"core": 0.0, **card.build})
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,15 +98,15 @@ class Opened:
         kind: "cells" to be found, or "crops", the image being one.
     """
 
-    path: Path
+    path: Path | Position
     prepared: Prepared
     build: BuildConfig
     kind: str
 
 
 def load_sample(
-    path: Path, card: ModelCard, detection: DetectConfig | None, kind: str,
-    pixel_size_um: float = 0.0,
+    path: Path | Position, card: ModelCard, detection: DetectConfig | None, kind: str,
+    pixel_size_um: float = 0.0, read: ReadConfig | None = None,
 ) -> Sample:
     """Read one file the way the model's training store was built.
 
@@ -102,14 +117,15 @@ def load_sample(
         kind: "cells" looks for cells in each image, "crops" takes each image as one crop; "auto"
             takes an image of exactly the crop size as a crop, and others as the store did.
         pixel_size_um: Edge of a pixel where a file does not say; 0: as the training store had it.
+        read: Which planes of a file, from `reading_of`; None: as the training store had it.
 
     Raises:
         InputError: Unreadable, outside the training store's limits of quality, or other channels
             or crop size than the model takes.
     """
-    if path.suffix.lower() in STORE_SUFFIXES:
+    if isinstance(path, Path) and path.suffix.lower() in STORE_SUFFIXES:
         return _from_store(path, card)
-    opened = _open(path, card, kind, pixel_size_um)
+    opened = _open(path, card, kind, pixel_size_um, read)
     if opened.kind == "crops":
         return _whole(opened, card)
     image, build = opened.prepared.image, opened.build
@@ -156,9 +172,13 @@ def crop_at(
     return crops[0]
 
 
-def _open(path: Path, card: ModelCard, kind: str, pixel_size_um: float) -> Opened:
-    # A store that does not know of this rule was built without it.
-    build = from_mapping(BuildConfig, {"core": 0.0, **card.build})
+def _open(
+    path: Path | Position, card: ModelCard, kind: str, pixel_size_um: float,
+    read: ReadConfig | None = None,
+) -> Opened:
+    build = build_of(card)
+    if read is not None:
+        build = replace(build, read=read)
     if pixel_size_um:
         build = replace(build, pixel_size_um=pixel_size_um)
     prepared = prepare(path, build)
@@ -199,7 +219,7 @@ def _scale_of_crops(opened: Opened, card: ModelCard) -> float:
     return scale
 
 
-def _check_scale(path: Path, found_um: float | None, wanted_um: float | None) -> None:
+def _check_scale(path: Path | Position, found_um: float | None, wanted_um: float | None) -> None:
     if found_um and wanted_um and abs(found_um / wanted_um - 1) > SAME_SCALE:
         raise InputError(
             f"{path} has {found_um:.4g} um a pixel, the model was trained on {wanted_um:.4g}: its "
@@ -232,12 +252,12 @@ def _from_store(path: Path, card: ModelCard) -> Sample:
 
 
 def load_samples(
-    paths: list[Path], card: ModelCard, detection: DetectConfig | None, kind: str,
-    pixel_size_um: float = 0.0,
-) -> Iterator[Sample | tuple[Path, str]]:
+    paths: Sequence[Path | Position], card: ModelCard, detection: DetectConfig | None, kind: str,
+    pixel_size_um: float = 0.0, read: ReadConfig | None = None,
+) -> Iterator[Sample | tuple[Path | Position, str]]:
     """Yield each file's sample, or the file and why it was skipped."""
     for path in paths:
         try:
-            yield load_sample(path, card, detection, kind, pixel_size_um)
+            yield load_sample(path, card, detection, kind, pixel_size_um, read)
         except InputError as error:
             yield path, str(error)

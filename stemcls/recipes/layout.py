@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from stemcls.atomic import csv_writer
+from stemcls.config.imaging import FilesConfig
 from stemcls.config.protocol import LayoutConfig
 from stemcls.errors import InputError
 from stemcls.recipes.words import expected
@@ -33,7 +34,9 @@ def find_images(data: Path, layout: LayoutConfig) -> list[Source]:
     if not data.is_dir():
         raise InputError(f"--data {data} is not a folder: expected {expected(data, layout)}")
     try:
-        sources = list_sources(data, None, None, None).sources
+        sources = list_sources(
+            data, None, None, None, FilesConfig(class_level=1, split_folders="classes")
+        ).sources
     except InputError as error:
         raise InputError(f"{error}; expected {expected(data, layout)}") from error
     class_of = _classes(data, layout, sources)

@@ -66,10 +66,12 @@ def build_store(
         raise InputError(f"--cells gives centres in fields; it cannot be used with --kind {kind}")
     if config.match_px and cells is None:
         raise InputError("--cells-match needs --cells CSV with the known centres")
-    sources = subsample(
-        list_sources(source, manifest, cells, config.group).sources,
-        config.subsample, config.subsample_seed,
+    listing = list_sources(
+        source, manifest, cells, config.group, config.files, config.read, config.group_what
     )
+    for notice in listing.notices if tell is not None else ():
+        tell(f"warning: {notice.message}")
+    sources = subsample(listing.sources, config.subsample, config.subsample_seed)
     crop_px = config.crop_px
     if not config.size_px:
         crop_px = {"cells": CELL_PX, "fields": FIELD_PX}.get(kind, 0)
@@ -96,6 +98,12 @@ def build_store(
                 )
                 _gather(journal, sources, config, crew, stopped, update)
             document = _finish(journal, sources, config, source, out, stopped)
+    document["skipped"] += [entry.document() for entry in listing.skipped]
+    document["ignored"] = [entry.document() for entry in listing.ignored]
+    document["warnings"] = [
+        *({**notice.document(), "warning": notice.message} for notice in listing.notices),
+        *document["warnings"],
+    ]
     return {**document, "continued_at": n_before, "restarted": journal.restarted}
 
 
@@ -257,6 +265,8 @@ def _fingerprint(sources: list[Source]) -> str:
             state = (stat.st_size, stat.st_mtime_ns)
         except OSError:
             state = (-1, -1)
-        known = (source.name, source.label, source.group, source.cells, source.problem)
+        known = (
+            source.name, source.label, source.group, source.cells, source.problem, source.place
+        )
         digest.update(repr((known, state)).encode("utf-8", "backslashreplace"))
     return digest.hexdigest()

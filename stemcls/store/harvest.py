@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -94,7 +93,7 @@ def harvest(source: Source, config: BuildConfig) -> Harvest:
     """
     if source.problem:
         raise InputError(source.problem)
-    prepared = prepare(source.path, config)
+    prepared = prepare(source.place, config)
     image, composite = prepared.field, prepared.composite
     margin_px = 0.0
     scale: float | None
@@ -116,7 +115,7 @@ def harvest(source: Source, config: BuildConfig) -> Harvest:
     return Harvest(
         images,
         {
-            "sha256": _sha256(source.path),
+            "sha256": _sha256(source, image),
             "shape": list(image.pixels.shape),
             "pixel_size_um": size_um,
             "crop_pixel_um": size_um / scale if size_um and scale else None,
@@ -217,6 +216,13 @@ def _whole(
     return resize_whole(pixels, size_px)[None], scale
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
+def _sha256(source: Source, image: Field) -> str:
+    """Return the digest of the file, or of the pixels where it holds more or less than the image.
+
+    A position of a file would else be a copy of all others.
+    """
+    if source.scene or source.time or source.files:
+        about = f"{image.pixels.shape} {image.pixels.dtype}".encode()
+        return hashlib.sha256(about + image.pixels.tobytes()).hexdigest()
+    with source.path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import struct
 import zipfile
 import zlib
@@ -25,11 +24,6 @@ from stemcls.imaging.readers.raster import open_raster, raster_size
 from stemcls.imaging.readers.scene import Scene
 from stemcls.imaging.readers.table import READERS, Reader, format_of, missing_package, suffix_of
 
-# Microscope and picture formats that may have no reader: listed as skipped, not passed over.
-_UNREAD_SUFFIXES = {
-    ".vsi", ".zvi", ".lsm", ".ims", ".dv", ".stk", ".cif", ".sld", ".mrxs", ".svs", ".scn", ".lof",
-    ".xlif", ".mpoir", ".jp2", ".j2k", ".gif", ".webp", ".heic", ".dcm",
-}
 _WAY_OUT = "export it again from the microscope software or take it out of the input"
 # What parsers written by others have been seen to raise on damaged files.
 _PARSER_ERRORS = (
@@ -111,41 +105,6 @@ def count_pixels(path: Path) -> int:
         math.prod(length for axis, length in scene["axes"].items() if axis != "S")
         for scene in scenes
     )
-
-
-def list_images(folder: Path) -> list[Path]:
-    """Return the image files below `folder`, sorted; hidden files and folders are passed over.
-
-    Raises:
-        InputError: There is no such folder.
-    """
-    if not folder.is_dir():
-        raise InputError(f"{folder} is not a folder; give a folder that holds images")
-    found = []
-    for root, folders, files in os.walk(folder):
-        # The TIFFs below an OIF's own folder are its planes, not images of their own.
-        beside = {f"{name}.files".lower() for name in files if name.lower().endswith(".oif")}
-        folders[:] = [
-            name for name in folders if not name.startswith(".") and name.lower() not in beside
-        ]
-        found += [
-            Path(root) / name
-            for name in files
-            if not name.startswith(".") and suffix_of(Path(name))
-        ]
-    return sorted(found)
-
-
-def list_unread(folder: Path) -> list[Path]:
-    """Return the files below `folder` that are images of a format that no reader is there for.
-
-    They are listed so that they can be named, not passed over; hidden ones are.
-    """
-    return sorted(
-        path for path in folder.rglob("*")
-        if path.suffix.lower() in _UNREAD_SUFFIXES and path.is_file() and not suffix_of(path)
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )  # fmt: skip
 
 
 def _described(scene: Scene) -> dict[str, Any]:
