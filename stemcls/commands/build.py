@@ -71,7 +71,8 @@ def build(
     skipped = document["skipped"]
     if skipped and strict:
         raise SkippedError(
-            f"{len(skipped)} files were skipped, and --strict was asked for; {out} holds the others"
+            f"{len(skipped)} of {document['fields'] + len(skipped)} images were skipped, and "
+            f"--strict was asked for; {out} holds the others"
         )
 
 

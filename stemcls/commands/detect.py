@@ -117,7 +117,8 @@ def detect(
         (show_grid if grid else show)(document)
     skipped = document["skipped"]
     if skipped and strict:
-        raise SkippedError(f"{len(skipped)} files were skipped (--strict)")
+        total = len(document["fields"]) + len(skipped)
+        raise SkippedError(f"{len(skipped)} of {total} files were skipped (--strict)")
 
 
 def _known(

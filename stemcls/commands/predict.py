@@ -1,7 +1,7 @@
 """`stemcls predict`: a finished model on new fields, crops or stores."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,6 +21,9 @@ from stemcls.commands.terminal import (
 )
 from stemcls.config.imaging import DetectConfig
 from stemcls.errors import SkippedError, check_known
+
+if TYPE_CHECKING:
+    from stemcls.imaging.listing.positions import Position
 
 
 @config_options(DetectConfig)
@@ -84,7 +87,7 @@ def predict(
     read = reading_of(card, scene, time, z)
     channels = one_file_per_channel or build_of(card).files.one_file_per_channel
     given_files = expand(paths, read, exclude or (), channels)
-    files = [*given_files.names, *given_files.stores]
+    files: list[Path | Position] = [*given_files.names, *given_files.stores]
     built = card.build.get("detect", {})
     detection = resolved(DetectConfig, given, built) if given else None
     with progress("predict") as update:
@@ -94,11 +97,12 @@ def predict(
             views=card.views if views is None else views,
             overlays=out.with_name(out.stem + OVERLAYS) if overlay else None,
         )
+    skipped = [*given_files.skipped, *table.skipped]
     document = {
         "rows": table.rows,
         "composition": table.composition,
         "out": str(table.out),
-        "skipped": [*given_files.skipped, *table.skipped],
+        "skipped": skipped,
         "ignored": given_files.ignored,
         "warnings": [notice.document() for notice in given_files.notices],
         "overlays": table.overlays,
@@ -116,6 +120,7 @@ def predict(
         for notice in given_files.notices:
             say(f"warning: {notice.message}")
         say_ignored(given_files.ignored)
-        say_skipped(document["skipped"])
-    if strict and document["skipped"]:
-        raise SkippedError(f"{len(document['skipped'])} files were skipped")
+        say_skipped(skipped)
+    if strict and skipped:
+        total = len(files) + len(given_files.skipped)
+        raise SkippedError(f"{len(skipped)} of {total} files were skipped")

@@ -69,8 +69,9 @@ def build_store(
     listing = list_sources(
         source, manifest, cells, config.group, config.files, config.read, config.group_what
     )
-    for notice in listing.notices if tell is not None else ():
-        tell(f"warning: {notice.message}")
+    if tell is not None:
+        for notice in listing.notices:
+            tell(f"warning: {notice.message}")
     sources = subsample(listing.sources, config.subsample, config.subsample_seed)
     crop_px = config.crop_px
     if not config.size_px:

@@ -99,9 +99,9 @@ def is_split(name: str) -> bool:
 
 
 def are_serial(names: Iterable[str]) -> bool:
-    """Say whether names look like units that were numbered: donor1, d2, 2024-05-01."""
-    names = list(names)
-    return bool(names) and all(_SERIAL.fullmatch(name.casefold()) for name in names)
+    """Say whether most names look like units that were numbered: donor1, d2, 2024-05-01."""
+    found = [bool(_SERIAL.fullmatch(name.casefold())) for name in names]
+    return 2 * sum(found) > len(found)
 
 
 def _unlabelled(

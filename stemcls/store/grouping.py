@@ -163,8 +163,8 @@ def _advice(sources: Sequence[Source], meanings: Mapping[str, Meaning] | None) -
             f"{deeper}"
         )
     if found := proposed_pattern([source.name for source in sources]):
-        pattern, names = found
-        return f"file names hold {_some(names)}: --group '{pattern}' takes these as donors"
+        pattern, units = found
+        return f"file names hold {_some(units)}: --group '{pattern}' takes these as donors"
     return (
         "--group folder takes a folder per donor below each class, --group a regular expression "
         "on the path, a --manifest has a column group"

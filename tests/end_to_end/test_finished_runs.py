@@ -135,7 +135,11 @@ def test_predict_does_not_read_its_own_overlays_and_counts_a_file_once(tmp_path)
     for name in ("f1.png", "cells-overlays/f1.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"x")
-    assert expand([tmp_path, tmp_path / "f1.png"]) == [tmp_path / "f1.png"]
+    found = expand([tmp_path, tmp_path / "f1.png"])
+    assert [place.path for place in found.names] == [tmp_path / "f1.png"]
+    assert found.ignored == [
+        {"path": str(tmp_path / "cells-overlays"), "reason": "pictures drawn by stemcls"}
+    ]
 
 
 def test_fields_of_another_magnification_are_refused():

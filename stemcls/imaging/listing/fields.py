@@ -23,7 +23,7 @@ from stemcls.imaging.readers import READERS
 from stemcls.notices import Notice
 
 
-@dataclass(frozen=True)
+@dataclass
 class FieldList:
     """What a command works on.
 
