@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +12,15 @@ from stemcls.errors import InputError
 from stemcls.imaging.listing.channelfiles import SEPARATE, composed, question, recognised
 from stemcls.imaging.listing.fields import nothing_found
 from stemcls.imaging.listing.positions import Position, as_position, expand_positions
-from stemcls.imaging.listing.walk import PassedOver, Walk, check_excludes, is_excluded, shown, walk
+from stemcls.imaging.listing.walk import (
+    PassedOver,
+    Walk,
+    check_excludes,
+    is_excluded,
+    set_of,
+    shown,
+    walk,
+)
 from stemcls.store.classfolders import Meaning, few_images, meanings
 from stemcls.store.grouping import grouped, kept_together, missing_groups
 from stemcls.store.manifest import sources_of_manifest, with_known_cells
@@ -108,7 +116,7 @@ def _from_folder(walked: Walk, files: FilesConfig) -> Listing:
 
 def _from_manifest(manifest: Path, folder: Path, files: FilesConfig) -> Listing:
     sources, ignored, matched = [], [], set()
-    for source in sources_of_manifest(manifest, folder):
+    for source in _without_sets(list(sources_of_manifest(manifest, folder))):
         pattern = is_excluded(source.name, files.exclude)
         if pattern is None:
             sources.append(source)
@@ -119,6 +127,18 @@ def _from_manifest(manifest: Path, folder: Path, files: FilesConfig) -> Listing:
     if not sources:
         raise InputError(f"{shown(manifest)} names no images")
     return Listing(sources, ignored=tuple(ignored))
+
+
+def _without_sets(sources: Sequence[Source]) -> Iterator[Source]:
+    """Give a problem to files of one set that are listed as if each were an image of its own."""
+    listed = {source.path.resolve() for source in sources}
+    for source in sources:
+        beside = () if source.problem or source.scene else set_of(source.path)
+        twice = [path for path in beside if path != source.path and path.resolve() in listed]
+        yield source if not twice else replace(source, problem=(
+            f"it is of one set of files with {shown(twice[0].name)}, which is listed too: name "
+            "one of them, or give the scene of each in a column"
+        ))
 
 
 def _expanded(

@@ -16,10 +16,11 @@ from stemcls.imaging.listing.walk import (
     Walk,
     check_excludes,
     is_excluded,
+    set_of,
     shown,
     walk,
 )
-from stemcls.imaging.readers import READERS
+from stemcls.imaging.readers import READERS, is_image_folder
 from stemcls.notices import Notice
 
 
@@ -63,7 +64,7 @@ def list_fields(
     seen: set[Path] = set()
     matched: set[str] = set()
     for path in given:
-        if path.is_dir() and not _is_image(path):
+        if path.is_dir() and not is_image_folder(path):
             walked = walk(path, exclude)
             matched |= walked.excluded_by
             _take_folder(found, walked, seen, read or ReadConfig(), channels, stores)
@@ -76,7 +77,7 @@ def list_fields(
                 reason = f"--exclude {pattern}"
                 found.ignored.append({"path": shown(path), "reason": reason})
             elif path.resolve() not in seen:
-                seen.add(path.resolve())
+                seen |= {one.resolve() for one in set_of(path)}
                 for position in expand_positions(path, read or ReadConfig()):
                     found.names[position] = position.name
         else:
@@ -119,7 +120,7 @@ def _take_folder(
         if not place.files:
             if place.path.resolve() in seen:
                 continue
-            seen.add(place.path.resolve())
+            seen |= {one.resolve() for one in set_of(place.path)}
         positions = [place] if place.files else expand_positions(place.path, read)
         for position in positions:
             found.names[position] = position.called(below)
@@ -139,10 +140,6 @@ def _samples(
             {"path": shown(files[below]), "reason": "no channel in its name, as the others have"}
         )
     return samples
-
-
-def _is_image(path: Path) -> bool:
-    return path.name.lower().endswith(".zarr")
 
 
 def _examples(entries: Sequence[PassedOver]) -> str:

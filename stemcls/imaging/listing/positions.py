@@ -13,15 +13,15 @@ import numpy as np
 from stemcls.config.imaging import ReadConfig
 from stemcls.errors import InputError
 from stemcls.imaging.field import Field
-from stemcls.imaging.listing.walk import shown
+from stemcls.imaging.listing.walk import head_of, shown
 from stemcls.imaging.readers import READERS, describe_file, read_field, suffix_of
 from stemcls.imaging.readers.ifds import is_one_page
 from stemcls.imaging.readers.planes import PROJECTIONS
 
 ALL = "all"
+_PICTURES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp")
 # Words of --scene and --time that join what they name, so that a file stays one field.
 JOINS = (*PROJECTIONS, "slices")
-_PICTURES = ("PNG", "JPEG", "BMP")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +129,9 @@ def expand_positions(path: Path, read: ReadConfig) -> list[Position]:
 def _holds_one(path: Path) -> bool:
     """Say, without the cost of opening it, whether a file holds one picture only."""
     suffix = suffix_of(path)
-    if not suffix or READERS[suffix].format in _PICTURES:
+    if suffix in _PICTURES and READERS[suffix].recognises(head_of(path)):
         return True
-    return READERS[suffix].format == "TIFF" and is_one_page(path)
+    return is_one_page(path)
 
 
 def _chosen_scenes(

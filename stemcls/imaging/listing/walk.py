@@ -13,7 +13,10 @@ from pathlib import Path, PurePosixPath
 
 from stemcls.errors import InputError
 from stemcls.imaging.listing import litter
-from stemcls.imaging.readers.table import READERS, format_of, suffix_of
+from stemcls.imaging.readers import READERS, dataset_files, is_image_folder, suffix_of
+from stemcls.imaging.readers.ifds import is_one_page
+from stemcls.imaging.readers.table import reader_of_content
+from stemcls.imaging.readers.tiff import open_tiff
 
 STORE_SUFFIXES = (".h5", ".hdf5")
 _STORE_FORMAT = "stemcls-crops"
@@ -146,11 +149,31 @@ class _Walker:
             else:
                 files = self._ids() if files is None else files
                 self._linked_file(below, files)
+        self._join_sets()
         return Walk(
             self.folder, tuple(sorted(self.images)), tuple(sorted(self.stores)),
             summed(self.skipped), summed(self.ignored), tuple(self.aliases),
             frozenset(self.excluded_by),
         )
+
+    def _join_sets(self) -> None:
+        """Keep one file of each set of files that hold the same images."""
+        there = set(self.images)
+        members: set[Path] = set()
+        for path in sorted(self.images):
+            for other in () if path in members else set_of(path):
+                if other != path and other not in members:
+                    members.add(other)
+                    if other in there:
+                        self._ignore(
+                            other.relative_to(self.folder).as_posix(),
+                            f"read with {shown(path.name)}, of whose set of files it is",
+                        )
+        self.images = [path for path in self.images if path not in members]
+        belong = {shown(path) for path in members}
+        for entry in [one for one in self.skipped if shown(self.folder / one.path) in belong]:
+            self.skipped.remove(entry)
+            self._ignore(entry.path, "a part of the image beside it")
 
     def _folder(self, below: str) -> None:
         waiting = [below]
@@ -271,17 +294,17 @@ class _Walker:
 
     def _is_image_folder(self, entry: os.DirEntry[str], below: str) -> bool:
         """Take up a folder that is one image, such as OME-Zarr; say whether it is one."""
-        low = entry.name.casefold()
         place = self.folder / below
-        if low.endswith((".zarr", ".n5")) or any(
-            (place / name).is_file() for name in (".zgroup", ".zattrs", "zarr.json")
+        if is_image_folder(place):
+            self.images.append(place)
+        elif entry.name.casefold().endswith((".zarr", ".n5")) or any(
+            (place / name).is_file() for name in (".zgroup", ".zattrs", ".zarray", "zarr.json")
         ):
-            if suffix_of(place) in READERS:
-                self.images.append(place)
-            else:
-                self._skip(below, litter.unread_reason("folder.zarr", None))
-            return True
-        return False
+            self._skip(below, "a folder of an array, but no OME-Zarr that is read here; name it "
+                       "NAME.ome.zarr if it is one, or export it as OME-TIFF")  # fmt: skip
+        else:
+            return False
+        return True
 
     def _file(self, below: str) -> None:
         path = self.folder / below
@@ -290,8 +313,9 @@ class _Walker:
         elif path.suffix.lower() in STORE_SUFFIXES and is_store(path):
             self.stores.append(path)
         else:
-            head = _head(path)
-            held = format_of(head) if head else None
+            head = head_of(path)
+            reader = reader_of_content(head) if head else None
+            held = reader.format if reader else None
             if not held and not path.suffix and head and _is_text(head):
                 self._ignore(below, "no image: a text")
             else:
@@ -329,11 +353,22 @@ def is_store(path: Path) -> bool:
         return False
 
 
+def set_of(path: Path) -> tuple[Path, ...]:
+    """Return the files that hold the same images as a file, itself among them.
+
+    What cannot lie in several files is not opened.
+    """
+    suffix = suffix_of(path)
+    tiff = suffix in READERS and READERS[suffix].open is open_tiff
+    return dataset_files(path) if suffix == ".oir" or (tiff and not is_one_page(path)) else (path,)
+
+
 def _holds(outer: str, inner: str) -> bool:
     return inner == outer or inner.startswith(outer.rstrip(os.sep) + os.sep)
 
 
-def _head(path: Path) -> bytes:
+def head_of(path: Path) -> bytes:
+    """Return the first bytes of a file, none where it cannot be read."""
     try:
         with path.open("rb") as file:
             return file.read(64)
