@@ -18,6 +18,7 @@ from stemcls.commands.terminal import (
     say,
     say_ignored,
     say_skipped,
+    say_warnings,
 )
 from stemcls.config.imaging import BuildConfig
 from stemcls.errors import SkippedError
@@ -62,12 +63,18 @@ def build(
     if out is None:
         name = source.resolve().stem if source.is_file() else source.resolve().name
         out = workspace / "datasets" / f"{name}.h5"
+    said: list[str] = []
+
+    def tell(sentence: str) -> None:
+        said.append(sentence)
+        say(sentence)
+
     with progress("build") as update:
-        document = build_store(source, out, config, manifest, cells, update, say, workers)
+        document = build_store(source, out, config, manifest, cells, update, tell, workers)
     if json:
         print_json(document)
     else:
-        _show(document)
+        _show(document, said)
     skipped = document["skipped"]
     if skipped and strict:
         raise SkippedError(
@@ -76,7 +83,7 @@ def build(
         )
 
 
-def _show(document: dict[str, Any]) -> None:
+def _show(document: dict[str, Any], said: list[str]) -> None:
     classes = dict(document["classes"])
     if document["unlabelled"]:
         classes["(unlabelled)"] = document["unlabelled"]
@@ -89,10 +96,9 @@ def _show(document: dict[str, Any]) -> None:
     )
     for reason, count in document["dropped"].items():
         say(f"{count} left out: {reason}")
-    for warning in document["warnings"]:
-        if "kind" in warning:  # said before the build began
-            continue
-        say(f"warning: {warning['warning']}")
+    begun = "\n".join(said)  # what was said before the build began is not said again
+    new = [entry for entry in document["warnings"] if entry["message"] not in begun]
+    say_warnings(new, document["images"])
     if document["duplicates"]:
         say(
             f"{document['duplicates']} images are copies of another one, byte for byte; a copy in "

@@ -108,7 +108,10 @@ def detect(
     document["skipped"] = [*listed.skipped, *document["skipped"]]
     document["ignored"] = listed.ignored
     document["warnings"] = [
-        *({"path": "", "warning": notice.message} for notice in listed.notices),
+        *(
+            {**notice.document(), "path": "", "warning": notice.message}
+            for notice in listed.notices
+        ),
         *document.get("warnings", ()),
     ]
     if json:

@@ -18,6 +18,7 @@ from stemcls.commands.terminal import (
     say,
     say_ignored,
     say_skipped,
+    say_warnings,
 )
 from stemcls.config.imaging import DetectConfig
 from stemcls.errors import SkippedError, check_known
@@ -79,13 +80,13 @@ def predict(
     from stemcls.evaluation.runfiles import model_named
     from stemcls.imaging.listing.litter import OVERLAYS
     from stemcls.models.saved import load_model
-    from stemcls.prediction.inputs import KINDS, build_of, expand, reading_of
+    from stemcls.prediction.inputs import KINDS, expand, reading_of, recipe_of
     from stemcls.prediction.predict import predict_table
 
     check_known(kind, KINDS, f"--kind {kind!r} is not a choice")
     network, card = load_model(model_named(model, workspace))
     read = reading_of(card, scene, time, z)
-    channels = one_file_per_channel or build_of(card).files.one_file_per_channel
+    channels = one_file_per_channel or recipe_of(card).files.one_file_per_channel
     given_files = expand(paths, read, exclude or (), channels)
     files: list[Path | Position] = [*given_files.names, *given_files.stores]
     built = card.build.get("detect", {})
@@ -98,15 +99,17 @@ def predict(
             overlays=out.with_name(out.stem + OVERLAYS) if overlay else None,
         )
     skipped = [*given_files.skipped, *table.skipped]
-    document = {
+    document: dict[str, Any] = {
         "rows": table.rows,
         "composition": table.composition,
         "out": str(table.out),
         "skipped": skipped,
         "ignored": given_files.ignored,
-        "warnings": [notice.document() for notice in given_files.notices],
         "overlays": table.overlays,
         "dropped": table.dropped,
+        "warnings": [
+            notice.document() for notice in (*given_files.notices, *table.warnings)
+        ],
     }
     if json:
         print_json(document)
@@ -117,8 +120,7 @@ def predict(
         say(f"table: {table.out}" + (f"; overlays: {len(table.overlays)}" if overlay else ""))
         for reason, count in table.dropped.items():
             say(f"{count} left out: {reason}")
-        for notice in given_files.notices:
-            say(f"warning: {notice.message}")
+        say_warnings(document["warnings"], len(files))
         say_ignored(given_files.ignored)
         say_skipped(skipped)
     if strict and skipped:

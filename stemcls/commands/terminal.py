@@ -18,6 +18,7 @@ import typer
 from stemcls.config.options import Option, from_mapping, merged, options_of
 from stemcls.errors import InputError
 from stemcls.evaluation.numbertext import interval_text, number_text
+from stemcls.notices import Notice, worded
 from stemcls.progress import Update
 
 Item = TypeVar("Item")
@@ -154,6 +155,13 @@ def _by_reason(entries: Iterable[Mapping[str, str]]) -> dict[str, list[str]]:
 def _some(paths: list[str], most: int = 4) -> str:
     more = f" and {len(paths) - most} more" if len(paths) > most else ""
     return ", ".join(paths[:most]) + more
+
+
+def say_warnings(warnings: Iterable[Mapping[str, Any]], total: int | None = None) -> None:
+    """Say each warning of a document in one line, with the first few files that it is about."""
+    for entry in warnings:
+        notice = Notice(entry["kind"], entry["message"], tuple(entry["paths"]))
+        say(f"warning: {worded(notice, total)}")
 
 
 def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:

@@ -16,6 +16,7 @@ from stemcls.config.options import to_mapping
 from stemcls.errors import CancelledError, InputError, StemclsError, explained_disk_errors
 from stemcls.imaging.detection.detect import wants_diameter
 from stemcls.interruption import interruptible
+from stemcls.notices import worded
 from stemcls.progress import Update
 from stemcls.store.discovery import list_sources
 from stemcls.store.harvest import CELL_PX, FIELD_PX, Harvest, harvest
@@ -71,7 +72,7 @@ def build_store(
     )
     if tell is not None:
         for notice in listing.notices:
-            tell(f"warning: {notice.message}")
+            tell(f"warning: {worded(notice)}")
     sources = subsample(listing.sources, config.subsample, config.subsample_seed)
     crop_px = config.crop_px
     if not config.size_px:
@@ -102,7 +103,7 @@ def build_store(
     document["skipped"] += [entry.document() for entry in listing.skipped]
     document["ignored"] = [entry.document() for entry in listing.ignored]
     document["warnings"] = [
-        *({**notice.document(), "warning": notice.message} for notice in listing.notices),
+        *(notice.document() for notice in listing.notices),
         *document["warnings"],
     ]
     return {**document, "continued_at": n_before, "restarted": journal.restarted}
@@ -222,7 +223,7 @@ def _finish(
         "fields": len(digests),
         "images": len(sources),
         "skipped": skipped,
-        "warnings": notices.listed(),
+        "warnings": [notice.document() for notice in notices.listed()],
         "classes": {name: counts[name] for name in sorted(filter(None, known))},
         "unlabelled": counts[None],
         "groups": {"what": what, "count": len(digests) if names is None else len(names)},

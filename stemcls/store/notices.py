@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
+from stemcls.notices import Notice, gathered
+
 MIXED_SCALES = 0.05
-_EXAMPLES = 3
 
 
 class Notices:
@@ -14,42 +15,32 @@ class Notices:
 
     def __init__(self, crop_um: float) -> None:
         self._crop_um = crop_um
-        self._paths: dict[str, list[str]] = defaultdict(list)
+        self._notices: list[Notice] = []
         self._sizes: dict[float, list[str]] = defaultdict(list)
-        self._n_entries = 0
         self._slices: list[str] | None = None
 
     def add(self, entry: dict[str, Any]) -> None:
         """Take up one image that was used."""
         path = entry["path"]
-        self._n_entries += 1
-        for sentence in entry["warnings"]:
-            self._paths[sentence].append(path)
+        self._notices += [Notice(kind, said, (path,)) for kind, said in entry["warnings"]]
         if entry["pixel_size_um"]:
             self._sizes[entry["pixel_size_um"]].append(path)
         if self._slices is None:
             self._slices = entry["slices"]
         elif entry["slices"] != self._slices:
-            self._paths[
+            self._notices.append(Notice(
+                "mixed-channels",
                 f"its slices are {', '.join(entry['slices'])}, those of the first image "
                 f"{', '.join(self._slices)}: one channel of the crops shows different things; "
-                "--channels chooses slices by name"
-            ].append(path)
+                "--channels chooses slices by name", (path,),
+            ))
 
-    def listed(self) -> list[dict[str, Any]]:
-        """Return [{path, warning, count}], the path of the first image and how many there are."""
-        listed = [
-            {"path": paths[0], "warning": self._worded(sentence, paths), "count": len(paths)}
-            for sentence, paths in self._paths.items()
-        ]
+    def listed(self) -> list[Notice]:
+        """Return every warning once, the gravest first, with the images that it is about."""
         mixed = self._mixed_scales()
-        return [mixed, *listed] if mixed else listed
+        return [*([mixed] if mixed else []), *gathered(self._notices)]
 
-    def _worded(self, sentence: str, paths: list[str]) -> str:
-        examples = ", ".join(paths[:_EXAMPLES]) + (", ..." if len(paths) > _EXAMPLES else "")
-        return f"{sentence} ({len(paths)} of {self._n_entries} images: {examples})"
-
-    def _mixed_scales(self) -> dict[str, Any] | None:
+    def _mixed_scales(self) -> Notice | None:
         if self._crop_um or not self._sizes:
             return None
         least, most = min(self._sizes), max(self._sizes)
@@ -60,11 +51,9 @@ class Notices:
             path for size, paths in self._sizes.items() for path in paths
             if max(size, usual) > min(size, usual) * (1 + MIXED_SCALES)
         ]
-        sentence = (
+        return Notice(
+            "mixed-scales",
             f"MIXED SCALES: pixels are {least:.4g} to {most:.4g} um, so cells of one size differ "
             f"by a factor of {most / least:.3g} in their crops, and the network can tell images "
-            "apart by it; --crop-um N cuts all crops at one scale"
+            "apart by it; --crop-um N cuts all crops at one scale", tuple(others),
         )
-        return {
-            "path": others[0], "warning": self._worded(sentence, others), "count": len(others)
-        }

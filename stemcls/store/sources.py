@@ -58,9 +58,17 @@ class Source:
     @property
     def place(self) -> Position:
         """What to read: the file, the position of it, or the files of its channels."""
+        scene, time = self.scene.lstrip("#"), f"t={self.time}" if self.time else ""
+        title = "+".join(self.channels) or " ".join(filter(None, (scene, time)))
         return Position(
-            self.path, self.scene, self.time, self.z, files=self.files, channels=self.channels
+            self.path, self.scene, self.time, self.z, title, self.files, self.channels,
+            self.problem,
         )
+
+    @property
+    def is_part(self) -> bool:
+        """Whether the image is not just what its file holds."""
+        return bool(self.scene or self.time or self.files)
 
 
 @dataclass(frozen=True, slots=True)

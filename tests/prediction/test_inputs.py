@@ -10,10 +10,10 @@ import tifffile
 
 from stemcls.config.imaging import BuildConfig, QualityConfig
 from stemcls.errors import InputError
+from stemcls.imaging import extract
 from stemcls.imaging.field import Detections
 from stemcls.models.saved import ModelCard
 from stemcls.prediction import inputs
-from stemcls.store import harvest
 from stemcls.store.build import build_store
 from stemcls.store.cropstore import CropStore
 
@@ -24,8 +24,7 @@ def fixed_cells(monkeypatch) -> None:
         centers = np.array([[40, 40], [42, 44], [70, 70], [3, 3]], np.float32)
         return Detections(centers, np.full(4, 5, np.float32), np.ones(4, np.float32))
 
-    monkeypatch.setattr(harvest, "detect", detect)
-    monkeypatch.setattr(inputs, "detect", detect)
+    monkeypatch.setattr(extract, "detect", detect)
 
 
 def write_field(path: Path, seed: int, size_um: float | None = 0.5) -> Path:

@@ -14,8 +14,8 @@ import tifffile
 from stemcls.config.imaging import BuildConfig, QualityConfig
 from stemcls.config.options import from_mapping
 from stemcls.errors import InputError
+from stemcls.imaging import extract
 from stemcls.imaging.field import Detections
-from stemcls.store import harvest
 from stemcls.store.build import build_store
 from stemcls.store.cropstore import CropStore
 from stemcls.store.describe import describe
@@ -57,7 +57,7 @@ def fixed_cells(monkeypatch) -> None:
             centers, np.full(3, 5, np.float32), np.ones(3, np.float32), {"debris": 2}
         )
 
-    monkeypatch.setattr(harvest, "detect", detect)
+    monkeypatch.setattr(extract, "detect", detect)
 
 
 def built(tmp_path: Path, config: BuildConfig, name: str = "out.h5", **more) -> tuple:
@@ -165,12 +165,11 @@ def test_oddities_are_told_once_with_their_number(tmp_path, write_field, fixed_c
     write_field("b/5.ome.tif", 5, (3000.0, 3000.0), channels=("X", "Y"))
     document, _ = built(tmp_path, BuildConfig(**SMALL))
     black, other = odd(document)
-    assert (black["path"], black["count"]) == ("a/0.ome.tif", 5)
-    assert "slice 2 (c1) is nearly black or empty" in black["warning"]
-    assert black["warning"].endswith(
-        "(5 of 6 images: a/0.ome.tif, a/1.ome.tif, a/2.ome.tif, ...)"
-    )
-    assert "its slices are X, Y, those of the first image c0, c1" in other["warning"]
+    assert black["kind"] == "empty-slice"
+    assert black["paths"] == [f"a/{number}.ome.tif" for number in range(5)]
+    assert "slice 2 (c1) is nearly black or empty" in black["message"]
+    assert other["kind"] == "mixed-channels"
+    assert "its slices are X, Y, those of the first image c0, c1" in other["message"]
 
 
 def test_mixed_pixel_sizes_are_warned_of_and_micrometres_mend_them(
@@ -180,9 +179,9 @@ def test_mixed_pixel_sizes_are_warned_of_and_micrometres_mend_them(
         write_field(f"a/{number}.ome.tif", number, size_um=size_um)
     document, store = built(tmp_path, BuildConfig(**SMALL))
     (warning,) = odd(document)
-    assert warning["path"] == "a/2.ome.tif"
-    assert "MIXED SCALES: pixels are 0.25 to 0.5 um" in warning["warning"]
-    assert "--crop-um" in warning["warning"]
+    assert (warning["kind"], warning["paths"]) == ("mixed-scales", ["a/2.ome.tif"])
+    assert "MIXED SCALES: pixels are 0.25 to 0.5 um" in warning["message"]
+    assert "--crop-um" in warning["message"]
     assert store.pixel_size_um is None
     config = BuildConfig(crop_px=16, core=0.0, crop_um=8.0)
     document, store = built(tmp_path, config, "um.h5")
@@ -264,7 +263,7 @@ def test_no_cells_and_ten_thousand_cells_are_fields_like_others(
         centers = np.random.default_rng(0).uniform(10, 80, (n, 2)).astype(np.float32)
         return Detections(centers, np.full(n, 5, np.float32), np.ones(n, np.float32))
 
-    monkeypatch.setattr(harvest, "detect", detect)
+    monkeypatch.setattr(extract, "detect", detect)
     write_field("a/1.ome.tif")
     write_field("a/2.ome.tif", 2)
     document, store = built(tmp_path, BuildConfig(**SMALL))

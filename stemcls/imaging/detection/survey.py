@@ -11,10 +11,12 @@ import numpy as np
 
 from stemcls.config.imaging import DetectConfig, ReadConfig
 from stemcls.errors import InputError
-from stemcls.imaging.detection.detect import SAMPLE_FIELDS, detect, wants_diameter, with_diameter
+from stemcls.imaging.detection.detect import SAMPLE_FIELDS, wants_diameter, with_diameter
 from stemcls.imaging.detection.diameter import no_size
+from stemcls.imaging.extract import find_cells
 from stemcls.imaging.field import Detections, Field
-from stemcls.imaging.listing.positions import Position, as_position, read_position
+from stemcls.imaging.listing.positions import Position, as_position
+from stemcls.imaging.prepare import read_image
 from stemcls.progress import Update
 
 Item = TypeVar("Item")
@@ -92,7 +94,7 @@ def survey(
     found: list[FoundCells] = []
     skipped: list[dict[str, str]] = []
     for path, field in each_field(paths, read, skipped, update, sample):
-        cells = detect(field, config)
+        cells = find_cells(field, config)
         blank = all(plane.min() == plane.max() for plane in field.pixels)
         found.append(FoundCells(path, cells, field.pixel_size_um, blank))
         if look is not None:
@@ -122,7 +124,7 @@ def each_field(
     """
     for number, path in enumerate(map(as_position, paths), 1):
         try:
-            field = (at_hand or {}).pop(path, None) or read_position(path, read)
+            field = (at_hand or {}).pop(path, None) or read_image(path, read)
         except InputError as error:
             if len(paths) == 1:
                 raise
@@ -179,7 +181,7 @@ def read_sample(
         if not wanted or room <= 0:
             return
         try:
-            field = read_position(path, read)
+            field = read_image(path, read)
         except InputError:
             continue
         room -= field.pixels.nbytes
