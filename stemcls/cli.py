@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import logging
 import os
@@ -11,6 +12,7 @@ from typing import Annotated
 import typer
 
 from stemcls.commands import table
+from stemcls.commands.terminal import with_checked_arguments
 from stemcls.errors import StemclsError
 from stemcls.safetext import safe_text
 
@@ -22,6 +24,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+# What a wrong path leads to, whichever command it was given to.
+OF_PATHS = frozenset({
+    errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.EEXIST,
+    errno.ELOOP, errno.ENAMETOOLONG, errno.EROFS, errno.ENXIO,
+})
 
 
 def _print_version(wanted: bool) -> None:
@@ -50,7 +58,7 @@ def _root(
 
 
 for name, command in table.COMMANDS.items():
-    app.command(name)(command)
+    app.command(name)(with_checked_arguments(command))
 
 
 def main() -> None:
@@ -83,5 +91,4 @@ def main() -> None:
             raise
         message = f"stemcls: {error.filename or ''}: {error.strerror or error}"
         print(safe_text(message, keep="\n"), file=sys.stderr)
-        by_user = (PermissionError, IsADirectoryError, NotADirectoryError, FileExistsError)
-        sys.exit(2 if isinstance(error, by_user) else 1)
+        sys.exit(2 if error.errno in OF_PATHS else 1)
