@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import secrets
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from stemcls.errors import InputError
+from stemcls.safetext import SafeWriter, without_surrogates
 
 
 @contextmanager
@@ -85,10 +85,10 @@ def new_folder(folder: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def csv_writer(path: Path) -> Iterator[Any]:
-    """Yield a `csv.writer` of a table, lines ending in LF, that takes the place of `path`."""
+def csv_writer(path: Path) -> Iterator[SafeWriter]:
+    """Yield the writer of a table, lines ending in LF, that takes the place of `path`."""
     with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        yield csv.writer(file, lineterminator="\n")
+        yield SafeWriter(file)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -102,14 +102,24 @@ def write_json(path: Path, document: Any) -> None:
     write_text(path, dump_json(document, indent=2) + "\n")
 
 
-def dump_json(document: Any, indent: int | None = None) -> str:
-    """Return strict JSON: numpy and paths converted, non-finite numbers as null."""
-    return json.dumps(_plain(document), indent=indent, ensure_ascii=False, allow_nan=False)
+def dump_json(document: Any, indent: int | None = None, only_ascii: bool = False) -> str:
+    """Return strict JSON: numpy and paths converted, non-finite numbers as null.
+
+    Bytes of file names that are no UTF-8 become text, as `without_surrogates` says.
+
+    Args:
+        document: Plain values, arrays and paths.
+        indent: Spaces per level; None: one line.
+        only_ascii: Write all other characters as escapes.
+    """
+    return json.dumps(_plain(document), indent=indent, ensure_ascii=only_ascii, allow_nan=False)
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        return value if value.isascii() else without_surrogates(value)
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {_plain(str(key)): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     if isinstance(value, np.ndarray):
@@ -119,5 +129,5 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float) and not np.isfinite(value):
         return None
     if isinstance(value, Path):
-        return str(value)
+        return _plain(str(value))
     return value

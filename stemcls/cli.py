@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import logging
 import os
 import sys
@@ -10,7 +12,9 @@ from typing import Annotated
 import typer
 
 from stemcls.commands import table
+from stemcls.commands.terminal import with_checked_arguments
 from stemcls.errors import StemclsError
+from stemcls.safetext import safe_text
 
 app = typer.Typer(
     name="stemcls",
@@ -20,6 +24,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+# What a wrong path leads to, whichever command it was given to.
+OF_PATHS = frozenset({
+    errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.EEXIST,
+    errno.ELOOP, errno.ENAMETOOLONG, errno.EROFS, errno.ENXIO,
+})
 
 
 def _print_version(wanted: bool) -> None:
@@ -48,12 +58,16 @@ def _root(
 
 
 for name, command in table.COMMANDS.items():
-    app.command(name)(command)
+    app.command(name)(with_checked_arguments(command))
 
 
 def main() -> None:
     """Run the command line; the exit code says how it ended (0, 1, 2, 3 or 130)."""
     debug = bool(os.environ.get("STEMCLS_DEBUG"))
+    for stream in (sys.stdout, sys.stderr):
+        # What the terminal's encoding does not have is shown as an escape.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     # It logs what it also raises; our own message names the file and the way out.
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)
     try:
@@ -61,9 +75,9 @@ def main() -> None:
     except StemclsError as error:
         if debug:
             raise
-        print(f"stemcls: {error}", file=sys.stderr)
+        print(safe_text(f"stemcls: {error}", keep="\n"), file=sys.stderr)
         for note in getattr(error, "__notes__", ()):
-            print(f"  {note}", file=sys.stderr)
+            print(safe_text(f"  {note}", keep="\n"), file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         print("stemcls: interrupted", file=sys.stderr)
@@ -75,6 +89,6 @@ def main() -> None:
     except OSError as error:
         if debug:
             raise
-        print(f"stemcls: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
-        by_user = (PermissionError, IsADirectoryError, NotADirectoryError, FileExistsError)
-        sys.exit(2 if isinstance(error, by_user) else 1)
+        message = f"stemcls: {error.filename or ''}: {error.strerror or error}"
+        print(safe_text(message, keep="\n"), file=sys.stderr)
+        sys.exit(2 if error.errno in OF_PATHS else 1)

@@ -19,7 +19,9 @@ from stemcls.config.options import Option, from_mapping, merged, options_of
 from stemcls.errors import InputError
 from stemcls.evaluation.numbertext import interval_text, number_text
 from stemcls.notices import Notice, worded
+from stemcls.paths import check_ordinary, given_folder
 from stemcls.progress import Update
+from stemcls.safetext import safe_text
 
 Item = TypeVar("Item")
 SECONDS_BETWEEN_LINES = 10.0
@@ -80,6 +82,29 @@ def config_options(cls: type, skip: tuple[str, ...] = ()) -> Callable[[Callable]
     return decorate
 
 
+def with_checked_arguments(command: Callable) -> Callable:
+    """Return a command that refuses what no option can mean, before it does anything.
+
+    A path must not be a pipe, a device or a link to nothing, the workspace must not be a file, and
+    a number must be one. What each command expects beyond that it says itself.
+    """
+
+    @functools.wraps(command)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        for name, given in kwargs.items():
+            flag = f"--{name.rstrip('_').replace('_', '-')}"
+            for value in given if isinstance(given, list | tuple) else (given,):
+                if isinstance(value, Path):
+                    found = check_ordinary(value)
+                    if name == "workspace" and found is not None:
+                        given_folder(value, flag)
+                elif isinstance(value, float) and math.isnan(value):
+                    raise InputError(f"{flag}: nan is no number; `--help` says what it may be")
+        return command(*args, **kwargs)
+
+    return wrapper
+
+
 def resolved(cls: type[Item], given: dict[str, Any], base: dict[str, Any] | None = None) -> Item:
     """Return the config of class `cls` for what a file (`base`) and the user (`given`) say."""
     return from_mapping(cls, merged(base or {}, given))
@@ -113,17 +138,22 @@ def _panel(entry: Option) -> str | None:
 
 
 def print_json(document: Any) -> None:
-    """Print one JSON document on stdout."""
+    """Print one JSON document on stdout; where that is not UTF-8, all else than ASCII as \\u."""
+    import sys
+
     from stemcls.atomic import dump_json
 
-    print(dump_json(document, indent=2))
+    encoding = (sys.stdout.encoding or "ascii").lower().replace("-", "").replace("_", "")
+    print(dump_json(document, indent=2, only_ascii=encoding not in ("utf8", "utf8sig")))
 
 
 def say(message: str) -> None:
     """Print one line for a person on stderr; stdout carries data only."""
     from rich.console import Console
 
-    Console(stderr=True, highlight=False, soft_wrap=True).print(message, markup=False)
+    Console(stderr=True, highlight=False, soft_wrap=True).print(
+        safe_text(message, keep="\n"), markup=False
+    )
 
 
 def say_skipped(skipped: Iterable[Mapping[str, str]]) -> None:
@@ -172,12 +202,12 @@ def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]
 
     table = Table(header_style="bold")
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(escape(safe_text(column)), overflow="fold")
     for row in rows:
         cells = (f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in row)
-        table.add_row(*(escape(cell) for cell in cells))
+        table.add_row(*(escape(safe_text(cell, keep="\n")) for cell in cells))
     console = Console()
-    console.print(title, style="bold", markup=False, soft_wrap=True)
+    console.print(safe_text(title, keep="\n"), style="bold", markup=False, soft_wrap=True)
     console.print(table)
 
 
@@ -224,7 +254,7 @@ def progress(title: str) -> Iterator[Update]:
         task = bar.add_task(title, total=None, note="")
 
         def update(done: int, total: int, note: str = "") -> None:
-            bar.update(task, completed=done, total=total, note=note)
+            bar.update(task, completed=done, total=total, note=safe_text(note))
 
         yield update
 

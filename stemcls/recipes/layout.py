@@ -35,7 +35,7 @@ def find_images(data: Path, layout: LayoutConfig) -> list[Source]:
         raise InputError(f"--data {data} is not a folder: expected {expected(data, layout)}")
     try:
         sources = list_sources(
-            data, None, None, None, FilesConfig(class_level=1, split_folders="classes")
+            data, None, None, None, files=FilesConfig(class_level=1, split_folders="classes")
         ).sources
     except InputError as error:
         raise InputError(f"{error}; expected {expected(data, layout)}") from error

@@ -21,6 +21,7 @@ from stemcls.progress import Update
 from stemcls.store.discovery import list_sources
 from stemcls.store.harvest import CELL_PX, FIELD_PX, Harvest, harvest
 from stemcls.store.journal import Journal
+from stemcls.store.names import settle_names
 from stemcls.store.notices import Notices
 from stemcls.store.overlaps import REASON, SeenCells
 from stemcls.store.ranges import measure_diameter, measure_ranges
@@ -50,8 +51,8 @@ def build_store(
         source: Folder whose first level names the classes, or the folder paths are relative to.
         out: The store to make; it must not exist.
         config: How crops are made.
-        manifest: CSV with path, label and optionally group.
-        cells: CSV with field, x_px, y_px and optionally label, radius_px, group.
+        manifest: Table with path, label and optionally group, scene, time, z, and metadata.
+        cells: Table with field, x_px, y_px and optionally label, radius_px, group, scene, time.
         update: Called with images done, images in all, and the name of the last one.
         tell: Called with a sentence where work of an interrupted build is used or given up.
         workers: Processes that read images; 1: this one alone; 0: one for each core, but this one
@@ -67,8 +68,12 @@ def build_store(
         raise InputError(f"--cells gives centres in fields; it cannot be used with --kind {kind}")
     if config.match_px and cells is None:
         raise InputError("--cells-match needs --cells CSV with the known centres")
-    listing = list_sources(
-        source, manifest, cells, config.group, config.files, config.read, config.group_what
+    listing = settle_names(
+        list_sources(
+            source, manifest, cells, config.group, config.label, config.files, config.read,
+            config.group_what,
+        ),
+        config.same_names,
     )
     if tell is not None:
         for notice in listing.notices:
@@ -102,6 +107,7 @@ def build_store(
             document = _finish(journal, sources, config, source, out, stopped)
     document["skipped"] += [entry.document() for entry in listing.skipped]
     document["ignored"] = [entry.document() for entry in listing.ignored]
+    # What is odd about the list as a whole comes before what is odd about single images.
     document["warnings"] = [
         *(notice.document() for notice in listing.notices),
         *document["warnings"],
@@ -268,7 +274,8 @@ def _fingerprint(sources: list[Source]) -> str:
         except OSError:
             state = (-1, -1)
         known = (
-            source.name, source.label, source.group, source.cells, source.problem, source.place
+            source.name, source.label, source.group, source.cells, source.place,
+            sorted(source.metadata.items()),
         )
         digest.update(repr((known, state)).encode("utf-8", "backslashreplace"))
     return digest.hexdigest()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from stemcls.config.imaging import FilesConfig
 from stemcls.errors import InputError, nearest
 from stemcls.notices import Notice
+from stemcls.store.names import twin_key
 
 _SPLIT_WORDS = (
     "train|training|trn|learn|learning|val|valid|validate|validation|dev|eval|evaluation|"
@@ -241,8 +242,12 @@ def _loose(
 
 def few_images(labels: Iterable[str | None]) -> list[Notice]:
     """Warn of classes with one image."""
-    counts = Counter(label for label in labels if label)
-    single = sorted(name for name, count in counts.items() if count == 1)
+    counts: Counter[str] = Counter()
+    spelled: dict[str, str] = {}
+    for label in filter(None, labels):
+        counts[twin_key(label)] += 1  # near-equal names become one class
+        spelled[twin_key(label)] = label
+    single = sorted(spelled[key] for key, count in counts.items() if count == 1)
     if not single or len(counts) < 2:
         return []
     what = "class" if len(single) == 1 else "classes"

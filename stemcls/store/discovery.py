@@ -23,22 +23,24 @@ from stemcls.imaging.listing.walk import (
 )
 from stemcls.store.classfolders import Meaning, few_images, meanings
 from stemcls.store.grouping import grouped, kept_together, missing_groups
-from stemcls.store.manifest import sources_of_manifest, with_known_cells
+from stemcls.store.manifest import Tables
 from stemcls.store.sources import Listing, Source
 
 
 def list_sources(
     folder: Path, manifest: Path | None, cells: Path | None, group: str | None,
-    files: FilesConfig | None = None, read: ReadConfig | None = None, group_what: str = "group",
+    label: str | None = None, files: FilesConfig | None = None, read: ReadConfig | None = None,
+    group_what: str = "group",
 ) -> Listing:
     """List images in a fixed order, one source per position and chosen time point of a file.
 
     Args:
         folder: SRC; without a manifest its folders name the classes.
-        manifest: CSV with path, label and optionally group.
-        cells: CSV with field, x_px, y_px and optionally label, radius_px, group.
-        group: "folder", "folder2", or a regular expression on the path below SRC whose first group
-            names the group.
+        manifest: Table with path, label and optionally group, scene, time, z, and metadata.
+        cells: Table with field, x_px, y_px and optionally label, radius_px, group.
+        group: "folder", "folder2", a column of the manifest or of the cells, or a regular
+            expression on the path below SRC whose first group names the group.
+        label: Column of the manifest or of the cells that names the classes.
         files: What folders and names mean.
         read: Which positions and time points of a file are images.
         group_what: What a group is, as the user said.
@@ -49,9 +51,10 @@ def list_sources(
     files, read = files or FilesConfig(), read or ReadConfig()
     if not folder.exists():
         raise InputError(f"{shown(folder)} does not exist: expected a folder of images")
+    tables = Tables(manifest, cells, label, group)
     walked = None
     if manifest is not None:
-        listing = _from_manifest(manifest, folder, files)
+        listing = _from_manifest(tables.sources(folder), manifest, files)
     elif folder.is_dir():
         walked = walk(folder, files.exclude)
         check_excludes(files.exclude, walked.excluded_by, shown(folder))
@@ -60,9 +63,8 @@ def list_sources(
         listing = Listing([Source(folder, shown(folder.name))])
     bases = listing.sources
     sources, names, in_time = _expanded(bases, read)
-    if cells is not None:
-        sources = with_known_cells(sources, cells)
-    notices, found = list(listing.notices), None
+    sources = tables.with_cells(sources)
+    notices, found = [*listing.notices, *tables.notices], None
     if walked is not None:
         # A table with labels overrules the folders, so there is nothing to ask.
         asked = files if cells is None or any(one.label for one in sources) else replace(
@@ -73,7 +75,7 @@ def list_sources(
         _check_aliases(walked, found)
         found = {name: found[names[name]] for name in names}
         sources = [_placed(source, found, files) for source in sources]
-    if group is not None:
+    if group is not None and not tables.takes_group:
         sources = grouped(sources, group, found)
     sources, told = kept_together(sources, in_time)
     notices += [*missing_groups(sources, found, group_what), *told]
@@ -114,9 +116,9 @@ def _from_folder(walked: Walk, files: FilesConfig) -> Listing:
     return Listing(sources, tuple(skipped), (*walked.ignored, *stores))
 
 
-def _from_manifest(manifest: Path, folder: Path, files: FilesConfig) -> Listing:
+def _from_manifest(rows: Sequence[Source], manifest: Path, files: FilesConfig) -> Listing:
     sources, ignored, matched = [], [], set()
-    for source in _without_sets(list(sources_of_manifest(manifest, folder))):
+    for source in _without_sets(rows):
         pattern = is_excluded(source.name, files.exclude)
         if pattern is None:
             sources.append(source)

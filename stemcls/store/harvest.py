@@ -80,6 +80,7 @@ def harvest(source: Source, config: BuildConfig) -> Harvest:
             # A position of a file would else be a copy of all others.
             "sha256": pixels_sha256 if source.is_part else _sha256(source.path),
             "pixels_sha256": pixels_sha256,
+            "metadata": dict(source.metadata),
             "shape": list(image.pixels.shape),
             "dtype": image.pixels.dtype.name,
             "bits": getattr(image, "bits", None),

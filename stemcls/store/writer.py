@@ -46,7 +46,7 @@ class Columns:
         """Append one image's journal entry."""
         row = len(self.table.setdefault("path", []))
         for column in FIELD_COLUMNS:
-            self.table.setdefault(column, []).append(entry[column])
+            self.table.setdefault(column, []).append(entry.get(column))
         self.slices = self.slices or tuple(entry["slices"])
         if not entry["n"]:
             return
@@ -185,6 +185,9 @@ def _write_fields(group: h5py.Group, table: dict[str, list[Any]]) -> None:
     group["position_um"] = np.array([p or unknown for p in table["position_um"]], np.float64)
     group["acquired"] = _texts(table["acquired"])
     group["dropped"] = _texts(dump_json(reasons) for reasons in table["dropped"])
+    if any(table["metadata"]):
+        texts = _texts(dump_json(values or {}) for values in table["metadata"])
+        group.create_dataset("metadata", data=texts)
 
 
 def _padded(parts: list[np.ndarray]) -> np.ndarray:

@@ -17,6 +17,7 @@ from stemcls.imaging.readers import READERS, dataset_files, is_image_folder, suf
 from stemcls.imaging.readers.ifds import is_one_page
 from stemcls.imaging.readers.table import reader_of_content
 from stemcls.imaging.readers.tiff import open_tiff
+from stemcls.safetext import safe_text
 
 STORE_SUFFIXES = (".h5", ".hdf5")
 _STORE_FORMAT = "stemcls-crops"
@@ -63,8 +64,8 @@ class Walk:
 
 
 def shown(path: str | os.PathLike[str]) -> str:
-    """Return a path as valid Unicode; bytes that are not UTF-8 are shown as \\x.."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    """Return a path as text that is safe to show; bytes that are not UTF-8 become \\x.."""
+    return safe_text(os.fspath(path))
 
 
 def walk(folder: Path, exclude: Sequence[str] = ()) -> Walk:
