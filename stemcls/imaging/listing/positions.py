@@ -196,7 +196,9 @@ def _scene_wish(scenes: Sequence[dict[str, Any]], number: int) -> tuple[str, str
         name and name == name.strip() and folded[name.casefold()] == 1
         and name not in (*JOINS, ALL)
     )
-    return (name, shown(name)) if own else (f"#{number}", str(number))
+    if own:
+        return name, shown(name)
+    return f"#{number}", f"#{number}" if str(number) in folded else str(number)
 
 
 def _only_plane(field: Field) -> np.ndarray:
