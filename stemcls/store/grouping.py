@@ -181,8 +181,8 @@ def proposed_pattern(names: Sequence[str]) -> tuple[str, list[str]] | None:
     if len(files) < 2:
         return None
     tried = [rf"((?i:{word})[ _-]?[0-9]+)[^/]*$" for word in _WORDS]
-    tried += [r"(?<![^/])([A-Za-z]{1,3}[0-9]{1,3})[_ -][^/]*$"]
-    tried += [r"(?<![^/])([A-Za-z0-9]+[_-][0-9]+)[_ -][^/]*$"]
+    tried += [r"(?<![^/])([A-Za-z]{1,3}[0-9]{1,5})[_ -][^/]*$"]
+    tried += [r"(?<![^/])([A-Za-z0-9]+[_-][0-9][A-Za-z0-9.]*)[_ -][^/]*$"]
     for pattern in tried:
         compiled = re.compile(pattern)
         found = [compiled.search(name) for name in names]

@@ -183,8 +183,8 @@ def test_a_sample_that_lacks_a_channel_and_a_file_without_one_are_skipped(tmp_pa
 def test_channels_of_different_size_or_of_several_slices_are_refused(tmp_path):
     write_channels(tmp_path, "{s}_Ch{c}.png")
     cv2.imwrite(str(tmp_path / "0_Ch2.png"), np.zeros((9, 9), np.uint8))
-    cv2.imwrite(str(tmp_path / "1_Ch2.png"), np.zeros((6, 7, 3), np.uint8) + [[[1, 2, 3]]])
-    cv2.imwrite(str(tmp_path / "2_Ch2.png"), np.zeros((6, 7, 3), np.uint8) + [[[0, 9, 0]]])
+    cv2.imwrite(str(tmp_path / "1_Ch2.png"), np.full((6, 7, 3), (1, 2, 3), np.uint8))
+    cv2.imwrite(str(tmp_path / "2_Ch2.png"), np.full((6, 7, 3), (0, 9, 0), np.uint8))
     size, slices, pure = list_fields([tmp_path], channels="auto").names
     with pytest.raises(InputError, match=r"0_Ch2\.png is 9x9 px of uint8, but .*is 6x7 px"):
         read_position(size)
@@ -218,7 +218,8 @@ def test_fields_are_named_below_their_folder_and_given_twice_count_once(tmp_path
     assert list(names.values()) == ["a/x.ome.tif[P]", "a/x.ome.tif[Q]", "y.png"]
     other = write_scenes(tmp_path / "b/x.ome.tif", {"P": 1, "Q": 2})
     names = list_fields([one, other]).names
-    assert list(names.values()) == [f"{path.as_posix()}[{s}]" for path in (one, other) for s in "PQ"]
+    whole = [f"{path.as_posix()}[{s}]" for path in (one, other) for s in "PQ"]
+    assert list(names.values()) == whole
 
 
 def test_what_is_not_there_empty_or_left_out_is_said(tmp_path):

@@ -68,7 +68,7 @@ def test_split_words_are_told_from_classes():
 
 
 def test_merge_without_such_folders_is_refused(put):
-    with pytest.raises(InputError, match="no folders such as train and test; its folders are a, b"):
+    with pytest.raises(InputError, match=r"no folders such as train and test; its folders"):
         listed(put("a/1.png", "b/2.png"), split_folders="merge")
 
 
@@ -78,15 +78,15 @@ def test_one_folder_around_all_is_asked(put):
         listed(folder)
     assert set(classes(listed(folder, class_level=2)).values()) == {"HSC", "MPP"}
     assert set(classes(listed(folder, class_level=1)).values()) == {"data"}
-    with pytest.raises(InputError, match="no image of .* lies that deep"):
+    with pytest.raises(InputError, match=r"no image of .* lies that deep"):
         listed(folder, class_level=4)
 
 
 def test_a_split_in_one_folder_is_asked_for_both(put):
     folder = put(*(f"d/e/{s}/{c}/1.png" for s in ("train", "test") for c in ("A", "B")))
-    with pytest.raises(InputError, match="--class-level 3 --split-folders merge"):
+    with pytest.raises(InputError, match=r"--class-level 3 --split-folders merge"):
         listed(folder)
-    with pytest.raises(InputError, match="parts of a split"):
+    with pytest.raises(InputError, match=r"parts of a split"):
         listed(folder, class_level=3)
     merged = listed(folder, class_level=3, split_folders="merge")
     assert set(classes(merged).values()) == {"A", "B"}
@@ -96,7 +96,9 @@ def test_one_class_with_a_folder_per_donor_needs_no_answer(put):
     assert set(classes(listed(put("HSC/donor1/a.png", "HSC/donor2/b.png"))).values()) == {"HSC"}
 
 
-@pytest.mark.parametrize("outer", [("donor1", "donor2"), ("2024-05-01", "2024-05-02"), ("m1", "m2")])
+@pytest.mark.parametrize(
+    "outer", [("donor1", "donor2"), ("2024-05-01", "2024-05-02"), ("m1", "m2")]
+)
 def test_donors_above_the_classes_are_asked(put, outer):
     folder = put(*(f"{d}/{c}/1.png" for d in outer for c in ("HSC", "MPP")))
     with pytest.raises(InputError, match=r"--class-level 2 --group '\^\(\[\^/\]\+\)/'"):
@@ -147,7 +149,7 @@ def test_names_are_classes_in_their_composed_unicode_form(put):
 def test_a_link_that_puts_images_in_two_classes_is_refused(put):
     folder = put("HSC/1.png", "MPP/2.png")
     (folder / "LSK").symlink_to(folder / "HSC")
-    with pytest.raises(InputError, match="LSK is a link to HSC.* two classes"):
+    with pytest.raises(InputError, match=r"LSK is a link to HSC.* two classes"):
         listed(folder)
     assert set(classes(listed(folder, exclude=("LSK",))).values()) == {"HSC", "MPP"}
 
@@ -191,7 +193,7 @@ def test_group_what_without_groups_is_refused(put):
     ("names", "groups"),
     [(["A/donor1_1.png", "A/donor1_2.png", "B/donor2_1.png", "B/donor2_2.png"], 2),
      (["A/x mouse-3 1.png", "A/x mouse-4 1.png", "B/y mouse-3 2.png", "B/y mouse-4 2.png"], 2),
-     (["A/HT1080-000001-1.png", "A/HT1080-000001-2.png", "B/293A-0002-1.png", "B/293A-0002-2.png"], 2),
+     ([f"A/HT1080-0001-{n}.png" for n in "12"] + [f"B/293A-02.j-{n}.png" for n in "12"], 2),
      (["A/d0_1.png", "A/d0_2.png", "B/d1_1.png", "B/d1_2.png"], 2),
      (["A/Exp01_a.png", "A/Exp01_b.png", "B/exp02_a.png", "B/exp02_b.png"], 2),
      (["A/1.png", "A/2.png", "B/3.png", "B/4.png"], None)],
