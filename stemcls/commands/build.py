@@ -50,7 +50,8 @@ def build(
     workers: Annotated[
         int,
         typer.Option(
-            min=0, help="Processes that read images; 1: none beside this one, 0: one per core."
+            min=0, max=4096,
+            help="Processes that read images; 1: none beside this one, 0: one per core.",
         ),
     ] = 0,
     strict: Annotated[

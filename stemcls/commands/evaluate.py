@@ -37,7 +37,7 @@ def evaluate(
     ] = None,
     views: Annotated[
         int | None,
-        typer.Option(help="Flips and turns averaged (default: the run's)."),
+        typer.Option(min=1, max=8, help="Flips and turns averaged (default: the run's)."),
     ] = None,
     calibrated: Annotated[
         bool, typer.Option(

@@ -29,18 +29,24 @@ def populations(
     store: Annotated[Path, typer.Argument(help="Crop store of the sample; labels play no part.")],
     cut: Annotated[
         list[float] | None, typer.Option(
-            metavar="SCORE",
+            metavar="SCORE", min=0.0, max=1.0,
             help="Least prediction score; repeatable (default: 0.34, 0.5, 0.7 and 0.9).",
         ),
     ] = None,
     top: Annotated[
-        float, typer.Option(help="Percent of cells in the gate of each channel's brightest.")
+        float,
+        typer.Option(
+            min=0.001, max=100.0, help="Percent of cells in the gate of each channel's brightest."
+        ),
     ] = 5.0,
     test: Annotated[
         str, typer.Option(help="t test of every two predicted classes: welch or student.")
     ] = "welch",
     views: Annotated[
-        int | None, typer.Option(help="Flips and turns averaged (default: as the run was scored).")
+        int | None,
+        typer.Option(
+            min=1, max=8, help="Flips and turns averaged (default: as the run was scored)."
+        ),
     ] = None,
     out: Annotated[
         Path | None,

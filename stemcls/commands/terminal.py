@@ -18,6 +18,7 @@ import typer
 from stemcls.config.options import Option, from_mapping, merged, options_of
 from stemcls.errors import InputError
 from stemcls.evaluation.numbertext import interval_text, number_text
+from stemcls.paths import check_ordinary, given_folder
 from stemcls.progress import Update
 from stemcls.safetext import safe_text
 
@@ -78,6 +79,29 @@ def config_options(cls: type, skip: tuple[str, ...] = ()) -> Callable[[Callable]
         return wrapper
 
     return decorate
+
+
+def with_checked_arguments(command: Callable) -> Callable:
+    """Return a command that refuses what no option can mean, before it does anything.
+
+    A path must not be a pipe, a device or a link to nothing, the workspace must not be a file, and
+    a number must be one. What each command expects beyond that it says itself.
+    """
+
+    @functools.wraps(command)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        for name, given in kwargs.items():
+            flag = f"--{name.rstrip('_').replace('_', '-')}"
+            for value in given if isinstance(given, list | tuple) else (given,):
+                if isinstance(value, Path):
+                    found = check_ordinary(value)
+                    if name == "workspace" and found is not None:
+                        given_folder(value, flag)
+                elif isinstance(value, float) and math.isnan(value):
+                    raise InputError(f"{flag}: nan is no number; `--help` says what it may be")
+        return command(*args, **kwargs)
+
+    return wrapper
 
 
 def resolved(cls: type[Item], given: dict[str, Any], base: dict[str, Any] | None = None) -> Item:
