@@ -29,7 +29,7 @@ def write_export(
     folder.mkdir(parents=True, exist_ok=True)
     safe = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "table"
     path = new_path(folder, safe, ".csv")
-    with atomic.replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+    with atomic.new_file(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = SafeWriter(file, lineterminator="\r\n")
         writer.writerow(columns)
         writer.writerows(rows)

@@ -115,9 +115,9 @@ def evaluate(
 def _draw(run: Run, store: Path | None, evaluation: Evaluation, folder: Path) -> None:
     from stemcls.evaluation.details import write_details
     from stemcls.evaluation.runfiles import read_experiment, read_split
-    from stemcls.store.cropstore import CropStore
+    from stemcls.store.verify import open_verified
 
-    scored = CropStore.open(store or read_experiment(run).store)
+    scored = open_verified(store or read_experiment(run).store)
     by = read_split((run.folds() or [run])[0]).by if store is None else "group"
     with progress("figures") as update:
         write_details(folder, evaluation, scored, by, update)

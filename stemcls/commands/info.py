@@ -7,19 +7,27 @@ from typing import Annotated, Any
 
 import typer
 
-from stemcls.commands.terminal import Json, print_json, print_table, say
+from stemcls.commands.terminal import Json, print_json, print_table, progress, say
+from stemcls.errors import StemclsError
 
 _MOST_VALUES = 8
 
 
 def info(
     store: Annotated[Path, typer.Argument(metavar="STORE", help="Crop store (.h5).")],
+    verify: Annotated[
+        bool, typer.Option(
+            "--verify",
+            help="Read all of it and compare it with its digest; exit code 1 if it was changed.",
+        ),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Say what a crop store holds, its layout and its read speed."""
     from stemcls.store.describe import describe
 
-    document = describe(store)
+    verified = _verified(store, json) if verify else {}
+    document = {**describe(store), **verified}
     if json:
         print_json(document)
         return
@@ -39,9 +47,32 @@ def info(
         ("size", f"{document['bytes'] / 2**20:.1f} MiB"),
         ("random reads", f"{document['read_crops_per_second']:.0f} crops/s"),
     ]
+    if verify:
+        rows.append(("content", "as it was built" if document["verified"] else "no digest"))
     print_table(str(store), ("what", "value"), rows)
     if document["read_cost"]:
         say(document["read_cost"])
+
+
+def _verified(path: Path, json: bool) -> dict[str, Any]:
+    """Return what `--verify` adds to the document, or end with exit code 1 for a changed store."""
+    from stemcls.store.columns import ChangedStoreError
+    from stemcls.store.cropstore import CropStore
+    from stemcls.store.verify import verify
+
+    try:
+        with progress("verify") as update:
+            checked = verify(CropStore.open(path), update, again=True)
+    except ChangedStoreError as error:
+        if json:
+            print_json({"store": str(path), "verified": False, "why": str(error)})
+        raise StemclsError(str(error)) from error
+    if not checked:
+        say(
+            f"{path} has no digest that can be compared: another program wrote it, whose "
+            "content_hash is its own, or a newer stemcls; nothing was verified"
+        )
+    return {"verified": True if checked else None}
 
 
 def _units(document: dict[str, Any]) -> list[tuple[str, int]]:

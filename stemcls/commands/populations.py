@@ -78,10 +78,10 @@ def populations(
     from stemcls.evaluation.runfiles import model_named
     from stemcls.models.inference import predict
     from stemcls.models.saved import load_model
-    from stemcls.store.cropstore import CropStore
+    from stemcls.store.verify import open_verified
 
     network, card = load_model(model_named(model, workspace))
-    opened = CropStore.open(store)
+    opened = open_verified(store)
     card.check_crops(opened)
     with progress("predict") as update:
         probabilities = predict(

@@ -13,6 +13,7 @@ from stemcls.evaluation.predictions import Predictions
 from stemcls.runs import Run
 from stemcls.store.cropstore import CropStore
 from stemcls.store.splits import Split
+from stemcls.store.verify import open_verified
 
 
 def read_experiment(run: Run) -> Experiment:
@@ -42,7 +43,7 @@ def open_split(run: Run) -> tuple[CropStore, Split]:
         InputError: As `read_split`; or the store is gone, or has changed.
     """
     split = read_split(run)
-    store = CropStore.open(Path(read_experiment(run).store))
+    store = open_verified(Path(read_experiment(run).store))
     split.check(store)
     return store, split
 

@@ -20,8 +20,8 @@ from stemcls.imaging.prepare import Prepared
 from stemcls.imaging.tuning.scoring import KnownCells
 from stemcls.models.saved import ModelCard
 from stemcls.notices import Notice
-from stemcls.store.cropstore import CropStore
 from stemcls.store.sources import Source
+from stemcls.store.verify import open_verified
 
 KINDS = ("auto", "cells", "crops")
 SAME_SCALE = 0.05
@@ -274,7 +274,7 @@ def _sample(opened: Opened, found: Extracted) -> Sample:
 
 
 def _from_store(path: Path, card: ModelCard) -> Sample:
-    store = CropStore.open(path)
+    store = open_verified(path)
     card.check_crops(store)
     names = [str(store.fields.path[index]) for index in store.field_index]
     return Sample(

@@ -19,6 +19,7 @@ from stemcls.interruption import interruptible
 from stemcls.notices import worded
 from stemcls.progress import Update
 from stemcls.store.discovery import list_sources
+from stemcls.store.gather import Columns
 from stemcls.store.harvest import CELL_PX, FIELD_PX, Harvest, harvest
 from stemcls.store.journal import Journal
 from stemcls.store.names import settle_names
@@ -28,7 +29,7 @@ from stemcls.store.ranges import measure_diameter, measure_ranges
 from stemcls.store.sources import Source
 from stemcls.store.subsample import subsample
 from stemcls.store.workers import Crew, WorkerStartError, cores
-from stemcls.store.writer import Columns, write_store
+from stemcls.store.writer import write_store
 
 # Below these, starting processes costs more than they save.
 _FEW_IMAGES = 8

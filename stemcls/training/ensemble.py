@@ -26,6 +26,7 @@ from stemcls.progress import Update
 from stemcls.runs import Run
 from stemcls.store.cropstore import CropStore
 from stemcls.store.splits import SIDES, Split
+from stemcls.store.verify import open_verified
 from stemcls.training.journal import Journal, reported
 from stemcls.training.train import headline
 
@@ -170,7 +171,7 @@ def make_ensemble(
 def _store_of(member: Member, split: Split | None) -> CropStore | None:
     if split is None:
         return None
-    store = CropStore.open(member.experiment.store)
+    store = open_verified(member.experiment.store)
     split.check(store)
     return store
 

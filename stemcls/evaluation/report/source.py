@@ -18,6 +18,7 @@ from stemcls.runs import Run
 from stemcls.store.cropstore import CropStore
 from stemcls.store.splits import SIDES, Split
 from stemcls.store.units import unit_index, unit_noun
+from stemcls.store.verify import open_verified
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +125,7 @@ def side_table(source: Source) -> list[dict[str, Any]]:
 
 def _store(experiment: Experiment, split: Split) -> tuple[CropStore | None, str]:
     try:
-        store = CropStore.open(experiment.store)
+        store = open_verified(experiment.store)
         split.check(store)
     except InputError as error:
         return None, str(error)

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from stemcls.atomic import check_new, write_text
+from stemcls.atomic import check_new, new_file, write_text
 from stemcls.config.options import to_toml
 from stemcls.errors import explained_disk_errors
 from stemcls.evaluation import charts, figures, sheets
@@ -60,8 +60,11 @@ def write_report(
         source.metrics["naming"] = CONSISTENCY
     text = render(source, update)
     with explained_disk_errors(path, "the run is as it was; free some space and repeat"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(path, text)
+        if out is None:
+            write_text(path, text)
+        else:
+            with new_file(out) as temporary:
+                temporary.write_text(text, encoding="utf-8")
     return path
 
 

@@ -12,12 +12,13 @@ import keras
 
 from stemcls.config.experiment import Experiment
 from stemcls.config.options import from_mapping, read_toml
+from stemcls.documents import read_object
 from stemcls.evaluation.metrics import HEADLINE
 from stemcls.interruption import Interruption
 from stemcls.models.precision import computing_in, policy_for
 from stemcls.runs import Run
-from stemcls.store.cropstore import CropStore
 from stemcls.store.splits import Split
+from stemcls.store.verify import open_verified
 from stemcls.training.checkpoint import Checkpoint, NoCheckpoint
 from stemcls.training.checks import check_plan
 from stemcls.training.features import HEAD_SETTINGS
@@ -53,7 +54,7 @@ def train_fold(
     """
     begun = time.monotonic()
     experiment = from_mapping(Experiment, read_toml(config))
-    store = CropStore.open(Path(experiment.store))
+    store = open_verified(Path(experiment.store))
     split, outer = _read_split(split_path), _read_split(outer_path)
     split.check(store)
     check_plan(experiment, store, split)
@@ -125,4 +126,4 @@ def train_final(
 
 
 def _read_split(path: Path) -> Split:
-    return Split.from_mapping(json.loads(path.read_text(encoding="utf-8")))
+    return Split.from_mapping(read_object(path, "begin a new study with the settings of this one"))
