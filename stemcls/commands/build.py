@@ -54,10 +54,23 @@ def build(
         typer.Option(
             min=0, max=4096,
             help="Processes that read images; 1: none beside this one, 0: one per core.",
+            rich_help_panel="Running",
         ),
     ] = 0,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force",
+            help="Build all the same where most images are skipped, files give the classes away, "
+            "or crops cut the cells.",
+        ),
+    ] = False,
     strict: Annotated[
-        bool, typer.Option("--strict", help="End with exit code 3 if anything was skipped.")
+        bool,
+        typer.Option(
+            "--strict", help="End with exit code 3 if anything was skipped.",
+            rich_help_panel="Running",
+        ),
     ] = False,
     workspace: Workspace = Path(),
     json: Json = False,
@@ -76,7 +89,9 @@ def build(
         say(sentence)
 
     with progress("build") as update:
-        document = build_store(source, out, config, manifest, cells, update, tell, workers)
+        document = build_store(
+            source, out, config, manifest, cells, update, tell, workers, force, look=True
+        )
     if json:
         print_json(document)
     else:
@@ -100,15 +115,20 @@ def _show(document: dict[str, Any], said: list[str]) -> None:
         f"{document['fields']} images, {groups['count']} {groups['what']}(s)",
         ("class", "crops"), classes.items(),
     )
+    if document["diameter_px"]:
+        size_um = f" ({document['diameter_um']:.3g} um)" if document["diameter_um"] else ""
+        say(f"cells are {document['diameter_px']:.0f} px{size_um}, crops {document['crop_px']} px")
+    if document["at_border"]:
+        say(
+            f"{document['at_border']} crops reach over the edge of their field: filled by "
+            "reflection and flagged (--edge drop leaves them out)"
+        )
     for reason, count in document["dropped"].items():
         say(f"{count} left out: {reason}")
     begun = "\n".join(said)  # what was said before the build began is not said again
     new = [entry for entry in document["warnings"] if entry["message"] not in begun]
     say_warnings(new, document["images"])
-    if document["duplicates"]:
-        say(
-            f"{document['duplicates']} images are copies of another one, byte for byte; a copy in "
-            "training and one in test flatter every score"
-        )
     say_ignored(document["ignored"])
     say_skipped(document["skipped"])
+    if document["look"]:
+        say(f"look at what is in it: {document['look']}")

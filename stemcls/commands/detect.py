@@ -31,9 +31,11 @@ _SHEET = Path("detect-grid.png")
 class FindConfig:
     """Which files and planes are read, and how cells are found in them."""
 
-    files: GivenConfig = field(default_factory=GivenConfig)
-    read: ReadConfig = field(default_factory=ReadConfig)
-    detect: DetectConfig = field(default_factory=DetectConfig)
+    files: GivenConfig = field(
+        default_factory=GivenConfig, metadata={"panel": "Images and groups"}
+    )
+    read: ReadConfig = field(default_factory=ReadConfig, metadata={"panel": "Planes of a file"})
+    detect: DetectConfig = field(default_factory=DetectConfig, metadata={"panel": "Finding cells"})
 
 
 @config_options(FindConfig)

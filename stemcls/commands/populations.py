@@ -13,6 +13,7 @@ from stemcls.commands.terminal import (
     Device,
     Json,
     Workspace,
+    numbers_of,
     print_json,
     print_table,
     progress,
@@ -28,9 +29,10 @@ def populations(
     model: Annotated[Path, typer.Argument(help="A finished run, or a .keras file it saved.")],
     store: Annotated[Path, typer.Argument(help="Crop store of the sample; labels play no part.")],
     cut: Annotated[
-        list[float] | None, typer.Option(
-            metavar="SCORE", min=0.0, max=1.0,
-            help="Least prediction score; repeatable (default: 0.34, 0.5, 0.7 and 0.9).",
+        list[str] | None, typer.Option(
+            metavar="SCORE",
+            help="Least prediction score (default: 0.34,0.5,0.7,0.9). Several: with commas "
+            "between, or repeated.",
         ),
     ] = None,
     top: Annotated[
@@ -89,8 +91,8 @@ def populations(
             views=card.views if views is None else views, update=update,
         )
     found = describe_population(
-        opened, probabilities, card.classes, cuts=sorted(cut or SCORE_CUTS), top_percent=top,
-        test=test,
+        opened, probabilities, card.classes, top_percent=top, test=test,
+        cuts=sorted(numbers_of(cut or (), float, "--cut") or SCORE_CUTS),
     )
     files = found.write(out) if out is not None else []
     document = {**found.to_document(), "files": [str(file) for file in files]}

@@ -15,7 +15,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from stemcls.config.options import Option, from_mapping, merged, options_of
+from stemcls.config.options import Option, from_mapping, merged, options_of, split_list
 from stemcls.errors import InputError
 from stemcls.evaluation.numbertext import interval_text, number_text
 from stemcls.notices import Notice, worded
@@ -68,7 +68,7 @@ def config_options(cls: type, skip: tuple[str, ...] = ()) -> Callable[[Callable]
                 value = kwargs.pop(entry.parameter)
                 if value is None or value == []:
                     continue
-                nested: Any = value
+                nested: Any = _items(entry, value) if isinstance(value, list) else value
                 for key in reversed(entry.keys):
                     nested = {key: nested}
                 given = merged(given, nested)
@@ -115,9 +115,11 @@ def _parameter(entry: Option) -> inspect.Parameter:
     if typing.get_origin(hint) in (types.UnionType, typing.Union):
         hint = next(kind for kind in typing.get_args(hint) if kind is not type(None))
     many = typing.get_origin(hint) is tuple
-    kind = list[typing.get_args(hint)[0]] if many else hint  # type: ignore[misc]
+    kind = list[str] if many else hint
     flag = f"--{entry.flag}/--no-{entry.flag}" if hint is bool else f"--{entry.flag}"
-    text = f"{entry.help} [{', '.join(entry.choices)}]" if entry.choices else entry.help
+    # Square brackets would be taken for the help's own mark-up.
+    text = f"{entry.help} One of: {', '.join(entry.choices)}." if entry.choices else entry.help
+    text += " Several: with commas between, or repeated." if many else ""
     shown = "" if entry.default in (None, "", ()) else f" (default: {entry.default})"
     return inspect.Parameter(
         entry.parameter,
@@ -126,15 +128,45 @@ def _parameter(entry: Option) -> inspect.Parameter:
         annotation=Annotated[
             kind | None,
             typer.Option(
-                flag, help=text + shown, show_default=False, rich_help_panel=_panel(entry)
+                flag, help=text + shown, show_default=False, rich_help_panel=entry.panel or None
             ),
         ],
     )
 
 
-def _panel(entry: Option) -> str | None:
-    """Return the heading of --help for a setting of one of several alike sections."""
-    return " ".join(entry.keys[:-1]) if len(entry.keys) > 2 else None
+def _items(entry: Option, texts: list[str]) -> list[Any]:
+    """Return the items of a list on the command line, as the setting's type.
+
+    Raises:
+        InputError: One is no number.
+    """
+    hint = entry.type
+    if typing.get_origin(hint) in (types.UnionType, typing.Union):
+        hint = next(kind for kind in typing.get_args(hint) if kind is not type(None))
+    return numbers_of(texts, typing.get_args(hint)[0], f"--{entry.flag}")
+
+
+def numbers_of(texts: Iterable[str], kind: type, flag: str) -> list[Any]:
+    """Return the items of lists as the numbers (or texts) that they are.
+
+    Args:
+        texts: Each holds items with commas between.
+        kind: int, float or str.
+        flag: Name of the option, for the error.
+
+    Raises:
+        InputError: One is no number.
+    """
+    items = []
+    for item in split_list(texts):
+        try:
+            items.append(kind(item))
+        except ValueError:
+            raise InputError(
+                f"{flag}: {item!r} is no {'whole number' if kind is int else 'number'}; give "
+                "several with commas between, as in 1,2"
+            ) from None
+    return items
 
 
 def print_json(document: Any) -> None:

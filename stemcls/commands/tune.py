@@ -19,7 +19,7 @@ from stemcls.commands.terminal import (
     say,
 )
 from stemcls.config.experiment import Experiment
-from stemcls.config.options import with_assignments
+from stemcls.config.options import split_list, with_assignments
 from stemcls.errors import InputError
 from stemcls.evaluation.numbertext import number_text, with_interval
 
@@ -42,7 +42,10 @@ def tune(
         ),
     ] = None,
     backbone: Annotated[
-        list[str] | None, typer.Option(help="Network; give it again to search among several.")
+        list[str] | None,
+        typer.Option(
+            help="Network. Several to search among: with commas between, or repeated."
+        ),
     ] = None,
     objective: Annotated[
         str | None, typer.Option(
@@ -114,6 +117,7 @@ def tune(
     machine = machine_of(slots, [d for d in devices.split(",") if d], scheduler, say)
     search = {"objective": objective, "folds": folds, "algorithm": algorithm, "racing": racing}
     settings = with_assignments(given, changes)
+    backbone = split_list(backbone or ())
     if old and not (store or config or recipe or settings or backbone or space):
         chosen: Any = {key: value for key, value in search.items() if value is not None}
         wanted = dataclasses.replace(old, backend=name, **chosen)

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from stemcls.config.options import MOST_SEED, option
 from stemcls.errors import InputError
 
+_CROPS, _BRIGHTNESS, _IMAGES = "Crops", "Brightness", "Images and groups"
+_CELLS = "Finding cells"
+
 
 @dataclass(frozen=True, kw_only=True)
 class SimulateConfig:
@@ -162,7 +165,7 @@ class DetectConfig:
     )
     diameter_px: float = option(
         0.0, "Usual diameter of a cell, pixels; cells of half to twice this size are found. "
-        "0: estimated from the images.", least=0.0, most=10_000.0,
+        "0: estimated from the images.", least=0.0, most=10_000.0, panel="",
     )
     min_sigma: float = option(
         0.0, "Smallest blob, standard deviation in pixels (radius / 1.414); 0: from the diameter.",
@@ -223,29 +226,54 @@ class DetectConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RecordedConfig:
+    """What a build found out about its images: written into the store's settings, never read.
+
+    Predictions compare new fields with it.
+    """
+
+    dtype: tuple[str, ...] = option((), "Types of the pixels in the files.")
+    bits: tuple[int, ...] = option((), "Bits that those use, where the files say fewer than all.")
+    slices: tuple[str, ...] = option((), "Names of the slices that make the crops, in order.")
+    pixel_size_um: tuple[float, ...] = option((), "Least and largest edge of a pixel, micrometres.")
+    modality: str = option("", "What the slices show, where the cell finder settled it.")
+    size_px: tuple[int, ...] = option((), "Height and width of a crop.")
+    warnings: tuple[str, ...] = option((), "What was odd about the images.")
+
+
+@dataclass(frozen=True, kw_only=True)
 class BuildConfig:
     """How a folder of images becomes a crop store."""
 
     kind: str = option(
         "auto",
-        "What SRC holds: fields with cells to find, ready-made crops, or whole fields as samples "
-        "(auto: cells).",
+        "What SRC holds: fields with cells to find, ready-made crops, or whole fields as samples; "
+        "auto looks at the images, and asks where they could be either.",
         choices=("auto", "cells", "crops", "fields"),
     )
     crop_px: int = option(
         0,
-        "Edge of a crop, pixels; 0: 64 for cells, the first image's own edge for crops, 512 for "
-        "fields. Given for crops and fields, every image is resized to it.",
+        "Edge of a crop, pixels; 0: 64 for cells of 24 to 44 px, else twice their usual diameter; "
+        "for crops their own size; 512 for fields. Crops and fields are brought to a given size.",
         least=0, most=4096,
     )
     resize: str = option(
-        "", "Resize ready-made crops and whole fields to HEIGHTxWIDTH pixels, as in 226x306."
+        "", "Resize ready-made crops and whole fields to HEIGHTxWIDTH pixels, as in 226x306.",
+        panel=_CROPS,
+    )
+    fit: str = option(
+        "auto", "How ready-made crops and whole fields of another size are brought to one: pad "
+        "(by reflection, cells keep their scale) or resize (stretch). auto: resize where a size is "
+        "given, else pad unless sizes differ too much.",
+        choices=("auto", "pad", "resize"),
+        panel=_CROPS,
     )
     crop_um: float = option(
         0.0,
         "Edge of a crop, micrometres: crops of fields with different pixel sizes are resampled to "
         "one scale; 0: crops are cut pixel by pixel.",
         least=0.0, most=100_000.0,
+        panel=_CROPS,
     )
     channels: str = option(
         "auto",
@@ -258,51 +286,63 @@ class BuildConfig:
         "none: keep 16 bit; field: percentiles of each field, 8-bit too; store: one range per "
         "channel for all fields.",
         choices=("auto", "none", "field", "store"),
+        panel=_BRIGHTNESS,
     )
     scale_low: float = option(
-        0.1, "Percentile of a channel that becomes 0.", least=0.0, most=100.0
+        0.1, "Percentile of a channel that becomes 0.", least=0.0, most=100.0,
+        panel=_BRIGHTNESS,
     )
     scale_high: float = option(
-        99.9, "Percentile of a channel that becomes 255.", least=0.0, most=100.0
+        99.9, "Percentile of a channel that becomes 255.", least=0.0, most=100.0,
+        panel=_BRIGHTNESS,
     )
     scale_range: tuple[float, ...] = option(
         (),
         "With --scale store: raw values that become 0 and 255, two for each channel in turn; "
         "none: measured on the fields.", least=-1e12, most=1e12,
+        panel=_BRIGHTNESS,
     )
     edge: str = option(
-        "drop", "Cells whose crop leaves the field: drop them, or reflect the field.",
-        choices=("drop", "reflect"),
+        "reflect", "Cells whose crop leaves the field: reflect the field and flag them, or drop "
+        "them.",
+        choices=("reflect", "drop"),
+        panel=_CROPS,
     )
     match_px: float = option(
         0.0,
         "With --cells: find the cells, keep those within this many pixels of a known centre, and "
         "give them its label; 0: cut crops at the known centres themselves.",
         least=0.0, flag="cells-match", most=100_000.0,
+        panel=_CROPS,
     )
     core: float = option(
         0.5,
         "One cell, one crop: drop found cells with another one's centre inside this central "
         "fraction of their crop, both of them; 0: keep all.",
         least=0.0, most=1.0,
+        panel=_CROPS,
     )
     same_cell_radii: float = option(
         1.0,
         "Cells of overlapping fields whose places on the stage are nearer than this many radii are "
         "one cell, and the first is kept; 0: keep all.",
         least=0.0, most=2.0,
+        panel=_CROPS,
     )
     pixel_size_um: float = option(
         0.0, "Edge of a pixel, micrometres, where a file does not say; 0: unknown.",
         least=0.0, flag="pixel-size-um", most=1000.0,
+        panel=_IMAGES,
     )
     subsample: float = option(
         1.0, "Use this share of the images of each class and group, drawn at random.",
         least=1e-6, most=1.0,
+        panel=_IMAGES,
     )
-    subsample_seed: int = option(0, "Seed of that draw.", least=0, most=MOST_SEED)
+    subsample_seed: int = option(0, "Seed of that draw.", least=0, most=MOST_SEED, panel=_IMAGES)
     label: str | None = option(
-        None, "Column of --manifest or --cells that names the classes (default: label)."
+        None, "Column of --manifest or --cells that names the classes (default: label).",
+        panel=_IMAGES,
     )
     group: str | None = option(
         None,
@@ -314,13 +354,20 @@ class BuildConfig:
         "ask",
         "Classes or groups whose names differ only in case, blanks, hyphens, leading zeros or "
         "Unicode form: ask (stop and list them), merge (the most frequent spelling), or keep.",
-        choices=("ask", "merge", "keep"),
+        choices=("ask", "merge", "keep"), panel=_IMAGES,
     )
-    group_what: str = option("group", "What a group is: donor, line, mouse, experiment, plate.")
-    files: FilesConfig = field(default_factory=FilesConfig)
-    read: ReadConfig = field(default_factory=ReadConfig)
-    quality: QualityConfig = field(default_factory=QualityConfig)
-    detect: DetectConfig = field(default_factory=DetectConfig)
+    group_what: str = option(
+        "group", "What a group is: donor, line, mouse, experiment, plate.", panel=_IMAGES,
+    )
+    files: FilesConfig = field(default_factory=FilesConfig, metadata={"panel": _IMAGES})
+    read: ReadConfig = field(default_factory=ReadConfig, metadata={"panel": "Planes of a file"})
+    quality: QualityConfig = field(
+        default_factory=QualityConfig, metadata={"panel": "Quality of fields"}
+    )
+    detect: DetectConfig = field(default_factory=DetectConfig, metadata={"panel": _CELLS})
+    recorded: RecordedConfig = field(
+        default_factory=RecordedConfig, metadata={"hidden": True}
+    )
 
     def __post_init__(self) -> None:
         if self.scale_low >= self.scale_high:

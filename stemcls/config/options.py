@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import keyword
 import math
+import re
 import tomllib
 import types
 import typing
@@ -31,6 +32,7 @@ def option(
     least: float | None = None,
     most: float | None = None,
     flag: str | None = None,
+    panel: str | None = None,
 ) -> Any:
     """Declare one setting of a frozen config dataclass.
 
@@ -40,9 +42,20 @@ def option(
         choices: The only strings allowed.
         least, most: Inclusive bounds of a number.
         flag: Command-line name without dashes, where the field's own name is not unique enough.
+        panel: Heading of `--help` that it comes under; "": the options that most people need.
+            None: that of its section, or "" outside of sections.
     """
-    metadata = {"help": help, "choices": choices, "least": least, "most": most, "flag": flag}
+    metadata = {
+        "help": help, "choices": choices, "least": least, "most": most, "flag": flag,
+        "panel": panel,
+    }
     return dataclasses.field(default=default, metadata=metadata)
+
+
+def split_list(texts: Iterable[str]) -> list[str]:
+    """Return the items of lists: each text holds some, with commas between; `\\,` is a comma."""
+    parts = [part for text in texts for part in re.split(r"(?<!\\),", text)]
+    return [part.strip().replace("\\,", ",") for part in parts if part.strip()]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +70,7 @@ class Option:
     least: float | None
     most: float | None
     flag: str
+    panel: str = ""
 
     @property
     def parameter(self) -> str:
@@ -65,20 +79,29 @@ class Option:
         return f"{name}_" if keyword.iskeyword(name) else name
 
 
-def options_of(cls: type, keys: tuple[str, ...] = ()) -> Iterator[Option]:
+def options_of(
+    cls: type, keys: tuple[str, ...] = (), panel: str = ""
+) -> Iterator[Option]:
     """Yield every leaf setting of config class `cls`, sections flattened, in order.
 
-    Of a list of sections those of the default list are offered, under their names.
+    The metadata of a section's field may hold `panel`, the heading of its options in `--help`
+    (default: its name), and `hidden`, true of a section that is for files alone.
+
+    `panel` is the heading of those outside of sections. Of a list of sections those of the default
+    list are offered, under their names.
     """
     hints = typing.get_type_hints(cls)
     for field in dataclasses.fields(cls):
         hint = hints[field.name]
+        if field.metadata.get("hidden"):
+            continue
         if dataclasses.is_dataclass(hint):
-            yield from options_of(typing.cast(type, hint), (*keys, field.name))
+            heading = field.metadata.get("panel") or " ".join((*keys, field.name))
+            yield from options_of(typing.cast(type, hint), (*keys, field.name), heading)
             continue
         if kind := _listed_section(hint):
-            for section in typing.cast(tuple, field.default):
-                yield from _named_options(kind, section, (*keys, field.name, section.name))
+            for one in typing.cast(tuple, field.default):
+                yield from _named_options(kind, one, (*keys, field.name, one.name))
             continue
         about = field.metadata
         yield Option(
@@ -90,6 +113,7 @@ def options_of(cls: type, keys: tuple[str, ...] = ()) -> Iterator[Option]:
             least=about.get("least"),
             most=about.get("most"),
             flag=about.get("flag") or field.name.replace("_", "-"),
+            panel=panel if about.get("panel") is None else about["panel"],
         )
 
 
@@ -101,6 +125,7 @@ def _named_options(kind: type, section: Any, keys: tuple[str, ...]) -> Iterator[
                 keys=(*keys, *entry.keys),
                 default=getattr(section, entry.keys[0]),
                 flag=f"{section.name}-{entry.flag}",
+                panel=" ".join(keys),
             )
 
 

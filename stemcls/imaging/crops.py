@@ -10,6 +10,7 @@ from stemcls.imaging.field import Field
 from stemcls.imaging.shrink import scaled, scaled_shape
 
 EDGES = ("drop", "reflect")
+_SQUEEZED = 0.01  # beyond this difference of the two scales no one pixel size is true
 _OPENCV_TYPES = (np.uint8, np.uint16, np.int16, np.int32, np.float32, np.float64)
 
 
@@ -190,6 +191,31 @@ def mean_intensity(field: Field, centers_px: np.ndarray, radius_px: np.ndarray) 
             patch = field.pixels[channel, top:bottom, left:right]
             means[row, channel] = cv2.mean(patch if known else patch.astype(np.float64), mask)[0]
     return means
+
+
+def fit_whole(
+    image: np.ndarray, size_px: tuple[int, int], fit: str
+) -> tuple[np.ndarray, float | None]:
+    """Bring a whole image to a size.
+
+    Args:
+        image: (Y, X, C) uint8 or uint16.
+        size_px: Height H and width W of the crop.
+        fit: resize stretches the image; pad fills what is missing around it by reflection, after
+            shrinking an image that is too large until it fits.
+    Returns: (H, W, C), and crop pixels per pixel of the image: None where the two axes differ.
+    """
+    height, width = image.shape[:2]
+    down, across = size_px[0] / height, size_px[1] / width
+    if fit != "pad":
+        scale = down if abs(down / across - 1) <= _SQUEEZED else None
+        return resize_whole(image, size_px), scale
+    scale = min(1.0, down, across)
+    if scale < 1:
+        image = scaled(image, scale)
+    missing = (size_px[0] - image.shape[0], size_px[1] - image.shape[1])
+    sides = [(one // 2, one - one // 2) for one in missing]
+    return np.pad(image, (*sides, (0, 0)), mode="reflect"), scale
 
 
 def resize_whole(image: np.ndarray, size_px: tuple[int, int]) -> np.ndarray:

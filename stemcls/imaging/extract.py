@@ -7,7 +7,7 @@ only in what they do with the result.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +16,9 @@ from stemcls.config.imaging import BuildConfig, DetectConfig
 from stemcls.imaging.crops import (
     crop_scale,
     cut_crops,
+    fit_whole,
     mean_intensity,
     reaches_over,
-    resize_whole,
     share_core,
 )
 from stemcls.imaging.detection.detect import detect
@@ -34,7 +34,6 @@ OFF_FIELD = "crop leaves the field"
 OUTSIDE = "outside the field"
 NOT_FOUND = "known cells not found"
 NOT_KNOWN = "found but not known"
-_SQUEEZED = 0.01  # beyond this difference of the two scales no one pixel size is true
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,26 +90,17 @@ class _Cells:
         self.score, self.known = self.score[rows], self.known[rows]
 
 
-def open_image(
-    path: Path | Position, build: BuildConfig, scene: str = "", time: str = "", z: str = ""
-) -> Prepared:
+def open_image(path: Path | Position, build: BuildConfig) -> Prepared:
     """Read, judge and compose an image, as every use of it begins.
 
     Args:
         path: The file, or which position of it.
         build: Settings of the store, with numbers in `scale_range` where it says scale=store.
-        scene, time, z: What of the file, instead of what `build.read` says; "": as it says.
 
     Raises:
         InputError: As `prepare`.
     """
-    return prepare(path, at_place(build, scene, time, z))
-
-
-def at_place(build: BuildConfig, scene: str = "", time: str = "", z: str = "") -> BuildConfig:
-    """Return the settings for one scene, time point and focal plane of a file."""
-    chosen = {key: value for key, value in (("scene", scene), ("time", time), ("z", z)) if value}
-    return replace(build, read=replace(build.read, **chosen)) if chosen else build
+    return prepare(path, build)
 
 
 def find_cells(field: Field, config: DetectConfig) -> Detections:
@@ -190,9 +180,7 @@ def _whole(prepared: Prepared, build: BuildConfig) -> Extracted:
     height, width = pixels.shape[:2]
     scale: float | None = 1.0
     if build.size_px is not None:
-        down, across = build.size_px[0] / height, build.size_px[1] / width
-        scale = down if abs(down / across - 1) <= _SQUEEZED else None
-        pixels = resize_whole(pixels, build.size_px)
+        pixels, scale = fit_whole(pixels, build.size_px, build.fit)
     unknown = np.full(1, np.nan, np.float32)
     means = image.pixels.mean(axis=(1, 2), dtype=np.float64)
     return Extracted(

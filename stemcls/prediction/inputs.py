@@ -26,6 +26,8 @@ from stemcls.store.verify import open_verified
 KINDS = ("auto", "cells", "crops")
 SAME_SCALE = 0.05
 AT_BORDER = "at the border: filled by reflection"
+FITTED = "of another size: brought to that of the model's crops"
+_MOST_SHRINKING = 2.0  # an image that is larger than a crop by more than this is a field
 
 
 @dataclass(frozen=True, eq=False)
@@ -248,7 +250,11 @@ def _whole(opened: Opened, card: ModelCard) -> Extracted:
         InputError: It has another size, and the training store resized nothing.
     """
     height, width = opened.prepared.image.shape[:2]
-    resized = card.kind == "fields" or (card.kind == "crops" and opened.build.size_px is not None)
+    build = opened.build
+    resized = card.kind == "fields" or (card.kind == "crops" and build.size_px is not None)
+    if card.kind == "crops" and build.fit == "pad":
+        larger = max(height / card.size_px[0], width / card.size_px[1])
+        resized = larger <= _MOST_SHRINKING
     if (height, width) != card.size_px and not resized:
         raise InputError(
             f"{opened.path} is {height}x{width} px, the model takes crops of {card.size_px[0]}x"
@@ -264,11 +270,13 @@ def _sample(opened: Opened, found: Extracted) -> Sample:
         radius = np.full(len(radius), min(height, width) / 2, np.float32)
     place, count = opened.path, len(found.images)
     path = shown(place.path)
+    differs = opened.build.kind == "crops" and (height, width) != found.images.shape[1:3]
+    fitted = FITTED if differs else ""
     return Sample(
         opened.path, count, found.images.__getitem__, found.centers_px, radius, [path] * count,
         opened.prepared.image if opened.build.kind == "cells" else None,
         {why: count for why, count in found.dropped.items() if count}, place.title,
-        [AT_BORDER if over else "" for over in found.at_border],
+        [AT_BORDER if over else fitted for over in found.at_border],
         tuple(replace(notice, paths=(str(place),)) for notice in found.notices),
     )
 
@@ -277,9 +285,10 @@ def _from_store(path: Path, card: ModelCard) -> Sample:
     store = open_verified(path)
     card.check_crops(store)
     names = [str(store.fields.path[index]) for index in store.field_index]
+    border = store.at_border if store.at_border is not None else np.zeros(len(store), bool)
     return Sample(
         path, len(store), store.read, store.centers_px, store.radius_px, names,
-        notes=[""] * len(store),
+        notes=[AT_BORDER if over else "" for over in border],
     )
 
 

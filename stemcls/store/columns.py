@@ -14,7 +14,7 @@ import numpy as np
 
 from stemcls.errors import InputError
 from stemcls.store.digest import HASH_VERSION, Part, columns_digest, combined_digest
-from stemcls.store.layout import DATASETS, FIELD_COLUMNS, FORMAT, VERSION, FieldTable
+from stemcls.store.layout import DATASETS, FIELD_COLUMNS, FORMAT, OPTIONAL, VERSION, FieldTable
 
 COLUMNS = ("label", "field", "group", "center_px", "radius_px", "intensity")
 # Deflate, the filter that squeezes most of what HDF5 brings, takes 1032 bytes to one.
@@ -138,6 +138,7 @@ def read_columns(path: Path, file: h5py.File) -> tuple[dict[str, Any], Layout]:
             if key not in parts and key != "images":
                 raise _missing(path, key)
         columns: dict[str, Any] = {"version": version, **{key: parts[key] for key in COLUMNS}}
+        columns["at_border"] = parts.get("at_border")
         columns["fields"] = FieldTable(**{
             column: parts[f"fields/{column}"]  # type: ignore[arg-type]
             for column in FIELD_COLUMNS if f"fields/{column}" in parts
@@ -177,7 +178,7 @@ def read_parts(path: Path, file: h5py.File) -> dict[str, Part]:
     """
     named = names_of(file.attrs.get("content_parts", ()))
     wanted = {name.partition("@")[0] for name in named} | set(DATASETS) - {"images"}
-    wanted |= {f"fields/{column}" for column in FIELD_COLUMNS}
+    wanted |= {*OPTIONAL, *(f"fields/{column}" for column in FIELD_COLUMNS)}
     parts: dict[str, Part] = {}
     for name in sorted(wanted - {""}):
         if _present(path, file, name):
@@ -334,6 +335,9 @@ def _check_columns(path: Path, columns: dict[str, Any]) -> None:
     for key in COLUMNS:
         if columns[key].shape[:1] != (n_crops,):
             refuse(key, f"{n_crops} images but {len(columns[key])} rows of {key}")
+    border = columns["at_border"]
+    if border is not None and border.shape != (n_crops,):
+        refuse("at_border", f"{n_crops} images but at_border is {border.shape}")
     for key, axes, kinds in (
         ("label", 1, "iu"), ("field", 1, "iu"), ("group", 1, "iu"), ("center_px", 2, "iuf"),
         ("radius_px", 1, "iuf"), ("intensity", 2, "iuf"),

@@ -102,6 +102,7 @@ class CropStore:
         group_what: What a group is, in words.
         centers_px: (N, 2) float32 y and x in pixels of the field.
         radius_px: (N,) float32 in pixels of the field, NaN where unknown.
+        at_border: (N,) bool, the crop reaches over the field's edge; None in older stores.
         intensity: (N, K) float32 raw mean of each source channel inside the cell.
         intensity_channels: K names.
         channels: Names of the crops' channels.
@@ -132,6 +133,8 @@ class CropStore:
         self.group_what: str = safe_text(columns["group_what"])
         self.centers_px: np.ndarray = columns["center_px"]
         self.radius_px: np.ndarray = columns["radius_px"]
+        border = columns["at_border"]
+        self.at_border: np.ndarray | None = None if border is None else border.astype(bool)
         self.intensity: np.ndarray = columns["intensity"]
         self.intensity_channels: tuple[str, ...] = _safe(columns["intensity_channels"])
         self.channels: tuple[str, ...] = _safe(columns["channels"])

@@ -69,6 +69,7 @@ class Columns:
     field_index: array.array = field(default_factory=lambda: array.array("i"))
     centers_px: Rows = field(default_factory=lambda: Rows("f"))
     radius_px: array.array = field(default_factory=lambda: array.array("f"))
+    at_border: array.array = field(default_factory=lambda: array.array("B"))
     intensity: Rows = field(default_factory=lambda: Rows("f"))
     table: dict[str, Any] = field(default_factory=dict)
     crop_pixel_um: set[float | None] = field(default_factory=set)
@@ -91,6 +92,7 @@ class Columns:
             self.centers_px.add(center)
             self.intensity.add(means)
         self.radius_px.extend(entry["radius_px"])
+        self.at_border.extend(entry["at_border"])
         size_um = entry["crop_pixel_um"]
         self.crop_pixel_um.add(None if size_um is None else round(size_um, 6))
         if len(entry["channels"]) > len(self.source_channels):

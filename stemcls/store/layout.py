@@ -16,6 +16,8 @@ DATASETS = (
     "fields/path", "fields/sha256", "fields/shape", "fields/pixel_size_um", "fields/brightness",
     "fields/n_cells",
 )
+# What newer stores hold beside them.
+OPTIONAL = ("at_border",)
 
 
 @dataclass(frozen=True, eq=False)

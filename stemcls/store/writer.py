@@ -113,6 +113,7 @@ def _parts(columns: Columns, what: str, n_channels: int) -> dict[str, Part]:
         "group@what": (group_what,),
         "center_px": columns.centers_px.table(np.float32),
         "radius_px": np.array(columns.radius_px, np.float32),
+        "at_border": np.array(columns.at_border, np.uint8),
         "intensity": columns.intensity.table(np.float32),
         "intensity@names": columns.source_channels,
         "@channels": _channel_names(n_channels, columns.slices),

@@ -101,7 +101,7 @@ def test_micrometres_take_any_magnification_and_need_its_size(tmp_path):
 
 def test_cells_left_out_are_counted_and_older_models_keep_crowded_ones(tmp_path):
     path = write_field(tmp_path / "src" / "a" / "0.ome.tif", 0)
-    build_store(tmp_path / "src", tmp_path / "s.h5", BuildConfig(crop_px=24))
+    build_store(tmp_path / "src", tmp_path / "s.h5", BuildConfig(crop_px=24, edge="drop"))
     card = card_of(CropStore.open(tmp_path / "s.h5"))
     sample = inputs.load_sample(path, card, None, "auto")
     assert (sample.n, sample.dropped) == (

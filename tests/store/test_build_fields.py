@@ -95,12 +95,12 @@ def test_fields_outside_the_limits_are_listed_with_figures(tmp_path, write_field
 def test_cells_left_out_are_counted_by_reason_for_each_field(tmp_path, write_field, fixed_cells):
     write_field("a/1.ome.tif")
     write_field("a/2.ome.tif", edge=72, seed=2)
-    document, store = built(tmp_path, BuildConfig(crop_px=16))
+    document, store = built(tmp_path, BuildConfig(crop_px=16, edge="drop"))
     assert document["dropped"] == {"debris": 4, "crop leaves the field": 1}
     per_field = [json.loads(text) for text in store.fields.dropped]
     assert per_field[0] == {"debris": 2}
     assert per_field[1] == {"debris": 2, "crop leaves the field": 1}
-    document, store = built(tmp_path, BuildConfig(crop_px=24), "wider.h5")
+    document, store = built(tmp_path, BuildConfig(crop_px=24, edge="drop"), "wider.h5")
     assert document["dropped"] == {
         "debris": 4, "another cell in the crop's core": 4, "crop leaves the field": 1,
     }
@@ -162,14 +162,15 @@ def odd(document):
 def test_oddities_are_told_once_with_their_number(tmp_path, write_field, fixed_cells):
     for number in range(5):
         write_field(f"a/{number}.ome.tif", number, (3000.0, 20.0), spread=30.0)
-    write_field("b/5.ome.tif", 5, (3000.0, 3000.0), channels=("X", "Y"))
+    write_field("a/5.ome.tif", 5, (3000.0, 3000.0), channels=("X", "Y"))
     document, _ = built(tmp_path, BuildConfig(**SMALL))
-    black, other = odd(document)
+    other, black = odd(document)
     assert black["kind"] == "empty-slice"
     assert black["paths"] == [f"a/{number}.ome.tif" for number in range(5)]
     assert "slice 2 (c1) is nearly black or empty" in black["message"]
     assert other["kind"] == "mixed-channels"
-    assert "its slices are X, Y, those of the first image c0, c1" in other["message"]
+    assert "CHANNELS: X, Y among c0, c1" in other["message"]
+    assert other["paths"] == ["a/5.ome.tif"]
 
 
 def test_mixed_pixel_sizes_are_warned_of_and_micrometres_mend_them(
@@ -227,7 +228,7 @@ def test_a_build_goes_on_with_the_range_it_measured(tmp_path, write_field, fixed
         pass
 
     def killed(done: int, total: int, note: str) -> None:
-        if done == 2 and not any(word in note for word in ("range", "diameter")):
+        if done == 2 and not any(word in note for word in ("range", "diameter", "kind")):
             raise Killed
 
     with pytest.raises(Killed):
