@@ -11,7 +11,7 @@ from stemcls.config.imaging import FilesConfig, ReadConfig
 from stemcls.errors import InputError
 from stemcls.imaging.listing.channelfiles import SEPARATE, composed, question, recognised
 from stemcls.imaging.listing.fields import nothing_found
-from stemcls.imaging.listing.positions import Position, as_position, expand_positions
+from stemcls.imaging.listing.positions import ALL, Position, as_position, expand_positions
 from stemcls.imaging.listing.walk import (
     PassedOver,
     Walk,
@@ -164,10 +164,11 @@ def _expanded(
             names[name] = base.name
             if "t=" in position.title:
                 in_time.append(name)
-            sources.append(replace(
-                base, name=name, scene=position.scene, time=position.time,
-                problem=position.problem,
-            ))
+            given = {
+                what: getattr(position, what) or getattr(base, what).replace(ALL, "")
+                for what in ("scene", "time")
+            }
+            sources.append(replace(base, name=name, **given, problem=position.problem))
     return sources, names, in_time
 
 
