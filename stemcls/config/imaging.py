@@ -10,6 +10,8 @@ from stemcls.errors import InputError
 
 _CROPS, _BRIGHTNESS, _IMAGES = "Crops", "Brightness", "Images and groups"
 _CELLS = "Finding cells"
+# What `group` may be beside a column and a pattern: folders below that of the class.
+FOLDER_LEVELS = {"folder": 1, "folder1": 1, "folder2": 2, "folder3": 3}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,12 +8,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from stemcls.config.imaging import FOLDER_LEVELS
 from stemcls.errors import InputError
 from stemcls.notices import Notice
 from stemcls.store.classfolders import Meaning, is_split
 from stemcls.store.sources import Source
 
-FOLDER_LEVELS = {"folder": 1, "folder1": 1, "folder2": 2, "folder3": 3}
 _WORDS = (
     "donor", "mouse", "mice", "animal", "patient", "subject", "plate", "batch", "experiment",
     "replicate", "clone", "culture", "passage", "sample", "embryo", "litter", "slide", "series",

@@ -9,9 +9,9 @@ import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
+from stemcls.config.imaging import FOLDER_LEVELS
 from stemcls.errors import InputError, nearest
 from stemcls.safetext import safe_text
-from stemcls.store.grouping import FOLDER_LEVELS
 from stemcls.store.knowncells import read_cells, with_known_cells
 from stemcls.store.names import normal_name, twin_key
 from stemcls.store.sources import Source

@@ -155,8 +155,8 @@ def _chosen_scenes(
         same = [n for n, name in enumerate(names) if name.casefold() == part.casefold()]
         if len(same) == 1:
             chosen.append(same[0])
-        elif part.isdecimal() and int(part) < len(scenes):
-            chosen.append(int(part))
+        elif (number := part.removeprefix("#")).isdecimal() and int(number) < len(scenes):
+            chosen.append(int(number))
         else:
             return Position(path, scene=part)  # which reading refuses, with what there is
     return list(dict.fromkeys(chosen)) or [None]
