@@ -54,8 +54,8 @@ def write_manifest(path: Path, sources: Sequence[Source]) -> None:
     with csv_writer(path) as writer:
         writer.writerow(["path", "label", "group", "scene", "time"])
         for source in sources:
-            path = source.name.removesuffix(f"[{source.place.title}]")
-            writer.writerow([path, source.label, source.group or "", source.scene, source.time])
+            name = source.name.removesuffix(f"[{source.place.title}]")
+            writer.writerow([name, source.label, source.group or "", source.scene, source.time])
 
 
 def _classes(data: Path, layout: LayoutConfig, sources: Sequence[Source]) -> dict[str | None, str]:
