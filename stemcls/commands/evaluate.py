@@ -31,8 +31,8 @@ def evaluate(
     ] = None,
     label_map: Annotated[
         Path | None, typer.Option(
-            help="TOML file of lines \"name in the store\" = \"class of the model\"; \"\" leaves a "
-            "label out."
+            help="TOML file of lines \"name in the store\" = \"class of the model\", or a table "
+            "with columns label and class; an empty class leaves the label out."
         ),
     ] = None,
     views: Annotated[

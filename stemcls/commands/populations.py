@@ -92,7 +92,7 @@ def populations(
         )
     found = describe_population(
         opened, probabilities, card.classes, top_percent=top, test=test,
-        cuts=sorted(numbers_of(cut or (), float, "--cut") or SCORE_CUTS),
+        cuts=sorted(numbers_of(cut or (), float, "--cut", 0.0, 1.0) or SCORE_CUTS),
     )
     files = found.write(out) if out is not None else []
     document = {**found.to_document(), "files": [str(file) for file in files]}

@@ -146,18 +146,21 @@ def _items(entry: Option, texts: list[str]) -> list[Any]:
     return numbers_of(texts, typing.get_args(hint)[0], f"--{entry.flag}")
 
 
-def numbers_of(texts: Iterable[str], kind: type, flag: str) -> list[Any]:
+def numbers_of(
+    texts: Iterable[str], kind: type, flag: str, least: float = -math.inf, most: float = math.inf
+) -> list[Any]:
     """Return the items of lists as the numbers (or texts) that they are.
 
     Args:
         texts: Each holds items with commas between.
         kind: int, float or str.
         flag: Name of the option, for the error.
+        least, most: Inclusive bounds of a number; of settings, `from_mapping` holds them.
 
     Raises:
-        InputError: One is no number.
+        InputError: One is no number, or out of bounds.
     """
-    items = []
+    items: list[Any] = []
     for item in split_list(texts):
         try:
             items.append(kind(item))
@@ -166,6 +169,8 @@ def numbers_of(texts: Iterable[str], kind: type, flag: str) -> list[Any]:
                 f"{flag}: {item!r} is no {'whole number' if kind is int else 'number'}; give "
                 "several with commas between, as in 1,2"
             ) from None
+        if kind is not str and most < math.inf and not least <= items[-1] <= most:
+            raise InputError(f"{flag}: {item} is out of range; expected {least:g} to {most:g}")
     return items
 
 

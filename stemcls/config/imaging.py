@@ -235,11 +235,18 @@ class RecordedConfig:
     """
 
     dtype: tuple[str, ...] = option((), "Types of the pixels in the files.")
-    bits: tuple[int, ...] = option((), "Bits that those use, where the files say fewer than all.")
+    bits: tuple[int, ...] = option(
+        (), "Bits that those use, where the files say fewer than all.",
+        least=0, most=64,
+    )
     slices: tuple[str, ...] = option((), "Names of the slices that make the crops, in order.")
-    pixel_size_um: tuple[float, ...] = option((), "Least and largest edge of a pixel, micrometres.")
+    pixel_size_um: tuple[float, ...] = option(
+        (), "Least and largest edge of a pixel, micrometres.", least=0.0, most=1e6
+    )
     modality: str = option("", "What the slices show, where the cell finder settled it.")
-    size_px: tuple[int, ...] = option((), "Height and width of a crop.")
+    size_px: tuple[int, ...] = option(
+        (), "Height and width of a crop.", least=0, most=100_000
+    )
     warnings: tuple[str, ...] = option((), "What was odd about the images.")
 
 
@@ -280,7 +287,8 @@ class BuildConfig:
     channels: str = option(
         "auto",
         "auto: 2-4 slices to a red-green-blue composite, 1 stays grey; grey or rgb force one; "
-        "else up to three names or numbers (from 1) of slices, as in 'DIC' or 'DIC,GFP'.",
+        "all: every slice a channel; else names or numbers (from 1) of slices, as in 'DIC' or "
+        "'DIC,GFP': up to three make a red-green-blue composite, more as many channels.",
     )
     scale: str = option(
         "auto",
@@ -301,7 +309,8 @@ class BuildConfig:
     scale_range: tuple[float, ...] = option(
         (),
         "With --scale store: raw values that become 0 and 255, two for each channel in turn; "
-        "none: measured on the fields.", least=-1e12, most=1e12,
+        "none: measured on the fields.",
+        least=-1e12, most=1e12,
         panel=_BRIGHTNESS,
     )
     edge: str = option(
@@ -314,7 +323,7 @@ class BuildConfig:
         0.0,
         "With --cells: find the cells, keep those within this many pixels of a known centre, and "
         "give them its label; 0: cut crops at the known centres themselves.",
-        least=0.0, flag="cells-match", most=100_000.0,
+        least=0.0, most=100_000.0, flag="cells-match",
         panel=_CROPS,
     )
     core: float = option(
@@ -333,7 +342,7 @@ class BuildConfig:
     )
     pixel_size_um: float = option(
         0.0, "Edge of a pixel, micrometres, where a file does not say; 0: unknown.",
-        least=0.0, flag="pixel-size-um", most=1000.0,
+        least=0.0, most=1000.0, flag="pixel-size-um",
         panel=_IMAGES,
     )
     subsample: float = option(
@@ -341,7 +350,9 @@ class BuildConfig:
         least=1e-6, most=1.0,
         panel=_IMAGES,
     )
-    subsample_seed: int = option(0, "Seed of that draw.", least=0, most=MOST_SEED, panel=_IMAGES)
+    subsample_seed: int = option(
+        0, "Seed of that draw.", least=0, most=MOST_SEED, panel=_IMAGES
+    )
     label: str | None = option(
         None, "Column of --manifest or --cells that names the classes (default: label).",
         panel=_IMAGES,

@@ -193,10 +193,11 @@ class OddError(Exception):
     """Of a class that nobody foresaw."""
 
 
-@pytest.mark.parametrize(
-    "error", [OddError("odd"), RecursionError("deep"), cv2.error("cv"), StopIteration(), MemoryError()]
-)
-def test_whatever_a_reader_raises_is_an_input_error_that_names_the_file(error, monkeypatch, tmp_path):
+ODD = (OddError("odd"), RecursionError("deep"), cv2.error("cv"), StopIteration(), MemoryError())
+
+
+@pytest.mark.parametrize("error", ODD)
+def test_whatever_a_reader_raises_becomes_an_input_error(error, monkeypatch, tmp_path):
     path = tmp_path / "a.png"
     Image.fromarray(GREY).save(path)
 

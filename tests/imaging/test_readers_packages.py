@@ -30,7 +30,9 @@ def test_a_missing_package_is_named_with_the_way_out(suffix, tmp_path, monkeypat
         (tmp_path / f"a{suffix}").mkdir()
         (tmp_path / f"a{suffix}" / "zarr.json").write_text("{}")
     else:
-        (tmp_path / f"a{suffix}").write_bytes(reader.signatures[0] + bytes(64))
+        head = b"".join(reader.signatures[:1]).ljust(reader.at, b"\0") if reader.inside else b""
+        head += b"".join((reader.inside or reader.signatures)[:1])
+        (tmp_path / f"a{suffix}").write_bytes(head + bytes(64))
     with pytest.raises(InputError) as caught:
         read_field(tmp_path / f"a{suffix}")
     assert f"a{suffix}: the package {reader.package} " in str(caught.value)

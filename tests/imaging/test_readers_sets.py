@@ -1,4 +1,4 @@
-"""OME-TIFF sets: pixels and metadata of a scene come from the member that holds it, or it is named."""
+"""OME-TIFF sets: a scene comes, pixels and metadata, from the member that holds it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ def image(number: int, data: str, planes: int = 2, kind: str = "C") -> str:
 
 
 def document(images: str, own: str = "") -> str:
-    return f'<?xml version="1.0"?><OME {OME} {own and f"UUID={chr(34)}{own}{chr(34)}"}>{images}</OME>'
+    attribute = f'UUID="{own}"' if own else ""
+    return f'<?xml version="1.0"?><OME {OME} {attribute}>{images}</OME>'
 
 
 def stack(number: int, planes: int = 2) -> np.ndarray:
@@ -92,8 +93,9 @@ def test_a_renamed_file_alone_keeps_its_scene_pixel_size_and_channels(positions,
 
 def test_a_missing_member_is_named_and_the_others_are_read(positions):
     (positions / NAMES[1]).unlink()
-    assert np.array_equal(read_field(positions / NAMES[0], ReadConfig(scene="Pos2")).pixels, stack(2))
-    with pytest.raises(InputError, match=r"Pos0\.ome\.tif cannot be read: s_Pos1\.ome\.tif, .*miss"):
+    pixels = read_field(positions / NAMES[0], ReadConfig(scene="Pos2")).pixels
+    assert np.array_equal(pixels, stack(2))
+    with pytest.raises(InputError, match=r"Pos0\.ome\.tif cannot be read: s_Pos1\.ome\.tif, .*"):
         read_field(positions / NAMES[0], ReadConfig(scene="Pos1"))
     assert dataset_files(positions / NAMES[2]) == (positions / NAMES[0], positions / NAMES[2])
 

@@ -11,10 +11,10 @@ import numpy as np
 import tifffile
 
 from stemcls.imaging.readers.ifds import check_directories
-from stemcls.imaging.readers.ome import Member, OmeDocument, OmeImage, ome_document
+from stemcls.imaging.readers.ome import Member, OmeDocument, OmeImage, ome_document, ome_uuid
 from stemcls.imaging.readers.pages import Pages, read_page
 from stemcls.imaging.readers.photometric import meaning_of
-from stemcls.imaging.readers.scene import NotReadError, Scene
+from stemcls.imaging.readers.scene import NotReadError, Scene, fewer_bits
 
 
 def ome_scenes(path: Path, file: tifffile.TiffFile) -> list[Scene] | None:
@@ -157,9 +157,7 @@ class _Members:
             names = pages.channels
         if len(names) != axes.get("C", 1):
             names = ()
-        bits = pages.bits
-        if image.bits and pages.dtype.kind == "u" and image.bits < 8 * pages.dtype.itemsize:
-            bits = image.bits if image.bits >= 8 else bits
+        bits = fewer_bits(image.bits, pages.dtype) or pages.bits
         return Scene(
             image.name, axes, pages.shape, pages.dtype, read, pages.samples, names,
             image.pixel_size_um, image.acquired, image.position_um, bits,
@@ -200,7 +198,7 @@ class _Members:
         file = tifffile.TiffFile(other)
         xml = file.ome_metadata if file.is_ome else None
         if xml and member.uuid:
-            found = ome_document(xml).uuid
+            found = ome_uuid(xml)
             if found and found != member.uuid:
                 file.close()
                 raise NotReadError(

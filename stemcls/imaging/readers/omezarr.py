@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,8 @@ from stemcls.imaging.readers.scene import (
     positive,
     square,
 )
+
+_GAPS = "some of its chunks are not stored; what they would hold is read as black"
 
 
 @contextmanager
@@ -86,7 +89,7 @@ def _scene(
     lengths = dict(zip(letters, array.shape, strict=True))
     if "Y" not in lengths or "X" not in lengths:
         raise ValueError(f"its axes are {''.join(letters)}, expected Y and X among them")
-    _check_chunks(array, field)
+    missing = _missing_chunks(array)
     axes = {axis: length for axis, length in lengths.items() if axis not in "YX" and length > 1}
     channels = _at(about, "omero").get("channels") or []
     names = tuple(str(one.get("label") or "") for one in channels)
@@ -98,7 +101,12 @@ def _scene(
 
     def read(index: Mapping[str, int]) -> np.ndarray:
         place = tuple(slice(None) if axis in "YX" else index.get(axis, 0) for axis in letters)
+        _check_blosc(array, place)
         plane = np.asarray(array[place])
+        # Writers leave out chunks that are all black, so a whole plane is needed to tell.
+        if missing and (plane == array.fill_value).all():
+            at = ", ".join(f"{axis}={number}" for axis, number in index.items()) or "Y, X"
+            raise NotReadError(f"nothing is stored of the plane at {at}; it was never written")
         return plane if letters.index("Y") < letters.index("X") else plane.T
 
     own = str(image.get("name") or "")
@@ -107,6 +115,7 @@ def _scene(
         (lengths["Y"], lengths["X"]), np.dtype(array.dtype), read,
         channels=names if len(names) == lengths.get("C", 1) else (),
         pixel_size_um=_pixel_size_um(image, level, letters, units), bits=bits,
+        remarks=(_GAPS,) if missing else (),
     )  # fmt: skip
 
 
@@ -120,14 +129,34 @@ def _axes(image: Mapping[str, Any], count: int) -> tuple[list[str], list[str]]:
     return [name[:1].upper() for name in names], units
 
 
-def _check_chunks(array: Any, field: str) -> None:
-    """Refuse an image of which chunks are not there: zarr would fill them with one value."""
-    missing = array.nchunks - array.nchunks_initialized
-    if missing:
-        raise NotReadError(
-            f"{missing} of {array.nchunks} chunks of {field or 'the image'} are not there; they "
-            "were never written, or are lost"
-        )
+def _missing_chunks(array: Any) -> int:
+    """Return how many chunks are not stored; shards hold several and are not looked into."""
+    if getattr(array, "shards", None) is not None:
+        return 0
+    return int(array.nchunks - array.nchunks_initialized)
+
+
+def _check_blosc(array: Any, place: tuple[slice | int, ...]) -> None:
+    """Refuse a plane of which a chunk is cut short: Blosc fills what is missing with anything.
+
+    Source: the header of a Blosc chunk has its length in bytes 12 to 15.
+    """
+    packed = any(type(one).__name__.startswith("Blosc") for one in array.compressors)
+    if not packed or getattr(array, "shards", None) is not None:
+        return
+    ranges = [
+        range(-(-length // edge)) if isinstance(at, slice) else (at // edge,)
+        for at, length, edge in zip(place, array.shape, array.chunks, strict=True)
+    ]
+    for number in itertools.product(*ranges):
+        path = Path(array.store.root, array.path, array.metadata.encode_chunk_key(number))
+        if not path.is_file():
+            continue
+        with path.open("rb") as file:
+            head = file.read(16)
+        said = int.from_bytes(head[12:16], "little")
+        if len(head) < 16 or path.stat().st_size < said:
+            raise ValueError(f"the chunk {path.name} ends before its {said} bytes")
 
 
 def _pixel_size_um(

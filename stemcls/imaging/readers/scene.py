@@ -11,7 +11,9 @@ import numpy as np
 _MICROMETRES = {
     "pm": 1e-6, "å": 1e-4, "nm": 1e-3, "µm": 1.0, "μm": 1.0, "um": 1.0, "\\u00b5m": 1.0,
     "micron": 1.0, "microns": 1.0, "micrometer": 1.0, "micrometre": 1.0, "mm": 1e3, "cm": 1e4,
-    "m": 1e6,
+    "m": 1e6, "picometer": 1e-6, "picometre": 1e-6, "angstrom": 1e-4, "nanometer": 1e-3,
+    "nanometre": 1e-3, "millimeter": 1e3, "millimetre": 1e3, "centimeter": 1e4,
+    "centimetre": 1e4, "meter": 1e6, "metre": 1e6,
 }  # fmt: skip
 RGB = ("red", "green", "blue")
 ALPHA_DROPPED = "its transparency (alpha) was dropped"
@@ -94,6 +96,19 @@ def moment(text: str | None) -> datetime | None:
         return datetime.fromisoformat(f"{whole}{fraction}{rest[digits:]}")
     except ValueError:
         return None
+
+
+def fewer_bits(bits: object, dtype: np.dtype) -> int | None:
+    """Return the bits that a file says its values use, None where they say nothing new.
+
+    Args:
+        bits: What the file says, of any type.
+        dtype: Of the pixels; only whole numbers without sign have a range of bits.
+    """
+    number = finite(bits)
+    if number is None or dtype.kind != "u" or not 8 <= number < 8 * dtype.itemsize:
+        return None
+    return int(number)
 
 
 def upright(plane: np.ndarray, orientation: int) -> np.ndarray:

@@ -8,8 +8,19 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from stemcls.imaging.readers import czi, lif, nd2, olympus, omezarr, pictures, raster, tiff
+from stemcls.imaging.readers import (
+    czi,
+    lif,
+    nd2,
+    olympus,
+    omezarr,
+    pictures,
+    raster,
+    tiff,
+)
+from stemcls.imaging.readers.bioio import bioio_opener
 from stemcls.imaging.readers.scene import Scene
 
 Open = Callable[[Path], AbstractContextManager[Sequence[Scene]]]
@@ -23,7 +34,8 @@ class Reader:
         format: Its name, as in "named .png but holds JPEG data".
         open: Opens a file; yields its scenes until the context ends.
         signatures: What its files begin with; none where nothing is certain.
-        inside: What follows at byte 8, for formats that share their beginning with others.
+        inside: What lies at byte `at`, for formats whose beginning does not say enough.
+        at: See `inside`.
         certain: Whether the signature alone, under any name, says the format.
         folder: Whether its images are folders, not files.
         package: The optional package it needs, or None.
@@ -34,7 +46,8 @@ class Reader:
     format: str
     open: Open
     signatures: tuple[bytes, ...] = ()
-    inside: bytes = b""
+    inside: tuple[bytes, ...] = ()
+    at: int = 8
     certain: bool = True
     folder: bool = False
     package: str | None = None
@@ -43,9 +56,8 @@ class Reader:
 
     def recognises(self, head: bytes) -> bool:
         """Tell whether a file that begins so is of this format, as far as can be seen."""
-        if not self.signatures:
-            return True
-        return head.startswith(self.signatures) and head[8:].startswith(self.inside)
+        begins = not self.signatures or head.startswith(self.signatures)
+        return begins and (not self.inside or head.startswith(self.inside, self.at))
 
 
 def _microscope(
@@ -69,6 +81,11 @@ def _tiff(format: str) -> Reader:
     return replace(_TIFF, format=format)
 
 
+def _bioio(format: str, package: str, **marks: Any) -> Reader:
+    return Reader(format, bioio_opener(package), package=package, extra="bioio", **marks)
+
+
+_DELTAVISION = _bioio("DeltaVision", "bioio_dv", inside=(b"\xa0\xc0", b"\xc0\xa0"), at=96)
 _OME_TIFF = _tiff("OME-TIFF")
 
 READERS: dict[str, Reader] = {
@@ -79,7 +96,7 @@ READERS: dict[str, Reader] = {
     ".jfif": _JPEG,
     ".bmp": Reader("BMP", pictures.open_bmp, (b"BM",), certain=False),
     ".gif": Reader("GIF", pictures.open_gif, (b"GIF87a", b"GIF89a")),
-    ".webp": Reader("WebP", pictures.open_webp, (b"RIFF",), inside=b"WEBP"),
+    ".webp": Reader("WebP", pictures.open_webp, (b"RIFF",), inside=(b"WEBP",)),
     ".jp2": _JPEG_2000,
     ".j2k": _JPEG_2000,
     ".tif": _TIFF,
@@ -114,6 +131,8 @@ READERS: dict[str, Reader] = {
         "Olympus POIR", olympus.open_poir, "oirfile", b"PK\x03\x04", certain=False,
         python=(3, 12),
     ),
+    ".dv": _DELTAVISION,
+    ".r3d": _DELTAVISION,
 }
 
 

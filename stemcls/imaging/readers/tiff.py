@@ -22,6 +22,7 @@ from stemcls.imaging.readers.tiffmeta import About, about_file, check_counts
 
 __all__ = ["open_tiff", "read_page"]
 
+_DNG_VERSION = 50706
 _POSITION_AXES = "RPM"  # Micro-Manager's regions, positions and tiles of an LSM
 
 
@@ -33,15 +34,19 @@ def open_tiff(path: Path) -> Iterator[Sequence[Scene]]:
     size comes from OME-XML, from ImageJ's unit, from the microscope's own tags, or from a
     resolution given per centimetre; a resolution per inch is for printers and is not believed.
     """
-    check_directories(path)
+    turned = check_directories(path)
     with tifffile.TiffFile(path) as file:
         scenes = ome_scenes(path, file)
+        if scenes is None and len(turned) > 1:
+            raise NotReadError("its pages are turned differently; save them alike")
         if scenes is None:
             scenes = _plain_scenes(path, file)
         yield scenes
 
 
 def _plain_scenes(path: Path, file: tifffile.TiffFile) -> list[Scene]:
+    if _DNG_VERSION in file.pages.first.tags:
+        raise NotReadError("it is the raw file of a camera (DNG); save it as TIFF or PNG")
     last = file.pages[len(file.pages) - 1]
     check_segments(last, file.filehandle.size)
     series = [one for one in file.series if not _is_preview(file, one)] or list(file.series)
@@ -66,7 +71,7 @@ def _untied(series: list[Any], about: About, path: Path) -> Scene:
     forms = {(one.samples, one.channels, one.dtype, one.orientation) for one in meanings}
     first = meanings[0]
     if len(forms) > 1 or first.samples > 1 or first.channels:
-        raise NotReadError("its pages hold grey and colours, or are turned differently")
+        raise NotReadError("its pages hold grey and colours; save them alike")
 
     def read(index: Mapping[str, int]) -> np.ndarray:
         number = index["I"]

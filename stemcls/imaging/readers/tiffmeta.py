@@ -52,6 +52,9 @@ def check_counts(file: tifffile.TiffFile, series: list[Any]) -> None:
     """
     found = sum(math.prod(n for a, n in zip(one.axes, one.shape, strict=True) if a not in "YXS")
                 for one in series)  # fmt: skip
+    planes = file.pages.first.tags.get(33629)  # of MetaMorph
+    if planes is not None and planes.count > found:
+        raise ValueError(f"MetaMorph wrote down {planes.count} planes, the file holds {found}")
     if file.is_imagej:
         about = file.imagej_metadata or {}
         loops = [int(finite(about.get(name)) or 1) for name in ("channels", "slices", "frames")]
