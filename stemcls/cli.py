@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from stemcls.commands import table
+from stemcls.commands.terminal import with_home
 from stemcls.errors import StemclsError
 
 app = typer.Typer(
@@ -48,7 +49,7 @@ def _root(
 
 
 for name, command in table.COMMANDS.items():
-    app.command(name)(command)
+    app.command(name)(with_home(command))
 
 
 def main() -> None:

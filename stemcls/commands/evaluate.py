@@ -70,8 +70,10 @@ def evaluate(
     results are shown together. A cross-validation is scored by what its folds predicted.
     """
     from stemcls.runs import Run
+    from stemcls.store.find import find_store
 
     opened = Run.open(run, workspace)
+    store = None if store is None else find_store(store, workspace)
     if store is None and opened.folds():
         if views is not None or calibrated or label_map is not None:
             raise InputError(
@@ -114,11 +116,14 @@ def evaluate(
 
 def _draw(run: Run, store: Path | None, evaluation: Evaluation, folder: Path) -> None:
     from stemcls.evaluation.details import write_details
-    from stemcls.evaluation.runfiles import read_experiment, read_split
+    from stemcls.evaluation.runfiles import open_split
     from stemcls.store.cropstore import CropStore
 
-    scored = CropStore.open(store or read_experiment(run).store)
-    by = read_split((run.folds() or [run])[0]).by if store is None else "group"
+    if store is None:
+        scored, split = open_split((run.folds() or [run])[0])
+        by = split.by
+    else:
+        scored, by = CropStore.open(store), "group"
     with progress("figures") as update:
         write_details(folder, evaluation, scored, by, update)
 

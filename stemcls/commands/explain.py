@@ -50,6 +50,7 @@ def explain(
     from stemcls.errors import InputError
     from stemcls.models.backend import start_keras
     from stemcls.runs import Run
+    from stemcls.store.find import find_store
 
     config = resolved(ExplainConfig, given)
     if config.methods == ("list",):
@@ -59,6 +60,7 @@ def explain(
     if run is None:
         raise InputError("name a finished run, or a .keras file and a store; `stemcls runs` lists")
     opened = None if run.suffix == ".keras" else Run.open(run, workspace)
+    store = None if store is None else find_store(store, workspace)
     start_keras(backend, device)
     from stemcls.explain.report import explain_subject
     from stemcls.explain.subject import open_model, open_run

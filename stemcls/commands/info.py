@@ -7,16 +7,21 @@ from typing import Annotated, Any
 
 import typer
 
-from stemcls.commands.terminal import Json, print_json, print_table, say
+from stemcls.commands.terminal import Json, Workspace, print_json, print_table, say
 
 
 def info(
-    store: Annotated[Path, typer.Argument(metavar="STORE", help="Crop store (.h5).")],
+    store: Annotated[
+        Path, typer.Argument(metavar="STORE", help="Crop store (.h5), by path or name.")
+    ],
+    workspace: Workspace = Path(),
     json: Json = False,
 ) -> None:
     """Say what a crop store holds, its layout and its read speed."""
     from stemcls.store.describe import describe
+    from stemcls.store.find import find_store
 
+    store = find_store(store, workspace)
     document = describe(store)
     if json:
         print_json(document)

@@ -60,9 +60,10 @@ def predict(
     from stemcls.models.saved import load_model
     from stemcls.prediction.inputs import KINDS, OVERLAYS, expand
     from stemcls.prediction.predict import predict_table
+    from stemcls.store.find import find_input
 
     check_known(kind, KINDS, f"--kind {kind!r} is not a choice")
-    files = expand(paths)
+    files = expand([find_input(path, workspace) for path in paths])
     network, card = load_model(model_named(model, workspace))
     built = card.build.get("detect", {})
     detection = resolved(DetectConfig, given, built) if given else None

@@ -79,6 +79,30 @@ def config_options(cls: type, skip: tuple[str, ...] = ()) -> Callable[[Callable]
     return decorate
 
 
+def with_home(command: Callable) -> Callable:
+    """Read a leading ~ in every path that a command takes as the home folder, as shells do.
+
+    Shells leave it alone in --option=~/folder, in quotes and in variables such as
+    STEMCLS_WORKSPACE.
+    """
+    @functools.wraps(command)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return command(*args, **{name: _at_home(value) for name, value in kwargs.items()})
+
+    return wrapper
+
+
+def _at_home(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_at_home(one) for one in value]
+    if not isinstance(value, Path):
+        return value
+    try:
+        return value.expanduser()
+    except RuntimeError:  # no user of that name: a folder may be called so
+        return value
+
+
 def resolved(cls: type[Item], given: dict[str, Any], base: dict[str, Any] | None = None) -> Item:
     """Return the config of class `cls` for what a file (`base`) and the user (`given`) say."""
     return from_mapping(cls, merged(base or {}, given))

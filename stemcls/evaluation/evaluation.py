@@ -10,6 +10,7 @@ import numpy as np
 
 from stemcls.atomic import csv_writer, write_json
 from stemcls.errors import explained_disk_errors
+from stemcls.evaluation.fewgroups import FOLDS
 from stemcls.evaluation.metrics import compute_metrics, confusion_matrix
 from stemcls.evaluation.predictions import Predictions, write_predictions
 from stemcls.evaluation.roc import roc_points
@@ -85,11 +86,11 @@ class Evaluation:
 
 
 def evaluate_predictions(
-    predictions: Predictions, resamples: int = 1000, seed: int = 0
+    predictions: Predictions, resamples: int = 1000, seed: int = 0, remedy: str = FOLDS
 ) -> Evaluation:
     """Score predictions; see `compute_metrics` for the arguments and what is in `metrics`."""
     return Evaluation(
-        metrics=compute_metrics(predictions, resamples, seed),
+        metrics=compute_metrics(predictions, resamples, seed, remedy),
         confusion=confusion_matrix(predictions),
         labels=predictions.classes,
         n=len(predictions),

@@ -67,7 +67,7 @@ class Population:
         probabilities: (N, K).
         called: (N,) int.
         shares: Composition.
-        ci_of: What the intervals are of: groups or crops.
+        ci_of: What the intervals are over, or why there are none.
         cuts: One for each score cut.
         gates: One for each channel, empty where no intensity is known.
         measures: Diameter and intensities compared between predicted classes, or None.
@@ -84,6 +84,12 @@ class Population:
     gates: tuple[Gate, ...]
     measures: Morphometry | None
     why_not: str
+
+    @property
+    def said_of_intervals(self) -> str:
+        """What the intervals are over, or why there are none, for a heading."""
+        any_ci = any(share.share_ci for share in self.shares)
+        return f"95 % intervals over {self.ci_of}" if any_ci else self.ci_of
 
     def to_document(self) -> dict[str, Any]:
         """Return plain values: `n`, `composition`, `cuts`, `gates`, `measures`."""

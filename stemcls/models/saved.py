@@ -221,10 +221,12 @@ def check_described(model: Any, card: ModelCard, path: Path) -> None:
 
 def _digest(weights: list[np.ndarray]) -> str:
     """Return a digest of arrays in any order: versions of Keras may list layers differently."""
-    each = sorted(
-        hashlib.sha256(f"{w.dtype} {w.shape} ".encode() + np.ascontiguousarray(w).tobytes()).digest()
-        for w in weights
-    )
+    each = []
+    for values in weights:
+        digest = hashlib.sha256(f"{values.dtype} {values.shape} ".encode())
+        digest.update(np.ascontiguousarray(values))
+        each.append(digest.digest())
+    each.sort()
     return hashlib.sha256(b"".join(each)).hexdigest()
 
 
@@ -232,6 +234,7 @@ def _made_by(path: Path) -> str:
     """Say which Keras wrote a file, as far as it tells."""
     try:
         with zipfile.ZipFile(path) as archive:
-            return f", it was saved by {json.loads(archive.read('metadata.json'))['keras_version']}"
+            about = json.loads(archive.read("metadata.json"))
+            return f", it was saved by {about['keras_version']}"
     except (KeyError, ValueError, OSError, zipfile.BadZipFile):
         return ""

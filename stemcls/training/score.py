@@ -9,6 +9,7 @@ from stemcls.errors import InputError
 from stemcls.evaluation.calibration.calibrate import calibrated_model, describe_abstention
 from stemcls.evaluation.evaluation import Evaluation, evaluate_predictions
 from stemcls.evaluation.external import beside_internal, match_labels, read_label_map
+from stemcls.evaluation.fewgroups import FOLDS, MORE_GROUPS
 from stemcls.evaluation.finished import read_finished
 from stemcls.evaluation.naming import CONSISTENCY
 from stemcls.evaluation.predictions import Predictions, pool, read_predictions
@@ -86,7 +87,8 @@ def score_run(
     if calibrated:
         about["abstention"] = describe_abstention(run, model, card, predictions, store, update)
         folder += "-calibrated"
-    evaluation = evaluate_predictions(predictions, seed=experiment.seed)
+    remedy = FOLDS if store_path is None else MORE_GROUPS
+    evaluation = evaluate_predictions(predictions, seed=experiment.seed, remedy=remedy)
     evaluation.metrics.update(about, evaluated_on=part)
     return _written(evaluation, out or run.path / "evaluation" / folder, consistency)
 
@@ -105,7 +107,7 @@ def score_folds(
     """
     finished = read_finished(run)
     evaluation = evaluate_predictions(
-        pool(finished.predictions), seed=finished.experiment.seed
+        pool(finished.predictions), seed=finished.experiment.seed, remedy=MORE_GROUPS
     )
     evaluation.metrics["evaluated_on"] = "folds"
     return _written(evaluation, out or run.path / "evaluation" / "folds", consistency)

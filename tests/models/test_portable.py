@@ -48,7 +48,8 @@ def test_a_network_and_an_ensemble_give_the_same_numbers_after_saving(tmp_path):
     crops = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 2)).astype("uint8")
     for model in (members[0], join_models(members, [0.5, 0.5])):
         save_model(model, tmp_path / "m.keras", CARD)
-        assert "nitializer" not in zipfile.ZipFile(tmp_path / "m.keras").read("config.json").decode()
+        described = zipfile.ZipFile(tmp_path / "m.keras").read("config.json").decode()
+        assert "nitializer" not in described
         found = load_model(tmp_path / "m.keras")[0].predict(crops, verbose=0)
         assert np.array_equal(found, model.predict(crops, verbose=0))
     assert [path.name for path in tmp_path.glob("*whole*")] == []

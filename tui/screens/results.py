@@ -13,7 +13,6 @@ from textual.widgets import Static
 
 from stemcls.errors import StemclsError
 from stemcls.runs import Run
-from stemcls.store.cropstore import CropStore
 from tui import tasks
 from tui.commands import bindings
 from tui.comparing import COMPARISONS, DOCUMENT
@@ -89,7 +88,7 @@ class ResultsScreen(TaskMode):
                 self.query_one("#run-state", Static).update(GONE)
             elif view != self._view:
                 self._show(run, view)
-            await self.query_one(RunTabs).show_details(self._stores)
+            await self.query_one(RunTabs).show_details()
             await asyncio.sleep(REFRESH_SECONDS)
 
     def _show(self, run: Run, view: RunView) -> None:
@@ -102,10 +101,6 @@ class ResultsScreen(TaskMode):
             state.append(f"\n{view.summary['message']}", style="none")
         self.query_one("#run-state", Static).update(state)
         self.query_one(RunTabs).show(run, self._set, view)
-
-    @property
-    def _stores(self) -> list[CropStore]:
-        return [entry.store for entry in self.stemcls.stores or () if entry.store is not None]
 
     def on_tabbed_content_tab_activated(self) -> None:
         """Fill a tab that is looked at for the first time, without waiting for the next look."""
@@ -135,7 +130,7 @@ class ResultsScreen(TaskMode):
         if run is None:
             return
         try:
-            scored, origin = await self.query_one(RunTabs).read_cells(run, self._stores)
+            scored, origin = await self.query_one(RunTabs).read_cells(run)
         except StemclsError as error:
             self.app.notify(str(error), severity="error", markup=False)
             return

@@ -13,7 +13,7 @@ from stemcls.errors import InputError
 from stemcls.evaluation.evaluation import Evaluation
 from stemcls.evaluation.metrics import confusion_matrix
 from stemcls.evaluation.predictions import read_predictions
-from stemcls.evaluation.runfiles import check_finished, read_experiment, read_split
+from stemcls.evaluation.runfiles import check_finished, read_experiment, read_split, store_of
 from stemcls.runs import Run
 from stemcls.store.cropstore import CropStore
 from stemcls.store.splits import SIDES, Split
@@ -87,7 +87,7 @@ def read_source(run: Run) -> Source:
     parts = tuple(run.folds()) or (run,)
     experiment = read_experiment(run)
     splits = tuple(read_split(part) for part in parts)
-    store, why = _store(experiment, splits[0])
+    store, why = _store(parts[0], splits[0])
     return Source(
         run=run, parts=parts, experiment=experiment,
         evaluation=Evaluation(
@@ -122,10 +122,9 @@ def side_table(source: Source) -> list[dict[str, Any]]:
     return rows
 
 
-def _store(experiment: Experiment, split: Split) -> tuple[CropStore | None, str]:
+def _store(run: Run, split: Split) -> tuple[CropStore | None, str]:
     try:
-        store = CropStore.open(experiment.store)
-        split.check(store)
+        store = store_of(run, split)
     except InputError as error:
         return None, str(error)
     return store, ""

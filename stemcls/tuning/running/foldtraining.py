@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from stemcls.evaluation.metrics import HEADLINE
 from stemcls.interruption import Interruption
 from stemcls.models.precision import computing_in, policy_for
 from stemcls.runs import Run
-from stemcls.store.cropstore import CropStore
+from stemcls.store.find import open_same
 from stemcls.store.splits import Split
 from stemcls.training.checkpoint import Checkpoint, NoCheckpoint
 from stemcls.training.checks import check_plan
@@ -53,8 +53,8 @@ def train_fold(
     """
     begun = time.monotonic()
     experiment = from_mapping(Experiment, read_toml(config))
-    store = CropStore.open(Path(experiment.store))
     split, outer = _read_split(split_path), _read_split(outer_path)
+    store = open_same(experiment.store, split.store_hash, folder)
     split.check(store)
     check_plan(experiment, store, split)
     head_alone = all(stage.trainable == "none" for stage in experiment.plan)
@@ -120,7 +120,9 @@ def train_final(
     if not (folder / "split.json").is_file():
         folder.mkdir(parents=True, exist_ok=True)
         experiment = from_mapping(Experiment, read_toml(config))
-        prepare_run(experiment, folder, _read_split(split_path), run)
+        split = _read_split(split_path)
+        store = open_same(experiment.store, split.store_hash, folder)
+        prepare_run(replace(experiment, store=str(store.path)), folder, split, run)
     return train(run, interruption=interruption)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from stemcls.config.experiment import Experiment, with_absolute_paths
 from stemcls.errors import check_known
 from stemcls.store.cropstore import CropStore
+from stemcls.store.find import open_same
 from stemcls.store.splits import make_folds, make_split
 from stemcls.training.checks import check_plan
 from stemcls.tuning.search.history import Trial
@@ -85,7 +86,7 @@ def check_store(study: Study) -> None:
     """Refuse a store that is not the one that was split.
 
     Raises:
-        InputError: It is gone, or its content has changed.
+        InputError: It is nowhere to be found, or its content has changed.
     """
-    store = CropStore.open(Path(study.definition.experiment.store))
-    study.outer_split().check(store)
+    split = study.outer_split()
+    split.check(open_same(study.definition.experiment.store, split.store_hash, study.path))
