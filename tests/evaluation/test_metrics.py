@@ -167,7 +167,8 @@ def test_every_headline_number_lies_within_its_interval() -> None:
         low, high = found[f"{key}_ci"]
         assert 0 <= low < found[key] < high <= 1, key
     assert found["ci_note"] is None
-    assert set(found["per_class"]["A"]) == {*PER_CLASS, *(f"{key}_ci" for key in PER_CLASS), "n", "n_groups"}
+    keys = {*PER_CLASS, *(f"{key}_ci" for key in PER_CLASS), "n", "n_groups"}
+    assert set(found["per_class"]["A"]) == keys
     assert found["n"] == 600
     assert found["n_groups"] == 20
 
@@ -196,7 +197,7 @@ def test_two_groups_give_no_interval_but_a_reason() -> None:
 
 def test_a_class_of_two_groups_has_no_interval_and_neither_have_means_over_classes() -> None:
     predictions = dataclasses.replace(
-        certain([0] * 8 + [1] * 8, [0, 1] * 4 + [1, 1, 1, 0] * 2, ("a", "b")),
+        certain([0] * 8 + [1] * 8, [0, 1, 1, 1, 0, 0, 0, 0] + [1, 1, 1, 0] * 2, ("a", "b")),
         groups=np.repeat([0, 1, 2, 3, 4, 5], [2, 2, 2, 2, 4, 4]),
     )
     found = compute_metrics(predictions, remedy="bring more donors")
@@ -204,8 +205,8 @@ def test_a_class_of_two_groups_has_no_interval_and_neither_have_means_over_class
     assert all(found["per_class"]["b"][f"{key}_ci"] is None for key in PER_CLASS)
     assert found["mean_recall_ci"] is None
     assert found["accuracy_ci"] is None
-    assert found["ci_note"].endswith("(b 2): bring more donors")
-    assert found["per_class"]["a"]["specificity_ci"] is not None
+    assert "(b 2): bring more donors" in found["ci_note"]
+    assert found["per_class"]["a"]["sensitivity_ci"] is not None
 
 
 @pytest.mark.parametrize("right", [1.0, 0.75])
