@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +15,7 @@ from stemcls.commands.terminal import (
     Workspace,
     print_json,
     print_metrics,
+    print_verdict,
     progress,
     say,
 )
@@ -22,6 +24,7 @@ from stemcls.errors import InputError
 if TYPE_CHECKING:
     from stemcls.evaluation.evaluation import Evaluation
     from stemcls.runs import Run
+    from stemcls.store.cropstore import CropStore
 
 
 def evaluate(
@@ -94,9 +97,15 @@ def evaluate(
                 opened, store, views=views, out=out, label_map=label_map, calibrated=calibrated,
                 consistency=consistency, update=update,
             )
-    if figures:
-        _draw(opened, store, evaluation, folder)
-    document = {**evaluation.to_document(), "out": str(folder)}
+    from stemcls.evaluation.report.summary import verdict_on
+
+    scored, by = _scored(opened, store)
+    if figures and scored is not None:
+        _draw(scored, by, evaluation, folder)
+    lines = verdict_on(opened, evaluation, scored, by)
+    document = {
+        **evaluation.to_document(), "out": str(folder), "verdict": [asdict(one) for one in lines]
+    }
     if report:
         from stemcls.evaluation.report.write import write_report
 
@@ -105,6 +114,7 @@ def evaluate(
         print_json(document)
         return
     metrics = evaluation.metrics
+    print_verdict(lines)
     print_metrics(opened.name, metrics, beside=metrics.get("internal"))
     _say_matching(metrics)
     if "abstention" in metrics:
@@ -114,16 +124,25 @@ def evaluate(
         say(f"report: {document['report']}")
 
 
-def _draw(run: Run, store: Path | None, evaluation: Evaluation, folder: Path) -> None:
-    from stemcls.evaluation.details import write_details
-    from stemcls.evaluation.runfiles import open_split
+def _scored(run: Run, store: Path | None) -> tuple[CropStore | None, str]:
+    """Return the store whose crops were scored, and what its groups are; None where it is gone."""
+    from stemcls.evaluation.runfiles import read_split, store_of
     from stemcls.store.cropstore import CropStore
 
-    if store is None:
-        scored, split = open_split((run.folds() or [run])[0])
-        by = split.by
-    else:
-        scored, by = CropStore.open(store), "group"
+    if store is not None:
+        return CropStore.open(store), "group"
+    part = (run.folds() or [run])[0]
+    split = read_split(part)
+    try:
+        return store_of(part, split), split.by
+    except InputError as error:  # folds are scored by what they kept
+        say(f"warning: no figures of cells: {error}")
+        return None, split.by
+
+
+def _draw(scored: CropStore, by: str, evaluation: Evaluation, folder: Path) -> None:
+    from stemcls.evaluation.details import write_details
+
     with progress("figures") as update:
         write_details(folder, evaluation, scored, by, update)
 

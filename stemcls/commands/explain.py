@@ -20,6 +20,7 @@ from stemcls.commands.terminal import (
     say,
 )
 from stemcls.config.explain import ExplainConfig
+from stemcls.evaluation.saliency import BACKGROUND
 
 
 @config_options(ExplainConfig)
@@ -94,13 +95,10 @@ def _list_methods(json: bool) -> None:
 
 def _tell(document: dict[str, Any]) -> None:
     for row in document["methods"]:
-        inside = row["inside"]
-        share = (
-            f"; {inside['mass']:.0%} of it inside the cell ({inside['area']:.0%} of the area)"
-            if inside else ""
-        )
         at = f" at layer {row['layer']}" if row["layer"] else ""
-        say(f"{row['method']}{at}: mean pixel score {row['pixel_score']:.3f}{share}")
+        say(f"{row['method']}{at}: mean pixel score {row['pixel_score']:.3f}")
+        warn = "warning: " if row["looks_at"] == BACKGROUND else "  "
+        say(f"{warn}{row['conclusion']}")
         for hit in row["hits"]:
             if hit["p"] is not None:
                 say(

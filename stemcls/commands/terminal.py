@@ -284,5 +284,23 @@ def print_metrics(
     )
 
 
+def print_verdict(lines: Iterable[Any]) -> None:
+    """Print the lines of a verdict, each with what it is about, on stdout.
+
+    Args:
+        lines: Of `stemcls.evaluation.verdict.verdict`.
+    """
+    from rich.console import Console
+    from rich.padding import Padding
+    from rich.text import Text
+
+    console, last = Console(highlight=False), ""
+    for line in lines:
+        if line.about != last:
+            console.print(Text(line.about.upper(), style="bold"))
+        last = line.about
+        console.print(Padding(Text(line.text, style="yellow" if line.grave else ""), (0, 0, 0, 2)))
+
+
 def _scored(metrics: dict[str, Any], key: str) -> list[str]:
     return [number_text(metrics.get(key)), interval_text(metrics.get(f"{key}_ci"))]

@@ -10,6 +10,7 @@ LEAST_GROUPS = 3
 LEVEL = 0.95
 # Half of the last of the three decimals that are shown.
 _ALIKE = 5e-4
+_RESAMPLES = 1000
 # What one array of a block of resamples may take.
 BLOCK_BYTES = 2**25
 
@@ -51,6 +52,23 @@ def weight_blocks(
         drawn += np.arange(n)[:, None] * n_groups
         counts = np.bincount(drawn.ravel(), minlength=n * n_groups)
         yield np.ascontiguousarray(counts.reshape(n, n_groups).T, dtype=np.float64)
+
+
+def mean_interval(values: np.ndarray, groups: np.ndarray, seed: int) -> list[float] | None:
+    """Return the 95 % interval of a mean over crops, by resampling their groups.
+
+    Args:
+        values: (N,) finite.
+        groups: (N,) int.
+        seed: Of the resampling.
+    Returns: [low, high]; None where groups are too few, or `percentile_interval` has none.
+    """
+    names, group = np.unique(groups, return_inverse=True)
+    if len(names) < LEAST_GROUPS:
+        return None
+    weights = group_weights(len(names), _RESAMPLES, seed)
+    sums, n = np.bincount(group, values), np.bincount(group)
+    return percentile_interval((sums @ weights) / (n @ weights))
 
 
 def percentile_interval(values: np.ndarray, of_score: bool = False) -> list[float] | None:

@@ -14,6 +14,8 @@ import numpy as np
 from stemcls import atomic
 from stemcls.config.explain import ExplainConfig
 from stemcls.errors import InputError, check_known, explained_disk_errors
+from stemcls.evaluation.intervals import mean_interval
+from stemcls.evaluation.saliency import conclusion, look_of, of_run
 from stemcls.explain.explain import Explanation, explain
 from stemcls.explain.gallery import write_gallery
 from stemcls.explain.graph import backbone_layer, has_map
@@ -60,7 +62,9 @@ def explain_subject(
         check: Also say whether each method passes the sanity checks on this model.
         update: Called as update(done, total, note).
     Returns: What explanation.json holds: `files` (one overlay for each method and pictured cell),
-        `pixel_score` (mean over the cells that count, first method), `rows`, `pixel_scores` (of
+        `pixel_score` (mean over the cells that count, first method), `looks_at` (cell, background,
+        unsure or unknown) and `conclusion`, the same in a sentence (first method that is asked
+        about a class), `rows`, `pixel_scores` (of
         the pictured cells), `methods` (one row each), `gallery`, `arrays`, `figures`, `out`.
     Raises:
         InputError: Unknown method, layer or class, rows outside the store, a folder in use, or a
@@ -84,17 +88,22 @@ def explain_subject(
         for position, name in enumerate(names)
     ]
     radius_px = subject.radius_px[cells.rows]
-    rows = [_row(one, cells, radius_px, subject.classes) for one in found]
+    rows = [
+        _row(one, cells, radius_px, subject.classes, config.settings.seed) for one in found
+    ]
     if check:
         _add_checks(rows, probe, images, targets, cells, subject, config, update)
     out = out or _new_folder(subject.folder)
     with _removed_unless_finished(out):
+        look, concluded = of_run(rows) or ("", "")
         written = write_explanations(out, found, images, cells, subject, radius_px)
         document = {
             "files": written["files"],
             "pixel_score": rows[0]["pixel_score"],
             "rows": cells.rows[cells.pictured].tolist(),
             "pixel_scores": rows[0]["pixel_scores"],
+            "looks_at": look,
+            "conclusion": concluded,
             "method": rows[0]["method"],
             "layer": rows[0]["layer"],
             "class": config.target or None,
@@ -149,7 +158,7 @@ def _chosen(subject: Subject, config: ExplainConfig) -> Cells:
 
 
 def _row(
-    one: Explanation, cells: Cells, radius_px: np.ndarray, classes: Sequence[str]
+    one: Explanation, cells: Cells, radius_px: np.ndarray, classes: Sequence[str], seed: int
 ) -> dict[str, Any]:
     """Return what is said of one method; statistics are of the cells drawn at random, if any."""
     counted = cells.sampled if cells.sampled.any() else np.ones(len(cells), dtype=bool)
@@ -159,6 +168,9 @@ def _row(
     if known.any():
         inside = {name: float(values[known].mean()) for name, values in share.items()}
         inside["n"] = int(known.sum())
+        inside["gain_ci"] = mean_interval(
+            (share["mass"] - share["area"])[known], cells.groups[counted][known], seed
+        )
     scores = one.pixel_score
     return {
         "method": one.method,
@@ -171,6 +183,8 @@ def _row(
             cells.groups[counted], classes,
         ),
         "inside": inside,
+        "looks_at": look_of(inside),
+        "conclusion": conclusion(one.method, inside),
         "report": one.report,
         "check": None,
     }

@@ -251,5 +251,5 @@ def _score(
         predictions_of(store, split, rows, probabilities), seed=experiment.seed
     )
     evaluation.metrics["evaluated_on"] = split.scored_on
-    evaluation.write(run.path / "evaluation")
+    evaluation.write(run.path / "evaluation", store)
     return evaluation.metrics

@@ -15,6 +15,7 @@ from stemcls.evaluation.evaluation import evaluate_predictions
 from stemcls.evaluation.fewgroups import MORE_GROUPS
 from stemcls.evaluation.folds import summarise_folds
 from stemcls.evaluation.predictions import pool, read_predictions
+from stemcls.evaluation.runfiles import read_split, store_of
 from stemcls.interruption import interruptible
 from stemcls.progress import Update, prefixed
 from stemcls.runs import Run
@@ -72,7 +73,7 @@ def cross_validate(parent: Run, update: Update | None = None) -> dict[str, Any]:
             parent.append("metric", fold=number, fold_metrics=headline(metrics))
         tables = [read_predictions(run.path / "evaluation" / "predictions.csv") for run in runs]
         evaluation = evaluate_predictions(pool(tables), remedy=MORE_GROUPS)
-        evaluation.write(parent.path / "evaluation")
+        evaluation.write(parent.path / "evaluation", store_of(runs[0], read_split(runs[0])))
         summary = summarise_folds(fold_metrics)
         document = {**evaluation.metrics, "folds": summary.pop("folds"), "mean_sd": summary}
         stages = [run.read_json("evaluation/stages.json") or {} for run in runs]

@@ -19,6 +19,7 @@ from stemcls.evaluation.runfiles import (
     open_split,
     predictions_of,
     read_experiment,
+    store_of,
 )
 from stemcls.models.ensemble import check_unlearned
 from stemcls.models.inference import predict
@@ -90,7 +91,7 @@ def score_run(
     remedy = FOLDS if store_path is None else MORE_GROUPS
     evaluation = evaluate_predictions(predictions, seed=experiment.seed, remedy=remedy)
     evaluation.metrics.update(about, evaluated_on=part)
-    return _written(evaluation, out or run.path / "evaluation" / folder, consistency)
+    return _written(evaluation, out or run.path / "evaluation" / folder, consistency, store)
 
 
 def score_folds(
@@ -110,13 +111,19 @@ def score_folds(
         pool(finished.predictions), seed=finished.experiment.seed, remedy=MORE_GROUPS
     )
     evaluation.metrics["evaluated_on"] = "folds"
-    return _written(evaluation, out or run.path / "evaluation" / "folds", consistency)
+    try:
+        store = store_of(finished.parts[0], finished.splits[0])
+    except InputError:  # the scores do not need it
+        store = None
+    return _written(evaluation, out or run.path / "evaluation" / "folds", consistency, store)
 
 
-def _written(evaluation: Evaluation, out: Path, consistency: bool) -> tuple[Evaluation, Path]:
+def _written(
+    evaluation: Evaluation, out: Path, consistency: bool, store: CropStore | None
+) -> tuple[Evaluation, Path]:
     if consistency:
         evaluation.metrics["naming"] = CONSISTENCY
-    evaluation.write(out)
+    evaluation.write(out, store)
     return evaluation, out
 
 

@@ -17,7 +17,7 @@ from stemcls.evaluation.runfiles import check_finished, read_experiment, read_sp
 from stemcls.runs import Run
 from stemcls.store.cropstore import CropStore
 from stemcls.store.splits import SIDES, Split
-from stemcls.store.units import unit_index, unit_noun
+from stemcls.store.units import unit_index, unit_names, unit_noun
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +58,48 @@ class Source:
         """What the split kept together, in words."""
         by = self.splits[0].by
         return by if self.store is None else unit_noun(self.store, by)
+
+    @property
+    def ensemble(self) -> list[dict[str, Any]]:
+        """The members of an ensemble, empty for other runs."""
+        found = self.card.get("provenance", {}).get("ensemble") or {}
+        return list(found.get("members", ()))
+
+    @property
+    def is_of_study(self) -> bool:
+        """Whether a search of `stemcls tune` chose its settings."""
+        return (self.run.path.parents[1] / "study.toml").is_file()
+
+    @property
+    def shared_units(self) -> list[str]:
+        """Names of units that are on two sides of a split; there should be none."""
+        found: set[str] = set()
+        by = self.splits[0].by
+        numbers = unit_index(self.store, by) if self.store is not None and by != "crop" else None
+        names = {} if self.store is None else unit_names(self.store, by)
+        for split in self.splits:
+            sides = [set(split.units.get(side, ())) for side in SIDES]
+            if numbers is not None:
+                sides = [{names[n] for n in set(numbers[getattr(split, side)].tolist())}
+                         for side in SIDES]
+            for number, side in enumerate(sides):
+                found |= side.intersection(*[set().union(*sides[number + 1:])])
+        return sorted(found)
+
+    @property
+    def augments(self) -> bool:
+        """Whether training crops were changed at random: heads learn from features as they are."""
+        learns = any(stage.trainable != "none" for stage in self.experiment.plan)
+        return learns and any(vars(self.experiment.augment).values())
+
+    @property
+    def rejected(self) -> list[str]:
+        """Stages whose weights were thrown away, as the log tells."""
+        try:
+            log = (self.parts[0].path / "log.txt").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return []
+        return [stage.name for stage in self.experiment.plan if f"{stage.name} rejected" in log]
 
     @property
     def metrics(self) -> dict[str, Any]:
