@@ -85,15 +85,14 @@ def _curves(source: Source) -> list[Planned]:
     predictions, metrics = source.evaluation.predictions, source.metrics
     return [
         Planned("roc", "ROC", "One class against all others.",
-                lambda: figures.draw_roc(predictions, metrics), half=True),
+                lambda: figures.draw_roc(predictions, metrics)),
         Planned("precision-recall", "Precision and recall", "One class against all others; chance "
-                "is the class's share.", lambda: charts.draw_precision_recall(predictions),
-                half=True),
+                "is the class's share.", lambda: charts.draw_precision_recall(predictions)),
+        Planned("scores", "Scores", "Probability of a class among its own crops and all others.",
+                lambda: charts.draw_scores(predictions)),
         Planned("reliability", "Reliability", "Share that is right over the prediction score; on "
                 "the diagonal, scores mean what they say.",
                 lambda: charts.draw_reliability(metrics), half=True),
-        Planned("scores", "Scores", "Probability of a class among its own crops and all others.",
-                lambda: charts.draw_scores(predictions), half=True),
         *(
             Planned(
                 f"loss-{number}", f"Loss of {part.name}" if source.is_folds else "Loss",
