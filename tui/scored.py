@@ -132,13 +132,16 @@ def find_origin(run: Run, name: str, workspace: Path) -> Origin:
     except (StemclsError, OSError, KeyError, TypeError) as error:
         return Origin(None, f"which store was scored cannot be read: {error}")
     path = named if named.is_absolute() else workspace / named
+    reason = "has other crops than those that were scored" if path.exists() else "is gone"
     try:
         store = open_same(path, content, run.path, workspace)
-    except (StemclsError, OSError, RuntimeError, ValueError) as error:
-        return Origin(None, f"there are no pictures: {error}", by, named)
+    except (StemclsError, OSError, RuntimeError, ValueError):
+        return Origin(
+            None, f"{path} {reason}, so there are no pictures; put the store back to see them", by,
+            named,
+        )
     if store.path == path:
         return Origin(store, "", by, named)
-    reason = "has other crops than those that were scored" if path.exists() else "is gone"
     return Origin(store, f"{path} {reason}; the same crops are in {store.path.name}", by, named)
 
 

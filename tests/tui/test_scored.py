@@ -97,7 +97,7 @@ def test_a_store_that_moved_is_found_by_its_content_and_a_changed_one_is_refused
         file.attrs["content_hash"] = "other"
     origin = find_origin(run, "", tmp_path)
     assert origin.store is None
-    assert "no store with its crops is in" in origin.note
+    assert "has other crops than those that were scored" in origin.note
 
 
 def test_predictions_that_are_missing_or_damaged_say_so(run) -> None:

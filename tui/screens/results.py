@@ -26,11 +26,13 @@ from tui.scored import OWN
 from tui.screens.cells import CellsScreen, Entry
 from tui.screens.maps import MapsScreen
 from tui.screens.taskmode import TaskMode
+from tui.verdict import read_verdict_lines
 from tui.widgets.compare import ComparePane
 from tui.widgets.confusion import ConfusionPane
 from tui.widgets.explained import ExplainedPane
 from tui.widgets.runactions import resume_run, stop_run
 from tui.widgets.runtabs import RunTabs
+from tui.widgets.scores import ScoresPane
 from tui.widgets.taskline import TaskLine
 
 REFRESH_SECONDS = 1.0
@@ -101,6 +103,13 @@ class ResultsScreen(TaskMode):
             state.append(f"\n{view.summary['message']}", style="none")
         self.query_one("#run-state", Static).update(state)
         self.query_one(RunTabs).show(run, self._set, view)
+        self._sum_up(run, self._set)
+
+    @work(exclusive=True, group="verdict")
+    async def _sum_up(self, run: Run, name: str) -> None:
+        lines = await asyncio.to_thread(read_verdict_lines, run, name)
+        if self.is_shown and self._shown_run == run and self._set == name:
+            self.query_one(ScoresPane).sum_up(lines)
 
     def on_tabbed_content_tab_activated(self) -> None:
         """Fill a tab that is looked at for the first time, without waiting for the next look."""
