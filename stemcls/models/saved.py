@@ -224,7 +224,7 @@ def _digest(weights: list[np.ndarray]) -> str:
     each = []
     for values in weights:
         digest = hashlib.sha256(f"{values.dtype} {values.shape} ".encode())
-        digest.update(np.ascontiguousarray(values))
+        digest.update(np.ascontiguousarray(values).data)
         each.append(digest.digest())
     each.sort()
     return hashlib.sha256(b"".join(each)).hexdigest()
