@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import logging
 import os
 import sys
@@ -10,8 +12,10 @@ from typing import Annotated
 import typer
 
 from stemcls.commands import table
-from stemcls.commands.terminal import with_home
+from stemcls.commands.terminal import with_checked_arguments, with_home
 from stemcls.errors import StemclsError
+from stemcls.interruption import EXIT_CODE, Interruption, raising, stopped_line
+from stemcls.safetext import safe_text
 
 app = typer.Typer(
     name="stemcls",
@@ -21,6 +25,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+# What a wrong path leads to, whichever command it was given to.
+OF_PATHS = frozenset({
+    errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.EEXIST,
+    errno.ELOOP, errno.ENAMETOOLONG, errno.EROFS, errno.ENXIO,
+})
 
 
 def _print_version(wanted: bool) -> None:
@@ -49,33 +59,52 @@ def _root(
 
 
 for name, command in table.COMMANDS.items():
-    app.command(name)(with_home(command))
+    app.command(name)(with_home(with_checked_arguments(command)))
 
 
 def main() -> None:
     """Run the command line; the exit code says how it ended (0, 1, 2, 3 or 130)."""
-    debug = bool(os.environ.get("STEMCLS_DEBUG"))
+    for stream in (sys.stdout, sys.stderr):
+        # What the terminal's encoding does not have is shown as an escape.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     # It logs what it also raises; our own message names the file and the way out.
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+    with raising() as interruption:
+        code = _run(interruption)
+    sys.exit(code)
+
+
+def _run(interruption: Interruption) -> int:
+    """Run the command; return the exit code."""
+    debug = bool(os.environ.get("STEMCLS_DEBUG"))
     try:
         app()
     except StemclsError as error:
         if debug:
             raise
-        print(f"stemcls: {error}", file=sys.stderr)
+        print(safe_text(f"stemcls: {error}", keep="\n"), file=sys.stderr)
         for note in getattr(error, "__notes__", ()):
-            print(f"  {note}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("stemcls: interrupted", file=sys.stderr)
-        sys.exit(130)
+            print(safe_text(f"  {note}", keep="\n"), file=sys.stderr)
+        return error.exit_code
     except BrokenPipeError:
         # Whoever read our output has gone; point stdout away so that closing it cannot fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    except OSError as error:
-        if debug:
+        return 1
+    except SystemExit as end:
+        if end.code == EXIT_CODE and interruption.is_asked():
+            print(stopped_line(interruption.asked_by), file=sys.stderr)
+        if end.code is None or isinstance(end.code, int):
+            return end.code or 0
+        raise
+    except BaseException as error:
+        # What a library was doing when the signal came may turn the exception into another.
+        if interruption.is_asked() or isinstance(error, KeyboardInterrupt):
+            print(stopped_line(interruption.asked_by), file=sys.stderr)
+            return EXIT_CODE
+        if debug or not isinstance(error, OSError):
             raise
-        print(f"stemcls: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
-        by_user = (PermissionError, IsADirectoryError, NotADirectoryError, FileExistsError)
-        sys.exit(2 if isinstance(error, by_user) else 1)
+        message = f"stemcls: {error.filename or ''}: {error.strerror or error}"
+        print(safe_text(message, keep="\n"), file=sys.stderr)
+        return 2 if error.errno in OF_PATHS else 1
+    return 0

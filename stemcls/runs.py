@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from stemcls import atomic
+from stemcls.documents import read_json
 from stemcls.errors import InputError, nearest
+from stemcls.leftovers import is_alive as process_exists
 
 STALLED_AFTER_SECONDS = 180.0
 CLOCK_SLACK_SECONDS = 5.0
@@ -144,11 +146,11 @@ class Run:
             InputError: The file is there but is not JSON.
         """
         try:
-            return json.loads((self.path / name).read_text(encoding="utf-8"))
+            return read_json(
+                self.path / name, "take it from a backup, or make this run again"
+            )
         except FileNotFoundError:
             return None
-        except json.JSONDecodeError as error:
-            raise InputError(f"{self.path / name} is damaged: {error}") from error
 
     def summary(self, now: float | None = None) -> dict[str, Any]:
         """Return what a list of runs shows.
@@ -194,7 +196,8 @@ class Progress:
         """Return where the run stands.
 
         Args:
-            now: Seconds since the epoch; None: this moment.
+            now: Seconds since the epoch; None: this moment. A run of this host is judged by its
+                process instead, because clocks jump.
         Returns: `state` (waiting, running, stalled, crashed, finished, failed or cancelled),
             `stage`, `epoch`, `epochs`, `started`, `seconds`, `metrics`, `message`.
         """
@@ -214,9 +217,13 @@ class Progress:
         }
 
     def _liveness(self, started: float | None, now: float) -> str:
-        here = self.start.get("host") == socket.gethostname()
-        if here and not is_alive(self.start.get("pid"), started or 0.0):
-            return "crashed"
+        if self.start.get("host") == socket.gethostname():
+            pid: Any = self.start.get("pid")
+            born = self.start.get("born")
+            if not is_alive(pid, started or 0.0, born):
+                return "crashed"
+            if born is not None:
+                return "stalled" if is_halted(pid) else "running"
         return "stalled" if now - (self._last or 0.0) > STALLED_AFTER_SECONDS else "running"
 
 
@@ -248,36 +255,66 @@ def list_runs(workspace: Path) -> list[Run]:
 
 def process_identity() -> dict[str, Any]:
     """Return what lets another process on this host see whether this one still lives."""
-    return {"pid": os.getpid(), "host": socket.gethostname()}
+    return {"pid": os.getpid(), "host": socket.gethostname(), "born": birth_of(os.getpid())}
 
 
 def _span(start: float | None, end: float | None) -> float:
     return max(0.0, end - start) if start is not None and end is not None else 0.0
 
 
-def is_alive(pid: Any, since: float) -> bool:
-    """Tell whether the process that had `pid` at time `since` still runs on this host.
+def is_alive(pid: Any, since: float, born: str | None = None) -> bool:
+    """Tell whether a process of this host still runs, and is not another that got its number.
 
     Args:
         pid: Its number; what is no number is not alive.
-        since: Seconds since the epoch. A process born later got a number that was used again.
+        since: Seconds since the epoch at which it ran; used only where `born` is not known.
+        born: From `birth_of`: no clock that is set changes it.
     """
-    try:
-        os.kill(int(pid), 0)
-    except (ProcessLookupError, TypeError, ValueError):
+    if not isinstance(pid, int) or not process_exists(pid):
         return False
-    except PermissionError:
-        return True
-    state, born = _state_and_birth(int(pid))
-    return state != "Z" and (born is None or born <= since + CLOCK_SLACK_SECONDS)
+    if _state_and_ticks(pid)[0] == "Z":
+        return False
+    if born is not None:
+        return birth_of(pid) in (born, None)
+    seconds = _birth_seconds(pid)
+    return seconds is None or seconds <= since + CLOCK_SLACK_SECONDS
 
 
-def _state_and_birth(pid: int) -> tuple[str, float | None]:
-    """Return a process' state letter and birth; ("", None) where the system has no /proc."""
+def is_halted(pid: int) -> bool:
+    """Tell whether a process was halted, as by Ctrl-Z in its terminal."""
+    return _state_and_ticks(pid)[0] in ("T", "t")
+
+
+def birth_of(pid: int) -> str | None:
+    """Return which start of the system, and how long after it, a process began.
+
+    None where there is no such process, or the system has no /proc.
+    """
+    _, ticks = _state_and_ticks(pid)
+    if ticks is None:
+        return None
     try:
-        after_name = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text("utf-8").strip()
+    except OSError:
+        return None
+    return f"{boot}:{ticks}"
+
+
+def _birth_seconds(pid: int) -> float | None:
+    """Return when a process began by the clock of now, seconds since the epoch."""
+    _, ticks = _state_and_ticks(pid)
+    try:
         lines = Path("/proc/stat").read_text("utf-8").splitlines()
         boot = next(float(line.split()[1]) for line in lines if line.startswith("btime"))
     except (OSError, StopIteration, ValueError):
+        return None
+    return None if ticks is None else boot + ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _state_and_ticks(pid: int) -> tuple[str, int | None]:
+    """Return a process' state letter and birth since the boot; ("", None) without /proc."""
+    try:
+        after_name = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
+        return after_name[0], int(after_name[19])
+    except (OSError, ValueError, IndexError):
         return "", None
-    return after_name[0], boot + float(after_name[19]) / os.sysconf("SC_CLK_TCK")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
+import hashlib
 import html
 import io
 import json
@@ -11,6 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -20,9 +23,17 @@ import cv2
 import h5py
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 
 from stemcls.models.backend import keep_freed_memory
 from stemcls.store.cropstore import CropStore
+
+# The same examples in every run, on however busy a machine.
+settings.register_profile(
+    "repeatable", deadline=None, derandomize=True, database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+settings.load_profile("repeatable")
 
 # Kept away from GPUs and quiet, for this process and for those that tests start.
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -34,6 +45,10 @@ os.environ.setdefault(
     "XLA_FLAGS",
     "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
 )
+# What was verified is remembered in the user's cache, which tests leave alone.
+if "STEMCLS_CACHE" not in os.environ:
+    os.environ["STEMCLS_CACHE"] = tempfile.mkdtemp(prefix="stemcls-tests-")
+    atexit.register(shutil.rmtree, os.environ["STEMCLS_CACHE"], ignore_errors=True)
 # Workers share the cores, and threads that wait for one another spin: PyTorch trains the small
 # networks of tests in an eighth of the processor's time on one.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -280,6 +295,18 @@ def foreign_store(tmp_path: Path) -> Callable[..., CropStore]:
                 "pixel_size_um": 0.5, "content_hash": f"hash of {name}",
             })
         return CropStore.open(path)
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def restamp() -> Callable[[Path], None]:
+    """Give a store that a test changed the digests of what it holds now: another whole store."""
+    from stemcls.store.writer import stamp
+
+    def write(path: Path) -> None:
+        with h5py.File(path, "r+") as file:
+            stamp(file, path, hashlib.sha256(file["images"][()].tobytes()).hexdigest())
 
     return write
 

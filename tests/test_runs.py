@@ -1,6 +1,7 @@
 """Runs: their state is what events.jsonl says, whatever happened to the process."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -9,7 +10,14 @@ import time
 import pytest
 
 from stemcls.errors import InputError
-from stemcls.runs import STALLED_AFTER_SECONDS, Run, list_runs, process_identity
+from stemcls.runs import (
+    STALLED_AFTER_SECONDS,
+    Run,
+    birth_of,
+    is_halted,
+    list_runs,
+    process_identity,
+)
 
 
 def test_a_run_folder_is_never_reused(tmp_path):
@@ -29,10 +37,40 @@ def test_state_follows_the_events(tmp_path):
     assert run.summary()["metrics"] == {"auroc": 0.9}
 
 
-def test_a_silent_run_is_stalled_and_a_dead_one_crashed(tmp_path):
+def test_a_silent_run_of_another_host_is_stalled(tmp_path):
+    run = Run.create(tmp_path, "x")
+    run.append("started", pid=7, host="elsewhere")
+    assert run.summary(now=time.time() + STALLED_AFTER_SECONDS + 5)["state"] == "stalled"
+
+
+@pytest.mark.parametrize("jump", [-2 * 86_400, -60, 60, 2 * 86_400])
+def test_a_clock_that_jumps_changes_nothing_about_a_run_of_this_host(tmp_path, monkeypatch, jump):
     run = Run.create(tmp_path, "x")
     run.append("started", **process_identity())
-    assert run.summary(now=time.time() + STALLED_AFTER_SECONDS + 5)["state"] == "stalled"
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + jump)
+    monkeypatch.setattr("stemcls.runs._birth_seconds", lambda pid: now + jump)
+    assert run.summary()["state"] == "running"
+
+
+def test_a_process_that_got_the_number_of_a_dead_one_is_another(tmp_path):
+    run = Run.create(tmp_path, "x")
+    run.append("started", **{**process_identity(), "born": "an earlier start of the system:12"})
+    assert run.summary()["state"] == "crashed"
+
+
+def test_a_halted_run_is_stalled_and_a_dead_one_crashed(tmp_path):
+    run = Run.create(tmp_path, "x")
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    run.append("started", pid=child.pid, host=socket.gethostname(), born=birth_of(child.pid))
+    assert run.summary()["state"] == "running"
+    child.send_signal(signal.SIGSTOP)
+    while not is_halted(child.pid):
+        time.sleep(0.01)
+    assert run.summary()["state"] == "stalled"
+    child.kill()
+    child.wait()
+    assert run.summary()["state"] == "crashed"
     child = subprocess.Popen([sys.executable, "-c", "pass"])
     child.wait()
     dead = Run.create(tmp_path, "y")

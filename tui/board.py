@@ -233,13 +233,13 @@ class Board:
         rows = [follower.row for follower in self.followers.values()]
         return sorted(rows, key=lambda row: (-(row["started"] or 0.0), row["run"]))
 
-    def starts(self) -> dict[tuple[Any, Any], tuple[float, Run]]:
-        """Return the latest start of each run, by process and host."""
+    def starts(self) -> dict[tuple[Any, Any], tuple[str | None, Run]]:
+        """Return each run and the birth of its latest process, by process and host."""
         found = {}
         for follower in self.followers.values():
             start = follower.progress.start
             if start:
-                found[start.get("pid"), start.get("host")] = start.get("time", 0.0), follower.run
+                found[start.get("pid"), start.get("host")] = start.get("born"), follower.run
         return found
 
     def _folders(self) -> Sequence[str]:

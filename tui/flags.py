@@ -16,7 +16,10 @@ def flags(settings: Iterable[tuple[Option, Any]]) -> list[str]:
             argv.append(f"--{'' if value else 'no-'}{option.flag}")
         else:
             values = value if isinstance(value, list | tuple) else [value]
-            argv += [f"--{option.flag}={one}" for one in values]
+            many = isinstance(value, list | tuple)
+            # A comma parts the items of a list.
+            texts = [str(one).replace(",", "\\,") if many else one for one in values]
+            argv += [f"--{option.flag}={one}" for one in texts]
     return argv
 
 

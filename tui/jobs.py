@@ -16,7 +16,7 @@ from typing import Any
 
 from stemcls import atomic
 from stemcls.errors import InputError, StemclsError
-from stemcls.runs import CLOCK_SLACK_SECONDS, Run
+from stemcls.runs import Run
 from tui import locks
 from tui.processes import ask_to_stop, reap, spawn
 from tui.records import Started, new_name, read_record
@@ -25,7 +25,7 @@ RESUMABLE = ("cancelled", "failed", "crashed", "waiting")
 # So often a waiter that died is started again before its job counts as dead.
 WAITERS_AT_MOST = 5
 # Latest start of each run, by process and host: when.
-Starts = Mapping[tuple[Any, Any], tuple[float, Run]]
+Starts = Mapping[tuple[Any, Any], tuple[str | None, Run]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +121,7 @@ def take_back(workspace: Path, job: Job) -> None:
     with turn(workspace):
         now = read_job(Path(job.record))
         if now is not None and not now.queued:
-            ask_to_stop(now.name, now.pid, now.host, now.started)
+            ask_to_stop(now.name, now.pid, now.host, now.started, now.born)
         _forgotten(job)
 
 
@@ -136,7 +136,10 @@ def stop(run: Run) -> None:
         raise InputError(f"{run.name} is {state}: there is nothing to stop")
     started = last_start(run)
     try:
-        ask_to_stop(run.name, started.get("pid"), started.get("host"), started.get("time", 0.0))
+        ask_to_stop(
+            run.name, started.get("pid"), started.get("host"), started.get("time", 0.0),
+            started.get("born"),
+        )
     except InputError as error:
         hint = "; it can be resumed" if str(error).endswith("is gone") else ""
         raise InputError(f"{error}{hint}") from None
@@ -186,8 +189,8 @@ def settle(workspace: Path, starts: Callable[[], Starts]) -> tuple[list[Job], li
     alive = {job.record: job.alive for job in jobs}
     begun = starts() if jobs else {}
     for job in jobs:
-        since, run = begun.get((job.pid, job.host), (0.0, None))
-        if run is not None and not job.queued and since >= job.started - CLOCK_SLACK_SECONDS:
+        born, run = begun.get((job.pid, job.host), (None, None))
+        if run is not None and not job.queued and born == job.born:
             _forgotten(job, run)
         elif alive[job.record] or _revived(workspace, job):
             coming.append(job)

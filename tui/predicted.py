@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from stemcls.errors import InputError
+from stemcls.safetext import text_of_cell
 
 TABLE = "cells.csv"
 _COLUMNS = ("path", "y_px", "x_px", "radius_px", "class", "score")
@@ -97,18 +98,20 @@ def read_table(path: Path) -> PredictedTable:
     except (OSError, ValueError) as error:
         raise InputError(f"{path} is no table of predictions: {error}") from None
     names = [name for name in header if name.startswith(_PROBABILITY)]
-    if tuple(header[: len(_COLUMNS)]) != _COLUMNS or not names:
+    if not set(_COLUMNS) <= set(header) or header[0] != "path" or not names:
         raise InputError(
             f"{path} is no table of predictions: expected columns {', '.join(_COLUMNS)} and "
             f"{_PROBABILITY}<class> of each class, found {', '.join(header)}"
         )
     classes = tuple(name.removeprefix(_PROBABILITY) for name in names)
     number = {name: place for place, name in enumerate(classes)}
+    # Tables of older versions lack columns in between.
+    y, x, radius, label, score = map(header.index, _COLUMNS[1:])
     try:
         values = np.array(
-            [(line[1], line[2], line[3], line[5]) for line in lines], dtype=np.float64
+            [(line[y], line[x], line[radius], line[score]) for line in lines], dtype=np.float64
         ).reshape(-1, 4)
-        labels = np.array([number[line[4]] for line in lines], dtype=np.int64)
+        labels = np.array([number[text_of_cell(line[label])] for line in lines], dtype=np.int64)
     except (KeyError, ValueError, IndexError) as error:
         raise InputError(f"{path}: a line does not fit the header: {error!r}") from None
     return PredictedTable(

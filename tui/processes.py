@@ -45,32 +45,35 @@ def spawn(
     return child.pid
 
 
-def is_running(pid: int, host: str, since: float) -> bool:
+def is_running(pid: int, host: str, since: float, born: str | None = None) -> bool:
     """Tell whether a process lives, as far as this host can tell.
 
     Args:
         pid, host: Which; one of another host is believed to.
         since: Seconds since the epoch at which it had begun.
+        born: From `stemcls.runs.birth_of`, where it is known.
     """
     if host != socket.gethostname():
         return True
     if pid in _children:
         return _children[pid].poll() is None
-    return is_alive(pid, since)
+    return is_alive(pid, since, born)
 
 
-def ask_to_stop(what: str, pid: Any, host: Any, since: float) -> None:
+def ask_to_stop(
+    what: str, pid: Any, host: Any, since: float, born: str | None = None
+) -> None:
     """Send a process SIGTERM.
 
     Args:
         what: Its name for people.
-        pid, host, since: Which; see `is_running`.
+        pid, host, since, born: Which; see `is_running`.
     Raises:
         InputError: It runs on another host, belongs to another user, or is gone.
     """
     if host != (here := socket.gethostname()):
         raise InputError(f"{what} runs on {host}, this is {here}: stop it there")
-    if not isinstance(pid, int) or pid <= 1 or not is_running(pid, host, since):
+    if not isinstance(pid, int) or pid <= 1 or not is_running(pid, host, since, born):
         raise InputError(f"the process of {what} is gone")
     try:
         os.kill(pid, signal.SIGTERM)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from stemcls import atomic
+from tui.processes import is_running
 from tui.tail import last_lines
 
 Kept = TypeVar("Kept", bound="Started")
@@ -24,12 +25,19 @@ class Started:
         record: The JSON file that remembers it.
         pid, host: It.
         started: Seconds since the epoch.
+        born: Its birth as `stemcls.runs.birth_of` tells it, which no clock changes; None: unknown.
     """
 
     record: str
     pid: int
     host: str
     started: float
+    born: str | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs, as far as this host can tell."""
+        return is_running(self.pid, self.host, self.started, self.born)
 
     @property
     def log(self) -> Path:

@@ -17,8 +17,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stemcls.errors import InputError
-from stemcls.runs import CLOCK_SLACK_SECONDS
-from tui.processes import ask_to_stop, is_running, reap, spawn
+from stemcls.runs import birth_of
+from tui.processes import ask_to_stop, reap, spawn
 from tui.records import Started, new_name, read_record
 from tui.tail import last_lines
 
@@ -41,12 +41,15 @@ class Task(Started):
         about: What it works on, for people.
         result: The file that is there, and new, when it has finished.
         stopped: Whether it was asked to stop.
+        before: When the result had been changed before it started, nanoseconds; None: it was not
+            there.
     """
 
     kind: str
     about: str
     result: str
     stopped: bool = False
+    before: int | None = None
 
     @property
     def folder(self) -> Path:
@@ -57,7 +60,7 @@ class Task(Started):
     def state(self) -> str:
         """running, finished, stopped or failed."""
         # The result is looked at after the process, which may end in between.
-        alive = is_running(self.pid, self.host, self.started)
+        alive = self.alive
         if self._has_result and not (alive and self.here):
             return "finished"
         return "running" if alive else "stopped" if self.stopped else "failed"
@@ -65,7 +68,7 @@ class Task(Started):
     @property
     def _has_result(self) -> bool:
         try:
-            return Path(self.result).stat().st_mtime >= self.started - CLOCK_SLACK_SECONDS
+            return Path(self.result).stat().st_mtime_ns != self.before
         except OSError:
             return False
 
@@ -110,12 +113,20 @@ def start(
     folder.mkdir(parents=True)
     task = Task(
         record=str(folder / RECORD), pid=0, host=socket.gethostname(), started=time.time(),
-        kind=kind, about=about, result=str(result),
+        kind=kind, about=about, result=str(result), before=_changed(result),
     )
     argv = [sys.executable, "-m", "stemcls", kind, *arguments, "--workspace", str(workspace)]
-    task = replace(task, pid=spawn(argv, task.log, environment=_PROGRESS_SECONDS))
+    pid = spawn(argv, task.log, environment=_PROGRESS_SECONDS)
+    task = replace(task, pid=pid, born=birth_of(pid))
     task.keep()
     return task
+
+
+def _changed(path: Path) -> int | None:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return None
 
 
 def stop(task: Task) -> None:
@@ -126,7 +137,7 @@ def stop(task: Task) -> None:
     """
     if task.state != "running":
         raise InputError(f"{task.kind} {task.about} is {task.state}: there is nothing to stop")
-    ask_to_stop(f"{task.kind} {task.about}", task.pid, task.host, task.started)
+    ask_to_stop(f"{task.kind} {task.about}", task.pid, task.host, task.started, task.born)
     with suppress(FileNotFoundError):  # it has just finished, and was forgotten
         replace(task, stopped=True).keep()
 

@@ -14,6 +14,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from stemcls.runs import birth_of
 from tui import jobs, locks
 from tui.board import Board
 from tui.jobs import Job
@@ -33,7 +34,10 @@ def main(record: Path, lock: int) -> None:
                 return  # somebody took it out of the queue
             held = devices_for(workspace, job, busy)
             if held is not None:
-                replace(job, pid=os.getpid(), started=time.time(), queued=False).keep()
+                replace(
+                    job, pid=os.getpid(), born=birth_of(os.getpid()), started=time.time(),
+                    queued=False,
+                ).keep()
                 break
         time.sleep(POLL_SECONDS)
     for file in (lock, *held):

@@ -30,12 +30,12 @@ TOLERANCE = 1e-6
 # The table has six digits.
 TABLE_TOLERANCE = 2e-6
 _REPEATS = 3
-_PREDICT, _INPUTS = "stemcls.prediction.predict", "stemcls.prediction.inputs"
+_PREDICT, _ROAD = "stemcls.prediction.predict", "stemcls.imaging.extract"
 # What is timed, and where the code of prediction looks it up.
 STAGES = {
-    "reading": (_INPUTS, "prepare"),
-    "detection": (_INPUTS, "detect"),
-    "cutting": (_INPUTS, "cut_crops"),
+    "reading": (_ROAD, "prepare"),
+    "detection": (_ROAD, "detect"),
+    "cutting": (_ROAD, "cut_crops"),
     "network": (_PREDICT, "predict"),
     "overlays": (_PREDICT, "draw_overlay"),
 }

@@ -51,15 +51,16 @@ def audit(
 
     A store named without folder is looked for in the workspace's datasets/.
     """
+    from stemcls.atomic import check_new, new_file
     from stemcls.errors import StemclsError
     from stemcls.interruption import interruptible
     from stemcls.runs import Run
     from stemcls.store.auditfile import write_audit
-    from stemcls.store.cropstore import CropStore
     from stemcls.store.find import find_store
+    from stemcls.store.verify import open_verified
 
     config = resolved(AuditConfig, given)
-    opened = CropStore.open(find_store(store, workspace))
+    opened = open_verified(find_store(store, workspace))
     found = None if run is None else Run.open(run, workspace)
     if config.features == "backbone" or found is not None:
         from stemcls.models.backend import start_keras
@@ -67,11 +68,17 @@ def audit(
         start_keras(backend, device)
     from stemcls.audit.run import audit_store, place_of
 
+    if out is not None:
+        check_new(out)
     place = out or place_of(opened, found)
     with progress("audit") as update, interruptible() as interruption:
         document = audit_store(opened, config, found, workspace, interruption, update)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    write_audit(place, document)
+    if out is None:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write_audit(place, document)
+    else:
+        with new_file(out) as temporary:
+            write_audit(temporary, document)
     if json:
         print_json({**document, "out": str(place)})
     else:

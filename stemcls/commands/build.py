@@ -17,6 +17,7 @@ from stemcls.commands.terminal import (
     resolved,
     say,
     say_skipped,
+    say_warnings,
 )
 from stemcls.config.imaging import BuildConfig
 from stemcls.errors import SkippedError
@@ -34,22 +35,41 @@ def build(
         typer.Option(help="Crop store to make (default: datasets/NAME-OF-SRC.h5)."),
     ] = None,
     manifest: Annotated[
-        Path | None, typer.Option(help="CSV with path, label and optionally group.")
+        Path | None,
+        typer.Option(
+            help="Table (CSV, Excel) with path, label and optionally group, scene, time, z; other "
+            "columns are kept as metadata."
+        ),
     ] = None,
     cells: Annotated[
         Path | None,
         typer.Option(
-            help="CSV with known centres: field, x_px, y_px and optionally label, radius_px, group."
+            help="Table with known centres: field, x_px, y_px and optionally label, radius_px, "
+            "group."
         ),
     ] = None,
     workers: Annotated[
         int,
         typer.Option(
-            min=0, help="Processes that read images; 1: none beside this one, 0: one per core."
+            min=0, max=4096,
+            help="Processes that read images; 1: none beside this one, 0: one per core.",
+            rich_help_panel="Running",
         ),
     ] = 0,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force",
+            help="Build all the same where most images are skipped, files give the classes away, "
+            "or crops cut the cells.",
+        ),
+    ] = False,
     strict: Annotated[
-        bool, typer.Option("--strict", help="End with exit code 3 if anything was skipped.")
+        bool,
+        typer.Option(
+            "--strict", help="End with exit code 3 if anything was skipped.",
+            rich_help_panel="Running",
+        ),
     ] = False,
     workspace: Workspace = Path(),
     json: Json = False,
@@ -62,7 +82,9 @@ def build(
         name = source.resolve().stem if source.is_file() else source.resolve().name
         out = workspace / "datasets" / f"{name}.h5"
     with progress("build") as update:
-        document = build_store(source, out, config, manifest, cells, update, say, workers)
+        document = build_store(
+            source, out, config, manifest, cells, update, say, workers, force, look=True
+        )
     if json:
         print_json(document)
     else:
@@ -86,13 +108,17 @@ def _show(document: dict[str, Any]) -> None:
         f"{document['fields']} images, {groups['count']} {groups['what']}(s)",
         ("class", "crops"), classes.items(),
     )
+    if document["diameter_px"]:
+        size_um = f" ({document['diameter_um']:.3g} um)" if document["diameter_um"] else ""
+        say(f"cells are {document['diameter_px']:.0f} px{size_um}, crops {document['crop_px']} px")
+    if document["at_border"]:
+        say(
+            f"{document['at_border']} crops reach over the edge of their field: filled by "
+            "reflection and flagged (--edge drop leaves them out)"
+        )
     for reason, count in document["dropped"].items():
         say(f"{count} left out: {reason}")
-    for warning in document["warnings"]:
-        say(f"warning: {warning['warning']}")
-    if document["duplicates"]:
-        say(
-            f"{document['duplicates']} images are copies of another one, byte for byte; a copy in "
-            "training and one in test flatter every score"
-        )
+    say_warnings(document["warnings"], document["images"])
     say_skipped(document["skipped"])
+    if document["look"]:
+        say(f"look at what is in it: {document['look']}")

@@ -42,11 +42,11 @@ def curve(
     """
     from stemcls.atomic import check_new
     from stemcls.interruption import interruptible
-    from stemcls.store.cropstore import CropStore
     from stemcls.store.find import find_store
+    from stemcls.store.verify import open_verified
 
     config = resolved(CurveConfig, given)
-    opened = CropStore.open(find_store(store, workspace))
+    opened = open_verified(find_store(store, workspace))
     if config.features == "backbone":
         from stemcls.models.backend import start_keras
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stemcls.commands.detect_report import document_of, score_of, show, show_grid
-from stemcls.commands.terminal import Json, config_options, print_json, progress, resolved
+from stemcls.commands.terminal import Json, config_options, print_json, progress, resolved, say
 from stemcls.config.imaging import DetectConfig, ReadConfig
+from stemcls.config.options import MOST_SEED
 from stemcls.errors import InputError, SkippedError
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ _SHEET = Path("detect-grid.png")
 class FindConfig:
     """Which planes are read, and how cells are found in them."""
 
-    read: ReadConfig = field(default_factory=ReadConfig)
-    detect: DetectConfig = field(default_factory=DetectConfig)
+    read: ReadConfig = field(default_factory=ReadConfig, metadata={"panel": "Planes of a file"})
+    detect: DetectConfig = field(default_factory=DetectConfig, metadata={"panel": "Finding cells"})
 
 
 @config_options(FindConfig)
@@ -52,12 +53,15 @@ def detect(
         ),
     ] = None,
     within_px: Annotated[
-        float, typer.Option(min=0.1, help="Largest distance from a known cell, pixels.")
+        float,
+        typer.Option(min=0.1, max=100_000.0, help="Largest distance from a known cell, pixels."),
     ] = 10.0,
     sample: Annotated[
-        int | None, typer.Option(min=1, help="Look at this many of the fields, drawn at random.")
+        int | None, typer.Option(
+            min=1, max=10_000_000, help="Look at this many of the fields, drawn at random."
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of --sample.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Seed of --sample.")] = 0,
     grid: Annotated[
         list[str] | None,
         typer.Option(
@@ -83,7 +87,7 @@ def detect(
     paths = list(names) if sample is None else sample_paths(list(names), sample, seed)
     known: dict[Path, KnownCells] | None = None
     if truth is not None:
-        known = known_by_path(names, read_truth(truth), truth)
+        known = known_by_path(names, read_truth(truth, say), truth)
         if not known.keys() & set(paths):
             raise InputError(
                 f"{truth} knows none of the {len(paths)} fields drawn by --sample; draw more, or "

@@ -34,13 +34,13 @@ def evaluate(
     ] = None,
     label_map: Annotated[
         Path | None, typer.Option(
-            help="TOML file of lines \"name in the store\" = \"class of the model\"; \"\" leaves a "
-            "label out."
+            help="TOML file of lines \"name in the store\" = \"class of the model\", or a table "
+            "with columns label and class; an empty class leaves the label out."
         ),
     ] = None,
     views: Annotated[
         int | None,
-        typer.Option(help="Flips and turns averaged (default: the run's)."),
+        typer.Option(min=1, max=8, help="Flips and turns averaged (default: the run's)."),
     ] = None,
     calibrated: Annotated[
         bool, typer.Option(
@@ -127,10 +127,10 @@ def evaluate(
 def _scored(run: Run, store: Path | None) -> tuple[CropStore | None, str]:
     """Return the store whose crops were scored, and what its groups are; None where it is gone."""
     from stemcls.evaluation.runfiles import read_split, store_of
-    from stemcls.store.cropstore import CropStore
+    from stemcls.store.verify import open_verified
 
     if store is not None:
-        return CropStore.open(store), "group"
+        return open_verified(store), "group"
     part = (run.folds() or [run])[0]
     split = read_split(part)
     try:

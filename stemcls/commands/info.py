@@ -7,13 +7,22 @@ from typing import Annotated, Any
 
 import typer
 
-from stemcls.commands.terminal import Json, Workspace, print_json, print_table, say
+from stemcls.commands.terminal import Json, Workspace, print_json, print_table, progress, say
+from stemcls.errors import StemclsError
+
+_MOST_VALUES = 8
 
 
 def info(
     store: Annotated[
         Path, typer.Argument(metavar="STORE", help="Crop store (.h5), by path or name.")
     ],
+    verify: Annotated[
+        bool, typer.Option(
+            "--verify",
+            help="Read all of it and compare it with its digest; exit code 1 if it was changed.",
+        ),
+    ] = False,
     workspace: Workspace = Path(),
     json: Json = False,
 ) -> None:
@@ -22,7 +31,8 @@ def info(
     from stemcls.store.find import find_store
 
     store = find_store(store, workspace)
-    document = describe(store)
+    verified = _verified(store, json) if verify else {}
+    document = {**describe(store), **verified}
     if json:
         print_json(document)
         return
@@ -34,6 +44,7 @@ def info(
         *_units(document),
         *((f"class {name}", count) for name, count in document["classes"].items()),
         ("unlabelled", document["unlabelled"]),
+        *((name, _values(counts)) for name, counts in document["metadata"].items()),
         *((name, _range(summary)) for name, summary in document["quality"].items()),
         *((f"scale of {row['slice']}", _scale(row)) for row in document["scale"]),
         *((f"left out: {reason}", count) for reason, count in document["dropped"].items()),
@@ -41,9 +52,32 @@ def info(
         ("size", f"{document['bytes'] / 2**20:.1f} MiB"),
         ("random reads", f"{document['read_crops_per_second']:.0f} crops/s"),
     ]
+    if verify:
+        rows.append(("content", "as it was built" if document["verified"] else "no digest"))
     print_table(str(store), ("what", "value"), rows)
     if document["read_cost"]:
         say(document["read_cost"])
+
+
+def _verified(path: Path, json: bool) -> dict[str, Any]:
+    """Return what `--verify` adds to the document, or end with exit code 1 for a changed store."""
+    from stemcls.store.columns import ChangedStoreError
+    from stemcls.store.cropstore import CropStore
+    from stemcls.store.verify import verify
+
+    try:
+        with progress("verify") as update:
+            checked = verify(CropStore.open(path), update, again=True)
+    except ChangedStoreError as error:
+        if json:
+            print_json({"store": str(path), "verified": False, "why": str(error)})
+        raise StemclsError(str(error)) from error
+    if not checked:
+        say(
+            f"{path} has no digest that can be compared: another program wrote it, whose "
+            "content_hash is its own, or a newer stemcls; nothing was verified"
+        )
+    return {"verified": True if checked else None}
 
 
 def _units(document: dict[str, Any]) -> list[tuple[str, int]]:
@@ -59,6 +93,12 @@ def _channels(document: dict[str, Any]) -> str:
         return f"{document['channels'][0]} (mean of {', '.join(document['slices'])})"
     pairs = zip(document["channels"], (*document["slices"], "empty"), strict=False)
     return ", ".join(f"{channel} = {name}" for channel, name in pairs)
+
+
+def _values(counts: dict[str, int]) -> str:
+    shown = [f"{value} ({n})" for value, n in list(counts.items())[:_MOST_VALUES]]
+    more = len(counts) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "") + ", fields each"
 
 
 def _range(summary: dict[str, float]) -> str:

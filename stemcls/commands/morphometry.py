@@ -22,7 +22,10 @@ def morphometry(
     ] = "label",
     classes: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Only these classes, in this order; repeatable or a,b."),
+        typer.Option(
+            metavar="NAME",
+            help="Only these classes, in this order. Several: with commas between, or repeated.",
+        ),
     ] = None,
     test: Annotated[
         str,

@@ -13,6 +13,7 @@ from stemcls.commands.terminal import (
     Device,
     Json,
     Workspace,
+    numbers_of,
     print_json,
     print_table,
     progress,
@@ -28,19 +29,26 @@ def populations(
     model: Annotated[Path, typer.Argument(help="A finished run, or a .keras file it saved.")],
     store: Annotated[Path, typer.Argument(help="Crop store of the sample; labels play no part.")],
     cut: Annotated[
-        list[float] | None, typer.Option(
+        list[str] | None, typer.Option(
             metavar="SCORE",
-            help="Least prediction score; repeatable (default: 0.34, 0.5, 0.7 and 0.9).",
+            help="Least prediction score (default: 0.34,0.5,0.7,0.9). Several: with commas "
+            "between, or repeated.",
         ),
     ] = None,
     top: Annotated[
-        float, typer.Option(help="Percent of cells in the gate of each channel's brightest.")
+        float,
+        typer.Option(
+            min=0.001, max=100.0, help="Percent of cells in the gate of each channel's brightest."
+        ),
     ] = 5.0,
     test: Annotated[
         str, typer.Option(help="t test of every two predicted classes: welch or student.")
     ] = "welch",
     views: Annotated[
-        int | None, typer.Option(help="Flips and turns averaged (default: as the run was scored).")
+        int | None,
+        typer.Option(
+            min=1, max=8, help="Flips and turns averaged (default: as the run was scored)."
+        ),
     ] = None,
     out: Annotated[
         Path | None,
@@ -74,10 +82,10 @@ def populations(
     from stemcls.evaluation.runfiles import model_named
     from stemcls.models.inference import predict
     from stemcls.models.saved import load_model
-    from stemcls.store.cropstore import CropStore
+    from stemcls.store.verify import open_verified
 
     network, card = load_model(model_named(model, workspace))
-    opened = CropStore.open(store)
+    opened = open_verified(store)
     card.check_crops(opened)
     with progress("predict") as update:
         probabilities = predict(
@@ -85,8 +93,8 @@ def populations(
             views=card.views if views is None else views, update=update,
         )
     found = describe_population(
-        opened, probabilities, card.classes, cuts=sorted(cut or SCORE_CUTS), top_percent=top,
-        test=test,
+        opened, probabilities, card.classes, top_percent=top, test=test,
+        cuts=sorted(numbers_of(cut or (), float, "--cut", 0.0, 1.0) or SCORE_CUTS),
     )
     files = found.write(out) if out is not None else []
     document = {**found.to_document(), "files": [str(file) for file in files]}

@@ -17,6 +17,7 @@ from stemcls.commands.terminal import (
     resolved,
     say,
     say_skipped,
+    say_warnings,
 )
 from stemcls.config.imaging import DetectConfig
 from stemcls.errors import SkippedError, check_known
@@ -37,10 +38,16 @@ def predict(
         str, typer.Option(help="What an image is: cells to find, crops, or auto.")
     ] = "auto",
     pixel_size_um: Annotated[
-        float, typer.Option(min=0.0, help="Edge of a pixel, micrometres, where files do not say.")
+        float,
+        typer.Option(
+            min=0.0, max=1000.0, help="Edge of a pixel, micrometres, where files do not say."
+        ),
     ] = 0.0,
     views: Annotated[
-        int | None, typer.Option(help="Flips and turns averaged (default: as the run was scored).")
+        int | None,
+        typer.Option(
+            min=1, max=8, help="Flips and turns averaged (default: as the run was scored)."
+        ),
     ] = None,
     strict: Annotated[bool, typer.Option(help="Exit with 3 if a file was skipped.")] = False,
     backend: Backend = None,
@@ -74,13 +81,14 @@ def predict(
             views=card.views if views is None else views,
             overlays=out.with_name(out.stem + OVERLAYS) if overlay else None,
         )
-    document = {
+    document: dict[str, Any] = {
         "rows": table.rows,
         "composition": table.composition,
         "out": str(table.out),
         "skipped": table.skipped,
         "overlays": table.overlays,
         "dropped": table.dropped,
+        "warnings": [notice.document() for notice in table.warnings],
     }
     if json:
         print_json(document)
@@ -91,6 +99,7 @@ def predict(
         say(f"table: {table.out}" + (f"; overlays: {len(table.overlays)}" if overlay else ""))
         for reason, count in table.dropped.items():
             say(f"{count} left out: {reason}")
+        say_warnings(document["warnings"], len(files))
         say_skipped(table.skipped)
     if strict and table.skipped:
         raise SkippedError(f"{len(table.skipped)} of {len(files)} files were skipped")

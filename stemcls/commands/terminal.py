@@ -15,10 +15,13 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from stemcls.config.options import Option, from_mapping, merged, options_of
+from stemcls.config.options import Option, from_mapping, merged, options_of, split_list
 from stemcls.errors import InputError
 from stemcls.evaluation.numbertext import interval_text, number_text
+from stemcls.notices import Notice, worded
+from stemcls.paths import check_ordinary, given_folder
 from stemcls.progress import Update
+from stemcls.safetext import safe_text
 
 Item = TypeVar("Item")
 SECONDS_BETWEEN_LINES = 10.0
@@ -65,7 +68,7 @@ def config_options(cls: type, skip: tuple[str, ...] = ()) -> Callable[[Callable]
                 value = kwargs.pop(entry.parameter)
                 if value is None or value == []:
                     continue
-                nested: Any = value
+                nested: Any = _items(entry, value) if isinstance(value, list) else value
                 for key in reversed(entry.keys):
                     nested = {key: nested}
                 given = merged(given, nested)
@@ -103,6 +106,29 @@ def _at_home(value: Any) -> Any:
         return value
 
 
+def with_checked_arguments(command: Callable) -> Callable:
+    """Return a command that refuses what no option can mean, before it does anything.
+
+    A path must not be a pipe, a device or a link to nothing, the workspace must not be a file, and
+    a number must be one. What each command expects beyond that it says itself.
+    """
+
+    @functools.wraps(command)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        for name, given in kwargs.items():
+            flag = f"--{name.rstrip('_').replace('_', '-')}"
+            for value in given if isinstance(given, list | tuple) else (given,):
+                if isinstance(value, Path):
+                    found = check_ordinary(value)
+                    if name == "workspace" and found is not None:
+                        given_folder(value, flag)
+                elif isinstance(value, float) and math.isnan(value):
+                    raise InputError(f"{flag}: nan is no number; `--help` says what it may be")
+        return command(*args, **kwargs)
+
+    return wrapper
+
+
 def resolved(cls: type[Item], given: dict[str, Any], base: dict[str, Any] | None = None) -> Item:
     """Return the config of class `cls` for what a file (`base`) and the user (`given`) say."""
     return from_mapping(cls, merged(base or {}, given))
@@ -113,9 +139,11 @@ def _parameter(entry: Option) -> inspect.Parameter:
     if typing.get_origin(hint) in (types.UnionType, typing.Union):
         hint = next(kind for kind in typing.get_args(hint) if kind is not type(None))
     many = typing.get_origin(hint) is tuple
-    kind = list[typing.get_args(hint)[0]] if many else hint  # type: ignore[misc]
+    kind = list[str] if many else hint
     flag = f"--{entry.flag}/--no-{entry.flag}" if hint is bool else f"--{entry.flag}"
-    text = f"{entry.help} [{', '.join(entry.choices)}]" if entry.choices else entry.help
+    # Square brackets would be taken for the help's own mark-up.
+    text = f"{entry.help} One of: {', '.join(entry.choices)}." if entry.choices else entry.help
+    text += " Several: with commas between, or repeated." if many else ""
     shown = "" if entry.default in (None, "", ()) else f" (default: {entry.default})"
     return inspect.Parameter(
         entry.parameter,
@@ -124,29 +152,69 @@ def _parameter(entry: Option) -> inspect.Parameter:
         annotation=Annotated[
             kind | None,
             typer.Option(
-                flag, help=text + shown, show_default=False, rich_help_panel=_panel(entry)
+                flag, help=text + shown, show_default=False, rich_help_panel=entry.panel or None
             ),
         ],
     )
 
 
-def _panel(entry: Option) -> str | None:
-    """Return the heading of --help for a setting of one of several alike sections."""
-    return " ".join(entry.keys[:-1]) if len(entry.keys) > 2 else None
+def _items(entry: Option, texts: list[str]) -> list[Any]:
+    """Return the items of a list on the command line, as the setting's type.
+
+    Raises:
+        InputError: One is no number.
+    """
+    hint = entry.type
+    if typing.get_origin(hint) in (types.UnionType, typing.Union):
+        hint = next(kind for kind in typing.get_args(hint) if kind is not type(None))
+    return numbers_of(texts, typing.get_args(hint)[0], f"--{entry.flag}")
+
+
+def numbers_of(
+    texts: Iterable[str], kind: type, flag: str, least: float = -math.inf, most: float = math.inf
+) -> list[Any]:
+    """Return the items of lists as the numbers (or texts) that they are.
+
+    Args:
+        texts: Each holds items with commas between.
+        kind: int, float or str.
+        flag: Name of the option, for the error.
+        least, most: Inclusive bounds of a number; of settings, `from_mapping` holds them.
+
+    Raises:
+        InputError: One is no number, or out of bounds.
+    """
+    items: list[Any] = []
+    for item in split_list(texts):
+        try:
+            items.append(kind(item))
+        except ValueError:
+            raise InputError(
+                f"{flag}: {item!r} is no {'whole number' if kind is int else 'number'}; give "
+                "several with commas between, as in 1,2"
+            ) from None
+        if kind is not str and most < math.inf and not least <= items[-1] <= most:
+            raise InputError(f"{flag}: {item} is out of range; expected {least:g} to {most:g}")
+    return items
 
 
 def print_json(document: Any) -> None:
-    """Print one JSON document on stdout."""
+    """Print one JSON document on stdout; where that is not UTF-8, all else than ASCII as \\u."""
+    import sys
+
     from stemcls.atomic import dump_json
 
-    print(dump_json(document, indent=2))
+    encoding = (sys.stdout.encoding or "ascii").lower().replace("-", "").replace("_", "")
+    print(dump_json(document, indent=2, only_ascii=encoding not in ("utf8", "utf8sig")))
 
 
 def say(message: str) -> None:
     """Print one line for a person on stderr; stdout carries data only."""
     from rich.console import Console
 
-    Console(stderr=True, highlight=False, soft_wrap=True).print(message, markup=False)
+    Console(stderr=True, highlight=False, soft_wrap=True).print(
+        safe_text(message, keep="\n"), markup=False
+    )
 
 
 def say_skipped(skipped: Iterable[Mapping[str, str]]) -> None:
@@ -159,6 +227,13 @@ def say_skipped(skipped: Iterable[Mapping[str, str]]) -> None:
         say(f"skipped {path}: {reason}")
 
 
+def say_warnings(warnings: Iterable[Mapping[str, Any]], total: int | None = None) -> None:
+    """Say each warning of a document in one line, with the first few files that it is about."""
+    for entry in warnings:
+        notice = Notice(entry["kind"], entry["message"], tuple(entry["paths"]))
+        say(f"warning: {worded(notice, total)}")
+
+
 def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
     """Print a small table on stdout for people; scripts ask for `--json`."""
     from rich.console import Console
@@ -167,12 +242,12 @@ def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]
 
     table = Table(header_style="bold")
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(escape(safe_text(column)), overflow="fold")
     for row in rows:
         cells = (f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in row)
-        table.add_row(*(escape(cell) for cell in cells))
+        table.add_row(*(escape(safe_text(cell, keep="\n")) for cell in cells))
     console = Console()
-    console.print(title, style="bold", markup=False, soft_wrap=True)
+    console.print(safe_text(title, keep="\n"), style="bold", markup=False, soft_wrap=True)
     console.print(table)
 
 
@@ -219,7 +294,7 @@ def progress(title: str) -> Iterator[Update]:
         task = bar.add_task(title, total=None, note="")
 
         def update(done: int, total: int, note: str = "") -> None:
-            bar.update(task, completed=done, total=total, note=note)
+            bar.update(task, completed=done, total=total, note=safe_text(note))
 
         yield update
 

@@ -13,6 +13,7 @@ from stemcls.errors import InputError, check_known
 from stemcls.store.classes import places_among
 from stemcls.store.cropstore import CropStore
 from stemcls.store.units import plural
+from stemcls.store.verify import open_verified
 
 BY = ("label", "group", "store")
 
@@ -89,7 +90,7 @@ def gather_cells(
     check_known(by, BY, f"--by {by!r} is not a choice")
     if len(set(map(Path.resolve, paths))) < len(paths):
         raise InputError("the same store is named twice; its cells would count double")
-    stores = [CropStore.open(path) for path in paths]
+    stores = [open_verified(path) for path in paths]
     names, index = _classes(stores, by)
     return _table(stores, by, names, index, classes)
 

@@ -15,6 +15,7 @@ from stemcls.evaluation.fonts import fonts_for, number_words
 from stemcls.evaluation.numbertext import interval_text
 from stemcls.evaluation.predictions import Predictions
 from stemcls.evaluation.roc import roc_points
+from stemcls.safetext import safe_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -61,6 +62,7 @@ def write_figure(
     families, lacking = fonts_for({one for text in texts for one in text.get_text()})
     for text in texts:
         text.set_parse_math(False)
+        text.set_text(safe_text(text.get_text(), keep="\n"))
         text.set_fontfamily(families)
     paths = [stem.with_name(stem.name + suffix) for suffix in suffixes]
     # Those that keep text as it is come first.

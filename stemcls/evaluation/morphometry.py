@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from stemcls.atomic import check_free, csv_writer, write_json
+from stemcls.atomic import check_free, csv_writer, moved, new_folder, write_json
 from stemcls.errors import check_known, explained_disk_errors
 from stemcls.evaluation.celltable import CellTable, Measure, gather_cells, plural
 from stemcls.evaluation.statistics import (
@@ -141,14 +141,16 @@ class Morphometry:
         from stemcls.evaluation.figures import write_figure
 
         check_free(folder)
-        with explained_disk_errors(folder, "the store is as it was; free some space and repeat"):
-            folder.mkdir(parents=True, exist_ok=True)
-            paths = [self._write_cells(folder / "cells.csv"), self._write_units(folder)]
+        with (
+            explained_disk_errors(folder, "the store is as it was; free some space and repeat"),
+            new_folder(folder) as temporary,
+        ):
+            paths = [self._write_cells(temporary / "cells.csv"), self._write_units(temporary)]
             for number, result in enumerate(self.results):
-                stem = folder / f"{number + 1}-{_file_name(result.measure.name)}"
+                stem = temporary / f"{number + 1}-{_file_name(result.measure.name)}"
                 paths += write_figure(draw_boxes(result), stem)
-            write_json(folder / "morphometry.json", self.to_document())
-        return [*paths, folder / "morphometry.json"]
+            write_json(temporary / "morphometry.json", self.to_document())
+        return [*moved(paths, temporary, folder), folder / "morphometry.json"]
 
     def _write_cells(self, path: Path) -> Path:
         table = self.table

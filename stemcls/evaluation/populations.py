@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from stemcls.atomic import check_free, csv_writer, write_json
+from stemcls.atomic import check_free, csv_writer, moved, new_folder, write_json
 from stemcls.errors import InputError, explained_disk_errors
 from stemcls.evaluation.celltable import CellTable, cells_of_store
 from stemcls.evaluation.morphometry import Morphometry, compare_measures
@@ -134,16 +134,18 @@ class Population:
         from stemcls.evaluation.populationcharts import draw_composition, draw_gate
 
         check_free(folder)
-        with explained_disk_errors(folder, "the store is as it was; free some space and repeat"):
-            folder.mkdir(parents=True, exist_ok=True)
-            paths = [self._write_cells(folder / "cells.csv")]
-            paths += write_figure(draw_composition(self), folder / "composition")
+        with (
+            explained_disk_errors(folder, "the store is as it was; free some space and repeat"),
+            new_folder(folder) as temporary,
+        ):
+            paths = [self._write_cells(temporary / "cells.csv")]
+            paths += write_figure(draw_composition(self), temporary / "composition")
             for number, gate in enumerate(self.gates, start=1):
-                paths += write_figure(draw_gate(self, gate), folder / f"gate-{number}")
+                paths += write_figure(draw_gate(self, gate), temporary / f"gate-{number}")
             if self.measures:
-                paths += self.measures.write(folder / "morphometry")
-            write_json(folder / "populations.json", self.to_document())
-        return [*paths, folder / "populations.json"]
+                paths += self.measures.write(temporary / "morphometry")
+            write_json(temporary / "populations.json", self.to_document())
+        return [*moved(paths, temporary, folder), folder / "populations.json"]
 
     def intensity(self, measure: str) -> np.ndarray:
         """Return (N,) values of one measure."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from stemcls.atomic import csv_writer
 from stemcls.errors import InputError
+from stemcls.safetext import text_of_cell
 from stemcls.store.cropstore import CropStore
 from stemcls.store.places import COLUMNS, places_of
 
@@ -179,7 +180,7 @@ def read_predictions(path: Path) -> Predictions:
     try:
         return Predictions(
             rows=np.array([int(line[0]) for line in lines], dtype=np.int64),
-            labels=np.array([index[line[2]] for line in lines], dtype=np.int64),
+            labels=np.array([index[text_of_cell(line[2])] for line in lines], dtype=np.int64),
             probabilities=np.array([line[5:end] for line in lines], dtype=np.float32),
             groups=np.array([int(line[1]) for line in lines], dtype=np.int64),
             classes=classes,

@@ -46,14 +46,14 @@ def open_split(run: Run) -> tuple[CropStore, Split]:
     return store_of(run, split), split
 
 
-def store_of(run: Run, split: Split) -> CropStore:
+def store_of(run: Run, split: Split, verified: bool = True) -> CropStore:
     """Open the store that a run comes from, wherever it lies now; see `open_same`.
 
     Raises:
         InputError: It is nowhere to be found, or has changed.
     """
     recorded = read_experiment(run).store
-    store = open_same(recorded, split.store_hash, run.path, run.workspace)
+    store = open_same(recorded, split.store_hash, run.path, run.workspace, verified)
     split.check(store)
     return store
 

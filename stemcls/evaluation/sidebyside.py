@@ -88,14 +88,16 @@ def write_comparison(folder: Path, document: dict[str, Any]) -> list[Path]:
     from stemcls.evaluation.forest import draw_comparison
 
     atomic.check_new(folder)
-    folder.mkdir(parents=True)
-    with explained_disk_errors(folder, "run it again with another --out"):
-        _write_csv(folder / "runs.csv", _run_rows(document))
-        _write_csv(folder / "differences.csv", _difference_rows(document))
-        atomic.write_json(folder / "comparison.json", document)
-        pictures = write_figure(draw_comparison(document), folder / "comparison")
-    names = ("runs.csv", "differences.csv", "comparison.json")
-    return [*(folder / name for name in names), *pictures]
+    with (
+        explained_disk_errors(folder, "run it again with another --out"),
+        atomic.new_folder(folder) as temporary,
+    ):
+        _write_csv(temporary / "runs.csv", _run_rows(document))
+        _write_csv(temporary / "differences.csv", _difference_rows(document))
+        atomic.write_json(temporary / "comparison.json", document)
+        pictures = write_figure(draw_comparison(document), temporary / "comparison")
+    names = ("runs.csv", "differences.csv", "comparison.json", *(path.name for path in pictures))
+    return [folder / name for name in names]
 
 
 def _tested(

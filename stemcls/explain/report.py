@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -94,10 +92,13 @@ def explain_subject(
     if check:
         _add_checks(rows, probe, images, targets, cells, subject, config, update)
     out = out or _new_folder(subject.folder)
-    with _removed_unless_finished(out):
-        look, concluded = of_run(rows) or ("", "")
-        written = write_explanations(out, found, images, cells, subject, radius_px)
-        document = {
+    look, concluded = of_run(rows) or ("", "")
+    with (
+        explained_disk_errors(out, "nothing was kept; choose another place with --out"),
+        atomic.new_folder(out) as new,
+    ):
+        written = write_explanations(new, found, images, cells, subject, radius_px)
+        document = atomic.moved({
             "files": written["files"],
             "pixel_score": rows[0]["pixel_score"],
             "rows": cells.rows[cells.pictured].tolist(),
@@ -114,12 +115,12 @@ def explain_subject(
             "arrays": str(written["arrays"]),
             "gallery": str(out / "gallery.html"),
             "out": str(out),
-        }
+        }, new, out)
         write_gallery(
-            out / "gallery.html", f"What {subject.folder.parent.name} looks at", document,
+            new / "gallery.html", f"What {subject.folder.parent.name} looks at", document,
             written["pictures"], written["figures"],
         )
-        atomic.write_json(out / DOCUMENT, document)
+        atomic.write_json(new / DOCUMENT, document)
     return document
 
 
@@ -237,18 +238,6 @@ def _counted(
         return None
     tell = update
     return lambda done, total, note: tell(position * total + done, n_methods * total, what + note)
-
-
-@contextmanager
-def _removed_unless_finished(out: Path) -> Iterator[None]:
-    """Make a new folder, and remove it with all that is in it where the work is cut short."""
-    try:
-        with explained_disk_errors(out, "nothing was kept; choose another place with --out"):
-            out.mkdir(parents=True, exist_ok=True)
-            yield
-    except BaseException:
-        shutil.rmtree(out, ignore_errors=True)
-        raise
 
 
 def _new_folder(home: Path) -> Path:

@@ -20,6 +20,7 @@ from stemcls.models.saved import ModelCard, check_described, find_card, load_bar
 from stemcls.runs import Run
 from stemcls.store.classes import class_index
 from stemcls.store.cropstore import CropStore
+from stemcls.store.verify import open_verified
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +73,7 @@ def open_run(run: Run, store_path: Path | None = None) -> Subject:
         store, split = open_split(run)
         candidates, name = split.scored_rows, ""
     else:
-        store = CropStore.open(store_path)
+        store = open_verified(store_path)
         candidates, name = np.arange(len(store)), folder_of(store)
     card.check_crops(store)
     folder = run.path / "explanations" / name
@@ -90,7 +91,7 @@ def open_model(path: Path, store_path: Path | None) -> Subject:
     """
     if store_path is None:
         raise InputError(f"{path} is a model without a run: name the store whose cells to explain")
-    store = CropStore.open(store_path)
+    store = open_verified(store_path)
     card = find_card(path)
     model = load_bare(path)
     if card is not None:

@@ -14,6 +14,7 @@ from stemcls.evaluation.runfiles import finished_model, open_split
 from stemcls.models.saved import ModelCard, load_model
 from stemcls.runs import Run
 from stemcls.store.cropstore import CropStore
+from stemcls.store.verify import open_verified
 
 CHECKED_CROPS = 64
 INPUT, OUTPUT = "crops", "probabilities"
@@ -71,7 +72,7 @@ def open_parcel(run: Run, store_path: Path | None = None, calibrated: bool = Fal
 
 def _chosen(run: Run, store_path: Path | None) -> tuple[CropStore, np.ndarray, str]:
     if store_path is not None:
-        store = CropStore.open(store_path)
+        store = open_verified(store_path)
         rows, side = np.arange(len(store)), store.path.name
     else:
         try:

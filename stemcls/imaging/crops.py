@@ -7,9 +7,10 @@ import numpy as np
 
 from stemcls.errors import InputError, check_known
 from stemcls.imaging.field import Field
-from stemcls.imaging.shrink import scaled
+from stemcls.imaging.shrink import scaled, scaled_shape
 
 EDGES = ("drop", "reflect")
+_SQUEEZED = 0.01  # beyond this difference of the two scales no one pixel size is true
 _OPENCV_TYPES = (np.uint8, np.uint16, np.int16, np.int32, np.float32, np.float64)
 
 
@@ -43,13 +44,17 @@ def cut_crops(
             f"{image.shape[0]}x{image.shape[1]}, even reflected; choose a smaller crop_px or "
             "crop_um"
         )
+    if edge == "drop":
+        kept = np.flatnonzero(~reaches_over(image.shape[:2], centers, crop_px, scale))
+    else:
+        ends = np.array(image.shape[:2]) - 0.5
+        kept = np.flatnonzero(((centers >= -0.5) & (centers < ends)).all(axis=1))
     if scale > 1:
-        return _cut_enlarged(image, centers, crop_px, edge, scale)
+        return _cut_enlarged(image, centers[kept], crop_px, scale), kept
     if scale < 1:
-        height, width = image.shape[:2]
+        centers, _ = _shrunk_centers(centers, image.shape[:2], scale)
         image = scaled(image, scale)
-        centers = (centers + 0.5) * (image.shape[0] / height, image.shape[1] / width) - 0.5
-    return _cut_plain(image, centers, crop_px, edge)
+    return _cut_plain(image, centers[kept], crop_px), kept
 
 
 def crop_scale(field: Field, crop_um: float, crop_px: int) -> float:
@@ -70,6 +75,36 @@ def crop_scale(field: Field, crop_um: float, crop_px: int) -> float:
         )
     scale = crop_px * field.pixel_size_um / crop_um
     return 1.0 if abs(scale - 1) < 1e-6 else scale
+
+
+def reaches_over(
+    shape: tuple[int, ...], centers_px: np.ndarray, crop_px: int, scale: float = 1.0
+) -> np.ndarray:
+    """Tell which crops reach over the edge of a field, (N,) bool: those that edge=drop drops.
+
+    Args:
+        shape: Y and X of the field.
+        centers_px: (N, 2) y, x.
+        crop_px: Edge of a crop.
+        scale: Pixels of the crop per pixel of the field.
+    """
+    centers = np.asarray(centers_px, dtype=np.float64).reshape(-1, 2)
+    if scale > 1:
+        start = centers - (crop_px // 2 + 0.5) / scale  # outer edges of the crop
+        end = start + crop_px / scale
+        return np.any((start < -0.5) | (end > np.array(shape) - 0.5), axis=1)
+    if scale < 1:
+        centers, shape = _shrunk_centers(centers, shape, scale)
+    first = np.rint(centers).astype(np.intp) - crop_px // 2
+    return np.any((first < 0) | (first + crop_px > np.array(shape)), axis=1)
+
+
+def _shrunk_centers(
+    centers: np.ndarray, shape: tuple[int, ...], scale: float
+) -> tuple[np.ndarray, tuple[int, ...]]:
+    """Return centres in the field that `scaled` makes, and its Y and X."""
+    smaller = scaled_shape(shape, scale)
+    return (centers + 0.5) * (smaller[0] / shape[0], smaller[1] / shape[1]) - 0.5, smaller
 
 
 def share_core(centers_px: np.ndarray, crop_px: float, core: float) -> np.ndarray:
@@ -96,49 +131,36 @@ def share_core(centers_px: np.ndarray, crop_px: float, core: float) -> np.ndarra
     return shared
 
 
-def _cut_plain(
-    image: np.ndarray, centers: np.ndarray, crop_px: int, edge: str
-) -> tuple[np.ndarray, np.ndarray]:
+def _cut_plain(image: np.ndarray, centers: np.ndarray, crop_px: int) -> np.ndarray:
     height, width, channels = image.shape
-    centers = np.rint(centers).astype(np.intp)
-    start = centers - crop_px // 2
-    if edge == "drop":
-        kept = np.flatnonzero(
-            (start >= 0).all(axis=1) & (start + crop_px <= (height, width)).all(axis=1)
-        )
-    else:
-        kept = np.flatnonzero(((centers >= 0) & (centers < (height, width))).all(axis=1))
-        pad = crop_px // 2 + 1
-        image = np.pad(image, ((pad, pad), (pad, pad), (0, 0)), mode="reflect")
-        start = start + pad
-    crops = np.empty((len(kept), crop_px, crop_px, channels), image.dtype)
-    for row, index in enumerate(kept):
-        y, x = start[index]
-        crops[row] = image[y : y + crop_px, x : x + crop_px]
-    return crops, kept
+    start = np.rint(centers).astype(np.intp).reshape(-1, 2) - crop_px // 2
+    crops = np.empty((len(start), crop_px, crop_px, channels), image.dtype)
+    pad = crop_px // 2 + 1
+    padded = None
+    for row, (y, x) in enumerate(start):
+        if y >= 0 and x >= 0 and y + crop_px <= height and x + crop_px <= width:
+            crops[row] = image[y : y + crop_px, x : x + crop_px]
+            continue
+        if padded is None:
+            padded = np.pad(image, ((pad, pad), (pad, pad), (0, 0)), mode="reflect")
+        crops[row] = padded[y + pad : y + pad + crop_px, x + pad : x + pad + crop_px]
+    return crops
 
 
 def _cut_enlarged(
-    image: np.ndarray, centers: np.ndarray, crop_px: int, edge: str, scale: float
-) -> tuple[np.ndarray, np.ndarray]:
-    height, width, channels = image.shape
+    image: np.ndarray, centers: np.ndarray, crop_px: int, scale: float
+) -> np.ndarray:
+    channels = image.shape[2]
     start = centers - (crop_px // 2 + 0.5) / scale  # outer edges of the crop, in image pixels
-    if edge == "drop":
-        end = start + crop_px / scale
-        fits = (start >= -0.5) & (end <= np.array((height, width)) - 0.5)
-    else:
-        fits = (centers > -0.5) & (centers < np.array((height, width)) - 0.5)
-    kept = np.flatnonzero(fits.all(axis=1))
-    crops = np.empty((len(kept), crop_px, crop_px, channels), image.dtype)
+    crops = np.empty((len(centers), crop_px, crop_px, channels), image.dtype)
     way = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
-    for row, index in enumerate(kept):
-        y, x = start[index] + 0.5 / scale
-        matrix = np.array([[1 / scale, 0, x], [0, 1 / scale, y]])
+    for row, (top, left) in enumerate(start + 0.5 / scale):
+        matrix = np.array([[1 / scale, 0, left], [0, 1 / scale, top]])
         crop = cv2.warpAffine(
             image, matrix, (crop_px, crop_px), flags=way, borderMode=cv2.BORDER_REFLECT_101
         )
         crops[row] = crop.reshape(crop_px, crop_px, channels)
-    return crops, kept
+    return crops
 
 
 def mean_intensity(field: Field, centers_px: np.ndarray, radius_px: np.ndarray) -> np.ndarray:
@@ -169,6 +191,31 @@ def mean_intensity(field: Field, centers_px: np.ndarray, radius_px: np.ndarray) 
             patch = field.pixels[channel, top:bottom, left:right]
             means[row, channel] = cv2.mean(patch if known else patch.astype(np.float64), mask)[0]
     return means
+
+
+def fit_whole(
+    image: np.ndarray, size_px: tuple[int, int], fit: str
+) -> tuple[np.ndarray, float | None]:
+    """Bring a whole image to a size.
+
+    Args:
+        image: (Y, X, C) uint8 or uint16.
+        size_px: Height H and width W of the crop.
+        fit: resize stretches the image; pad fills what is missing around it by reflection, after
+            shrinking an image that is too large until it fits.
+    Returns: (H, W, C), and crop pixels per pixel of the image: None where the two axes differ.
+    """
+    height, width = image.shape[:2]
+    down, across = size_px[0] / height, size_px[1] / width
+    if fit != "pad":
+        scale = down if abs(down / across - 1) <= _SQUEEZED else None
+        return resize_whole(image, size_px), scale
+    scale = min(1.0, down, across)
+    if scale < 1:
+        image = scaled(image, scale)
+    missing = (size_px[0] - image.shape[0], size_px[1] - image.shape[1])
+    sides = [(one // 2, one - one // 2) for one in missing]
+    return np.pad(image, (*sides, (0, 0)), mode="reflect"), scale
 
 
 def resize_whole(image: np.ndarray, size_px: tuple[int, int]) -> np.ndarray:

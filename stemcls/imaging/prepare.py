@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stemcls.config.imaging import BuildConfig
+from stemcls.config.imaging import BuildConfig, ReadConfig
 from stemcls.errors import InputError
 from stemcls.imaging.background import Background
 from stemcls.imaging.composite import (
@@ -27,6 +27,7 @@ from stemcls.imaging.quality import (
     measure_quality,
 )
 from stemcls.imaging.readers import read_field
+from stemcls.notices import Notice
 
 SAMPLE_PIXELS = 2**16
 
@@ -39,13 +40,13 @@ class Prepared:
         field: As read, its pixel size filled in from the settings where the file does not say.
         composite: What the network sees; `composite.image` is (Y, X, C).
         quality: Of the slices that take part, before anything was done to them.
-        warnings: Sentences, the same for every field with the same problem.
+        notices: What is odd, in the same words for every field with the same problem.
     """
 
     field: Field
     composite: Composite
     quality: Quality
-    warnings: tuple[str, ...]
+    notices: tuple[Notice, ...]
 
     @property
     def image(self) -> np.ndarray:
@@ -65,9 +66,12 @@ def prepare(path: Path, build: BuildConfig) -> Prepared:
             that `build.channels` names.
     """
     field, slices, surfaces, quality = _read(path, build)
-    warnings = tuple(
-        f"slice {n + 1} ({field.channels[n]}) is nearly black or empty, yet part of the crop; "
-        "--channels names those that count"
+    notices = notices_of(field) + tuple(
+        Notice(
+            "empty-slice",
+            f"slice {n + 1} ({field.channels[n]}) is nearly black or empty, yet part of the crop; "
+            "--channels names those that count",
+        )
         for n in empty_slices(field, slices)
     )
     composite = compose_slices(
@@ -77,7 +81,29 @@ def prepare(path: Path, build: BuildConfig) -> Prepared:
     if build.quality.target_brightness:
         bright = brighten(composite.image, build.quality.target_brightness)
         composite = replace(composite, image=bright)
-    return Prepared(field, composite, quality, warnings)
+    return Prepared(field, composite, quality, notices)
+
+
+def read_image(path: Path, read: ReadConfig, pixel_size_um: float = 0.0) -> Field:
+    """Read the planes of a file that settings name.
+
+    Args:
+        path: The file.
+        read: Which planes.
+        pixel_size_um: Edge of a pixel where the file does not say; 0: unknown.
+
+    Raises:
+        InputError: As `read_field`.
+    """
+    field = read_field(path, read)
+    if field.pixel_size_um is None and pixel_size_um:
+        field = replace(field, pixel_size_um=pixel_size_um)
+    return field
+
+
+def notices_of(field: Field) -> tuple[Notice, ...]:
+    """Return what the reader wants to be known of a field."""
+    return tuple(Notice("file", remark) for remark in getattr(field, "remarks", ()))
 
 
 def read_slices(path: Path, build: BuildConfig) -> np.ndarray:
@@ -86,7 +112,7 @@ def read_slices(path: Path, build: BuildConfig) -> np.ndarray:
     Raises:
         InputError: Unreadable or blank.
     """
-    field = read_field(path, build.read)
+    field = read_image(path, build.read)
     check_content(field)
     return field.pixels
 
@@ -112,10 +138,8 @@ def _read(
 
     There are no backgrounds of crops: one cell fills a crop.
     """
-    field = read_field(path, build.read)
+    field = read_image(path, build.read, build.pixel_size_um)
     check_content(field)
-    if field.pixel_size_um is None and build.pixel_size_um:
-        field = replace(field, pixel_size_um=build.pixel_size_um)
     slices = choose_slices(field, build.channels)
     planes = [field.pixels[n] for n in slices]
     surfaces = [] if build.kind == "crops" else [background_of(plane) for plane in planes]

@@ -13,10 +13,14 @@ def scaled(image: np.ndarray, scale: float) -> np.ndarray:
         image: (Y, X) or (Y, X, C).
         scale: Pixels of the result per pixel of the image.
     """
-    height, width = image.shape[:2]
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    return small.reshape(size[1], size[0], *image.shape[2:])
+    height, width = scaled_shape(image.shape, scale)
+    small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    return small.reshape(height, width, *image.shape[2:])
+
+
+def scaled_shape(shape: tuple[int, ...], scale: float) -> tuple[int, int]:
+    """Return Y and X of an image of `shape` after `scaled`."""
+    return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
 
 
 def shrunk(image: np.ndarray, longest_px: int) -> np.ndarray:

@@ -105,7 +105,7 @@ def _import_quietly() -> None:
         os.dup2(banners.fileno(), 2)
         try:
             import keras  # noqa: F401
-        except BaseException:
+        except Exception:
             banners.seek(0)
             os.write(kept, banners.read())
             raise

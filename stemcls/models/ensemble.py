@@ -12,7 +12,7 @@ from stemcls.models.saved import ModelCard
 
 ALIKE = ("classes", "shape", "channels", "dtype", "kind", "pixel_size_um")
 # Where and how a store was made, which says nothing of what its crops look like.
-_NO_MATTER = ("group", "group_what", "subsample", "subsample_seed")
+_NO_MATTER = ("group", "group_what", "subsample", "subsample_seed", "recorded")
 
 
 def join_models(models: Sequence[Any], weights: Sequence[float]) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,18 +11,23 @@ import numpy as np
 from stemcls.config.imaging import BuildConfig, DetectConfig
 from stemcls.config.options import from_mapping
 from stemcls.errors import InputError
-from stemcls.imaging.crops import crop_scale, cut_crops, resize_whole, share_core
-from stemcls.imaging.detection.detect import detect
-from stemcls.imaging.prepare import Prepared, prepare
+from stemcls.imaging.crops import crop_scale
+from stemcls.imaging.extract import Extracted, at_place, extract, open_image
+from stemcls.imaging.prepare import Prepared
 from stemcls.imaging.readers import list_images
+from stemcls.imaging.tuning.scoring import KnownCells
 from stemcls.models.saved import ModelCard
-from stemcls.store.cropstore import CropStore
-from stemcls.store.harvest import OFF_FIELD, SHARED_CORE
+from stemcls.notices import Notice
+from stemcls.store.sources import Source
+from stemcls.store.verify import open_verified
 
 STORE_SUFFIXES = (".h5", ".hdf5")
 KINDS = ("auto", "cells", "crops")
 SAME_SCALE = 0.05
 OVERLAYS = "-overlays"
+AT_BORDER = "at the border: filled by reflection"
+FITTED = "of another size: brought to that of the model's crops"
+_MOST_SHRINKING = 2.0  # an image that is larger than a crop by more than this is a field
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +43,9 @@ class Sample:
         paths: (N,) file that each crop is from.
         image: (Y, X, C) composite to draw on; None for crops and stores.
         dropped: Why found cells were left out, and how many for each reason.
+        scene: Position of the file that was read; "" where it has only one, or for stores.
+        notes: (N,) what is odd about each crop, "" for most.
+        notices: What is odd about the file.
     """
 
     path: Path
@@ -48,6 +56,9 @@ class Sample:
     paths: list[str]
     image: np.ndarray | None = None
     dropped: dict[str, int] = field(default_factory=dict)
+    scene: str = ""
+    notes: list[str] = field(default_factory=list)
+    notices: tuple[Notice, ...] = ()
 
 
 def expand(paths: list[Path]) -> list[Path]:
@@ -79,24 +90,22 @@ class Opened:
     Attributes:
         path: The file.
         prepared: Its field and composite.
-        build: Settings of the store.
-        kind: "cells" to be found, or "crops", the image being one.
+        build: Settings of the store; kind is "crops" or "fields" where the image is one.
     """
 
     path: Path
     prepared: Prepared
     build: BuildConfig
-    kind: str
 
 
 def load_sample(
-    path: Path, card: ModelCard, detection: DetectConfig | None, kind: str,
+    source: Path | Source, card: ModelCard, detection: DetectConfig | None, kind: str,
     pixel_size_um: float = 0.0,
 ) -> Sample:
     """Read one file the way the model's training store was built.
 
     Args:
-        path: A field, a crop or a store.
+        source: A field, a crop or a store; a `Source` may name one scene, time point or plane.
         card: Of the model.
         detection: How to find cells; None repeats the training store's settings.
         kind: "cells" looks for cells in each image, "crops" takes each image as one crop; "auto"
@@ -107,26 +116,20 @@ def load_sample(
         InputError: Unreadable, outside the training store's limits of quality, or other channels
             or crop size than the model takes.
     """
+    source = source if isinstance(source, Source) else Source(source, str(source))
+    if source.problem:
+        raise InputError(source.problem)
+    path = source.path
     if path.suffix.lower() in STORE_SUFFIXES:
         return _from_store(path, card)
-    opened = _open(path, card, kind, pixel_size_um)
-    if opened.kind == "crops":
-        return _whole(opened, card)
-    image, build = opened.prepared.image, opened.build
-    scale = _scale_of_crops(opened, card)
-    crop_px = card.size_px[0]
-    cells = detect(opened.prepared.field, detection or build.detect)
-    shared = share_core(cells.centers_px, crop_px / scale, build.core)
-    alone = np.flatnonzero(~shared)
-    crops, kept = cut_crops(image, cells.centers_px[alone], crop_px, build.edge, scale)
-    dropped = {
-        **cells.rejected, SHARED_CORE: int(shared.sum()), OFF_FIELD: len(alone) - len(kept),
-    }
-    rows = alone[kept]
-    return Sample(
-        path, len(crops), crops.__getitem__, cells.centers_px[rows], cells.radius_px[rows],
-        [str(path)] * len(crops), image, {why: count for why, count in dropped.items() if count},
-    )
+    opened = _open(source, card, kind, pixel_size_um)
+    build = opened.build
+    if build.kind != "cells":
+        return _sample(opened, _whole(opened, card), source.scene)
+    _check_cells(opened, card)
+    if detection is not None:
+        build = replace(build, detect=detection)
+    return _sample(opened, extract(opened.prepared, build), source.scene)
 
 
 def crop_at(
@@ -143,25 +146,30 @@ def crop_at(
     Raises:
         InputError: As `load_sample`, or the crop would leave the field.
     """
-    opened = _open(path, card, kind, pixel_size_um)
-    if opened.kind == "crops":
-        return _whole(opened, card).read(np.arange(1))[0]
-    scale = _scale_of_crops(opened, card)
-    crops, kept = cut_crops(
-        opened.prepared.image, np.array([center_px], dtype=np.float32), card.size_px[0],
-        opened.build.edge, scale,
-    )
-    if not len(kept):
+    opened = _open(Source(path, str(path)), card, kind, pixel_size_um)
+    if opened.build.kind != "cells":
+        return _whole(opened, card).images[0]
+    _check_cells(opened, card)
+    place = KnownCells(np.array([center_px], np.float32), np.full(1, np.nan, np.float32))
+    found = extract(opened.prepared, opened.build, place)
+    if not len(found.images):
         raise InputError(f"a crop around y {center_px[0]:g}, x {center_px[1]:g} leaves {path}")
-    return crops[0]
+    return found.images[0]
 
 
-def _open(path: Path, card: ModelCard, kind: str, pixel_size_um: float) -> Opened:
-    # A store that does not know of this rule was built without it.
-    build = from_mapping(BuildConfig, {"core": 0.0, **card.build})
+def recipe_of(card: ModelCard) -> BuildConfig:
+    """Return the settings that the training store was made with, its usual diameter included."""
+    # A store that does not know of these rules was built without them.
+    build = from_mapping(BuildConfig, {"core": 0.0, "edge": "drop", **card.build})
+    return replace(build, match_px=0.0)
+
+
+def _open(source: Source, card: ModelCard, kind: str, pixel_size_um: float) -> Opened:
+    path, build = source.path, recipe_of(card)
     if pixel_size_um:
         build = replace(build, pixel_size_um=pixel_size_um)
-    prepared = prepare(path, build)
+    build = at_place(build, source.scene, source.time, source.z)
+    prepared = open_image(path, build)
     image = prepared.image
     if str(image.dtype) != card.dtype or image.shape[2] != len(card.channels):
         raise InputError(
@@ -171,32 +179,42 @@ def _open(path: Path, card: ModelCard, kind: str, pixel_size_um: float) -> Opene
     if kind == "auto":
         whole = image.shape[:2] == card.size_px
         kind = "crops" if whole or card.kind != "cells" else "cells"
-    return Opened(path, prepared, build, kind)
+    if kind == "crops" and card.kind == "fields":
+        kind = "fields"
+    return Opened(path, prepared, _for_kind(build, kind, card))
 
 
-def _scale_of_crops(opened: Opened, card: ModelCard) -> float:
-    """Return pixels of a crop per pixel of the field.
+def _for_kind(build: BuildConfig, kind: str, card: ModelCard) -> BuildConfig:
+    """Return the settings of the store for images that are fields with cells, or one sample."""
+    if kind == "cells":
+        return replace(build, kind=kind, crop_px=card.size_px[0], resize="")
+    if kind == build.kind:
+        return build
+    return replace(build, kind=kind, crop_px=0, crop_um=0.0)
+
+
+def _check_cells(opened: Opened, card: ModelCard) -> None:
+    """Refuse to look for cells for a model that takes no crops around them, or not of this scale.
 
     Raises:
-        InputError: The model takes no crops around cells, or not of a field like this.
+        InputError: Says why.
     """
-    path, image, build = opened.path, opened.prepared.image, opened.build
+    path, build = opened.path, opened.build
     crop_px, across_px = card.size_px
     if card.kind == "fields" or crop_px != across_px:
         raise InputError(
             f"the model was trained on {'whole fields' if card.kind == 'fields' else 'crops'} of "
             f"{crop_px}x{across_px} px, not on square crops around cells; leave out --kind cells"
         )
-    field = opened.prepared.field
-    scale = crop_scale(field, build.crop_um, crop_px)
+    image = opened.prepared.field
+    crop_px = round(crop_px / crop_scale(image, build.crop_um, crop_px))
     if not build.crop_um:
-        _check_scale(path, field.pixel_size_um, card.pixel_size_um)
-    if min(image.shape[:2]) < crop_px / scale:
+        _check_scale(path, image.pixel_size_um, card.pixel_size_um)
+    height, width = opened.prepared.image.shape[:2]
+    if min(height, width) < crop_px:
         raise InputError(
-            f"{path} is {image.shape[0]}x{image.shape[1]} px, smaller than one crop of the model "
-            f"({crop_px / scale:.0f} px)"
+            f"{path} is {height}x{width} px, smaller than one crop of the model ({crop_px} px)"
         )
-    return scale
 
 
 def _check_scale(path: Path, found_um: float | None, wanted_um: float | None) -> None:
@@ -208,36 +226,61 @@ def _check_scale(path: Path, found_um: float | None, wanted_um: float | None) ->
         )
 
 
-def _whole(opened: Opened, card: ModelCard) -> Sample:
-    path, image = opened.path, opened.prepared.image
-    resize = card.kind == "fields" or (card.kind == "crops" and opened.build.size_px is not None)
-    height, width = image.shape[:2]
-    if (height, width) != card.size_px:
-        if not resize:
-            raise InputError(
-                f"{path} is {height}x{width} px, the model takes crops of {card.size_px[0]}x"
-                f"{card.size_px[1]} px; for a field with cells to find say --kind cells"
-            )
-        image = resize_whole(image, card.size_px)
-    center = np.array([[(height - 1) / 2, (width - 1) / 2]], dtype=np.float32)
-    radius = np.array([min(height, width) / 2], dtype=np.float32)
-    return Sample(path, 1, image[None].__getitem__, center, radius, [str(path)])
+def _whole(opened: Opened, card: ModelCard) -> Extracted:
+    """Return the image as its only crop, of the size that the model takes.
+
+    Raises:
+        InputError: It has another size, and the training store resized nothing.
+    """
+    height, width = opened.prepared.image.shape[:2]
+    build = opened.build
+    resized = card.kind == "fields" or (card.kind == "crops" and build.size_px is not None)
+    if card.kind == "crops" and build.fit == "pad":
+        larger = max(height / card.size_px[0], width / card.size_px[1])
+        resized = larger <= _MOST_SHRINKING
+    if (height, width) != card.size_px and not resized:
+        raise InputError(
+            f"{opened.path} is {height}x{width} px, the model takes crops of {card.size_px[0]}x"
+            f"{card.size_px[1]} px; for a field with cells to find say --kind cells"
+        )
+    return extract(opened.prepared, opened.build)
+
+
+def _sample(opened: Opened, found: Extracted, scene: str) -> Sample:
+    height, width = opened.prepared.image.shape[:2]
+    radius = found.radius_px
+    if opened.build.kind != "cells":
+        radius = np.full(len(radius), min(height, width) / 2, np.float32)
+    path, count = str(opened.path), len(found.images)
+    differs = opened.build.kind == "crops" and (height, width) != found.images.shape[1:3]
+    fitted = FITTED if differs else ""
+    return Sample(
+        opened.path, count, found.images.__getitem__, found.centers_px, radius, [path] * count,
+        opened.prepared.image if opened.build.kind == "cells" else None,
+        {why: count for why, count in found.dropped.items() if count}, scene,
+        [AT_BORDER if over else fitted for over in found.at_border],
+        tuple(replace(notice, paths=(path,)) for notice in found.notices),
+    )
 
 
 def _from_store(path: Path, card: ModelCard) -> Sample:
-    store = CropStore.open(path)
+    store = open_verified(path)
     card.check_crops(store)
     names = [str(store.fields.path[index]) for index in store.field_index]
-    return Sample(path, len(store), store.read, store.centers_px, store.radius_px, names)
+    border = store.at_border if store.at_border is not None else np.zeros(len(store), bool)
+    return Sample(
+        path, len(store), store.read, store.centers_px, store.radius_px, names,
+        notes=[AT_BORDER if over else "" for over in border],
+    )
 
 
 def load_samples(
-    paths: list[Path], card: ModelCard, detection: DetectConfig | None, kind: str,
+    sources: Sequence[Path | Source], card: ModelCard, detection: DetectConfig | None, kind: str,
     pixel_size_um: float = 0.0,
 ) -> Iterator[Sample | tuple[Path, str]]:
     """Yield each file's sample, or the file and why it was skipped."""
-    for path in paths:
+    for source in sources:
         try:
-            yield load_sample(path, card, detection, kind, pixel_size_um)
+            yield load_sample(source, card, detection, kind, pixel_size_um)
         except InputError as error:
-            yield path, str(error)
+            yield source.path if isinstance(source, Source) else source, str(error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,12 @@ from stemcls.evaluation.calibration.conformal import least_probabilities, sets_o
 from stemcls.imaging.overlay import draw_overlay
 from stemcls.models.inference import predict
 from stemcls.models.saved import ModelCard
+from stemcls.notices import Notice, gathered
 from stemcls.prediction.inputs import Sample, load_samples
 from stemcls.progress import Update
+from stemcls.store.sources import Source
 
-COLUMNS = ("path", "y_px", "x_px", "radius_px", "class", "score")
+COLUMNS = ("path", "scene", "y_px", "x_px", "radius_px", "class", "score", "notes")
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class Table:
         skipped: Files that could not be used, with the reason.
         overlays: One picture per field.
         dropped: Why found cells are not in the table, and how many for each reason.
+        warnings: What is odd about the files.
     """
 
     out: Path
@@ -43,6 +46,7 @@ class Table:
     skipped: list[dict[str, str]]
     overlays: list[str]
     dropped: dict[str, int]
+    warnings: list[Notice]
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +70,7 @@ class Predicted:
 def predict_files(
     model: Any,
     card: ModelCard,
-    paths: list[Path],
+    paths: Sequence[Path | Source],
     *,
     detection: DetectConfig | None = None,
     kind: str = "auto",
@@ -97,7 +101,7 @@ def predict_files(
 def predict_table(
     model: Any,
     card: ModelCard,
-    paths: list[Path],
+    paths: Sequence[Path | Source],
     out: Path,
     *,
     detection: DetectConfig | None = None,
@@ -127,6 +131,7 @@ def predict_table(
     skipped: list[dict[str, str]] = []
     pictures: list[str] = []
     dropped: Counter[str] = Counter()
+    notices: list[Notice] = []
     with (
         explained_disk_errors(out, "no table was written; free some space and run it again"),
         atomic.csv_writer(out) as writer,
@@ -143,6 +148,7 @@ def predict_table(
                 continue
             writer.writerows(rows_of(one, card))
             dropped.update(one.sample.dropped)
+            notices += one.sample.notices
             counts += np.bincount(one.predicted, minlength=len(counts))
             if overlays is not None and one.sample.image is not None:
                 pictures.append(_draw(one, one.sample.image, card, overlays))
@@ -152,7 +158,10 @@ def predict_table(
             first = skipped[0]
             raise InputError(f"no file could be used; the first: {first['reason']}")
     composition = dict(zip(card.classes, counts.tolist(), strict=True))
-    return Table(out, int(counts.sum()), composition, skipped, pictures, dict(dropped))
+    return Table(
+        out, int(counts.sum()), composition, skipped, pictures, dict(dropped),
+        gathered(notices),
+    )
 
 
 def columns_of(card: ModelCard) -> list[str]:
@@ -165,14 +174,16 @@ def rows_of(found: Predicted, card: ModelCard) -> Iterator[list[Any]]:
     """Yield a line of the table for each cell, under `columns_of`."""
     sample, classes, least = found.sample, card.classes, least_probabilities(card)
     sets = sets_of(found.probabilities, least) if least else [()] * sample.n
-    for path, (y, x), radius, row, inside in zip(
-        sample.paths, sample.centers_px, sample.radius_px, found.probabilities, sets, strict=True
+    for path, (y, x), radius, note, row, inside in zip(
+        sample.paths, sample.centers_px, sample.radius_px, sample.notes, found.probabilities, sets,
+        strict=True,
     ):
         best = int(row.argmax())
-        place = [path, f"{y:.2f}", f"{x:.2f}", f"{radius:.2f}"]
+        place = [path, sample.scene, f"{y:.2f}", f"{x:.2f}", f"{radius:.2f}"]
         last = ["; ".join(classes[i] for i in np.flatnonzero(inside))] if least else []
         yield [
-            *place, classes[best], f"{row[best]:.6f}", *(f"{value:.6f}" for value in row), *last
+            *place, classes[best], f"{row[best]:.6f}", note,
+            *(f"{value:.6f}" for value in row), *last,
         ]
 
 

@@ -28,6 +28,7 @@ from stemcls.store.classes import class_index
 from stemcls.store.cropstore import CropStore
 from stemcls.store.places import COLUMNS, places_of
 from stemcls.store.units import unit_index, unit_names
+from stemcls.store.verify import open_verified
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +121,7 @@ def crops_to_show(run: Run, store_path: Path | None, config: EmbedConfig) -> Sho
         store, split = open_split(run)
         part, rows = f"{split.scored_on} split", split.scored_rows
     else:
-        store, split = CropStore.open(store_path), read_split(run)
+        store, split = open_verified(store_path), read_split(run)
         part = "another store"
         rows = np.flatnonzero(class_index(store, split.classes) >= 0)
         if not len(rows):
@@ -143,13 +144,13 @@ def _write(
     from stemcls.probes.embedfigure import draw_panels
     from stemcls.probes.scatterpage import scatter_page
 
-    out.mkdir(parents=True)
-    files = write_figure(draw_panels(document, shown, panels), out / "embedding")
-    page, table = out / "embedding.html", out / "coordinates.csv"
-    atomic.write_text(page, scatter_page(document, shown, panels))
-    _write_table(table, shown, panels)
-    atomic.write_json(out / "embedding.json", document)
-    return [*files, page, table, out / "embedding.json"]
+    with atomic.new_folder(out) as temporary:
+        files = write_figure(draw_panels(document, shown, panels), temporary / "embedding")
+        page, table = temporary / "embedding.html", temporary / "coordinates.csv"
+        atomic.write_text(page, scatter_page(document, shown, panels))
+        _write_table(table, shown, panels)
+        atomic.write_json(temporary / "embedding.json", document)
+    return [*atomic.moved([*files, page, table], temporary, out), out / "embedding.json"]
 
 
 def _write_table(path: Path, shown: Shown, panels: list[Panel]) -> None:

@@ -109,11 +109,11 @@ def write_curve(
     from stemcls.probes.curvefigure import draw_curve
 
     atomic.check_new(out)
-    out.mkdir(parents=True)
-    figure = draw_curve(document, {by: one for by, (_, one) in found.items()})
-    files = write_figure(figure, out / "curve")
-    atomic.write_json(out / "curve.json", document)
-    return [*files, out / "curve.json"]
+    with atomic.new_folder(out) as temporary:
+        figure = draw_curve(document, {by: one for by, (_, one) in found.items()})
+        files = write_figure(figure, temporary / "curve")
+        atomic.write_json(temporary / "curve.json", document)
+    return [*atomic.moved(files, temporary, out), out / "curve.json"]
 
 
 def _material(

@@ -17,6 +17,7 @@ from stemcls.errors import InputError, nearest
 from stemcls.progress import Update
 from stemcls.runs import Run, find_folder
 from stemcls.store.cropstore import CropStore
+from stemcls.store.verify import open_verified
 
 FORMAT = 1
 FOLDER = "recipes"
@@ -61,7 +62,7 @@ class Work:
 
     def store(self) -> CropStore:
         """Open the store that was built."""
-        return CropStore.open(self.store_path)
+        return open_verified(self.store_path)
 
     def experiment(self) -> Experiment:
         """Return the settings of training, on the store that was built."""

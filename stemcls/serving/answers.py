@@ -40,6 +40,14 @@ class Skipped(BaseModel):
     reason: str
 
 
+class Warned(BaseModel):
+    """Something odd about files that were used all the same."""
+
+    kind: str
+    message: str
+    paths: list[str]
+
+
 class Answer(BaseModel):
     """What `stemcls predict` says of the same files."""
 
@@ -47,6 +55,7 @@ class Answer(BaseModel):
     composition: dict[str, int] = Field(description="Cells of each class.")
     images: list[Image]
     skipped: list[Skipped]
+    warnings: list[Warned]
     csv: str = Field(description="The table that `stemcls predict` writes.")
 
 

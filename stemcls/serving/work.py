@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from collections import Counter
 from collections.abc import Sequence
@@ -18,9 +17,11 @@ from stemcls.evaluation.page import pixel_data
 from stemcls.imaging.overlay import to_rgb
 from stemcls.imaging.shrink import shrunk
 from stemcls.models.saved import ModelCard
+from stemcls.notices import Notice, gathered
 from stemcls.prediction.inputs import crop_at
 from stemcls.prediction.predict import Predicted, columns_of, predict_files, rows_of
-from stemcls.serving.answers import Answer, Cell, Image, Saliency, Skipped
+from stemcls.safetext import SafeWriter
+from stemcls.serving.answers import Answer, Cell, Image, Saliency, Skipped, Warned
 from stemcls.serving.uploads import Upload
 
 LARGEST_PICTURE_PX = 2048
@@ -90,11 +91,12 @@ def predict_uploads(
     """
     card = loaded.card
     table = io.StringIO()
-    writer = csv.writer(table)
+    writer = SafeWriter(table, lineterminator="\r\n")
     writer.writerow(columns_of(card))
     skipped = [Skipped(path=name, reason=reason) for name, reason in refused]
     images: list[Image] = []
     counts: Counter[str] = Counter()
+    notices: list[Notice] = []
     found = predict_files(
         loaded.model, card, [upload.path for upload in uploads], kind=reading.kind,
         pixel_size_um=reading.pixel_size_um, views=card.views,
@@ -106,6 +108,7 @@ def predict_uploads(
         named = replace(one.sample, paths=[upload.name] * one.sample.n)
         one = replace(one, sample=named)
         writer.writerows(rows_of(one, card))
+        notices += [replace(notice, paths=(upload.name,)) for notice in one.sample.notices]
         counts.update(card.classes[index] for index in one.predicted)
         images.append(_image(upload.name, one, card.classes, pictures))
     if not images:
@@ -113,6 +116,7 @@ def predict_uploads(
     return Answer(
         rows=sum(counts.values()), composition={name: counts[name] for name in card.classes},
         images=images, skipped=skipped, csv=table.getvalue(),
+        warnings=[Warned(**notice.document()) for notice in gathered(notices)],
     )
 
 

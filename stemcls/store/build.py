@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,23 +15,31 @@ from stemcls.atomic import check_new
 from stemcls.config.imaging import BuildConfig
 from stemcls.config.options import to_mapping
 from stemcls.errors import CancelledError, InputError, StemclsError, explained_disk_errors
-from stemcls.imaging.detection.detect import wants_diameter
 from stemcls.interruption import interruptible
+from stemcls.notices import Notice, worded
 from stemcls.progress import Update
 from stemcls.store.discovery import list_sources
-from stemcls.store.harvest import CELL_PX, FIELD_PX, Harvest, harvest
+from stemcls.store.gather import Columns
+from stemcls.store.harvest import Harvest, harvest
 from stemcls.store.journal import Journal
-from stemcls.store.notices import Notices
+from stemcls.store.look import draw_look
+from stemcls.store.names import settle_names
+from stemcls.store.notices import Findings
 from stemcls.store.overlaps import REASON, SeenCells
-from stemcls.store.ranges import measure_diameter, measure_ranges
+from stemcls.store.settle import Settled, settle
 from stemcls.store.sources import Source
 from stemcls.store.subsample import subsample
 from stemcls.store.workers import Crew, WorkerStartError, cores
-from stemcls.store.writer import Columns, write_store
+from stemcls.store.writer import write_store
 
 # Below these, starting processes costs more than they save.
 _FEW_IMAGES = 8
 _SMALL_BYTES = 2**16
+_MOST_REASONS = 3
+_KINDS = {
+    "cells": "fields: cells are found in them", "crops": "ready-made crops: each image is one cell",
+    "fields": "fields: each is one sample",
+}
 
 
 def build_store(
@@ -42,6 +51,8 @@ def build_store(
     update: Update | None = None,
     tell: Callable[[str], None] | None = None,
     workers: int = 0,
+    force: bool = False,
+    look: bool = False,
 ) -> dict[str, Any]:
     """Build a crop store; images are only read.
 
@@ -49,31 +60,26 @@ def build_store(
         source: Folder whose first level names the classes, or the folder paths are relative to.
         out: The store to make; it must not exist.
         config: How crops are made.
-        manifest: CSV with path, label and optionally group.
-        cells: CSV with field, x_px, y_px and optionally label, radius_px, group.
+        manifest: Table with path, label and optionally group, scene, time, z, and metadata.
+        cells: Table with field, x_px, y_px and optionally label, radius_px, group, scene, time.
         update: Called with images done, images in all, and the name of the last one.
         tell: Called with a sentence where work of an interrupted build is used or given up.
         workers: Processes that read images; 1: this one alone; 0: one for each core, but this one
             alone for few or small images. The store is the same for any number.
+        force: Build although most images are skipped, classes can be told apart by their files,
+            or crops cut the cells; what is wrong becomes a warning.
+        look: Draw what is in the store, beside it.
     Returns: What was built, what was skipped and why; see `stemcls build --json`.
     Raises:
-        InputError: `out` exists or is being built, or no usable crops.
+        InputError: `out` exists or is being built, no usable crops, a question that only the user
+            can answer, or what must not be built without `force`.
         CancelledError: Ctrl-C or SIGTERM; the partial work is kept.
     """
     check_new(out)
-    kind = "cells" if config.kind == "auto" else config.kind
-    if kind != "cells" and cells is not None:
-        raise InputError(f"--cells gives centres in fields; it cannot be used with --kind {kind}")
-    if config.match_px and cells is None:
-        raise InputError("--cells-match needs --cells CSV with the known centres")
-    sources = subsample(
-        list_sources(source, manifest, cells, config.group).sources,
-        config.subsample, config.subsample_seed,
-    )
-    crop_px = config.crop_px
-    if not config.size_px:
-        crop_px = {"cells": CELL_PX, "fields": FIELD_PX}.get(kind, 0)
-    config = dataclasses.replace(config, kind=kind, crop_px=crop_px)
+    _check_settings(config, cells)
+    listing = list_sources(source, manifest, cells, config.group, config.label)
+    listing = settle_names(listing, config.same_names)
+    sources = subsample(listing.sources, config.subsample, config.subsample_seed)
     with explained_disk_errors(
         out, "what was done so far is kept; free some space and run the same command again"
     ):
@@ -85,38 +91,54 @@ def build_store(
             journal.begin({"settings": to_mapping(config), "sources": _fingerprint(sources)})
             n_before = journal.n_entries
             if tell is not None and n_before:
-                tell(f"continuing an interrupted build at image {n_before + 1} of {len(sources)}")
+                tell(
+                    f"continuing an interrupted build at image {n_before + 1} of {len(sources)}"
+                    if n_before < len(sources) else "all images were read before; going on"
+                )
             if tell is not None and journal.restarted is not None:
                 tell(f"starting over: {journal.restarted}")
             with Crew(workers or _sensible_workers(sources)) as crew:
-                measured = journal.note(lambda: _measured(sources, config, crew, stopped, update))
-                config = dataclasses.replace(
-                    config, scale_range=tuple(measured["scale_range"]),
-                    detect=dataclasses.replace(config.detect, diameter_px=measured["diameter_px"]),
-                )
-                _gather(journal, sources, config, crew, stopped, update)
-            document = _finish(journal, sources, config, source, out, stopped)
+                settled = _settled(journal, sources, config, crew, stopped, update, force)
+                guessed = config.kind == "auto" and cells is None
+                config = settled.applied(config)
+                if tell is not None and guessed:
+                    tell(f"SRC holds {_KINDS[config.kind]}")
+                _gather(journal, sources, config, settled, crew, stopped, update)
+            document = _finish(
+                journal, sources, config, [*listing.notices, *settled.told()], source, out, stopped,
+                force,
+            )
+    document["ignored"] = [asdict(entry) for entry in listing.ignored]
+    document["look"] = draw_look(out, sources, document["warnings"]) if look else None
     return {**document, "continued_at": n_before, "restarted": journal.restarted}
 
 
-def _measured(
-    sources: list[Source], config: BuildConfig, crew: Crew, stopped: Callable[[], bool],
-    update: Update | None,
-) -> dict[str, Any]:
-    """Return what the settings leave open and the fields as a whole decide."""
-    ranges, diameter = config.scale_range, config.detect.diameter_px
-    if config.scale == "store" and not ranges:
-        ranges = measure_ranges(sources, config, crew, stopped, update)
-    finds = config.kind == "cells" and (
-        config.match_px or any(source.cells is None for source in sources)
-    )
-    if finds and wants_diameter(config.detect):
-        diameter = measure_diameter(sources, config, crew, stopped, update)
-    return {"scale_range": ranges, "diameter_px": diameter}
+def _check_settings(config: BuildConfig, cells: Path | None) -> None:
+    if config.kind not in ("auto", "cells") and cells is not None:
+        raise InputError(
+            f"--cells gives centres in fields; it cannot be used with --kind {config.kind}"
+        )
+    if config.match_px and cells is None:
+        raise InputError("--cells-match needs --cells CSV with the known centres")
+
+
+def _settled(
+    journal: Journal, sources: list[Source], config: BuildConfig, crew: Crew,
+    stopped: Callable[[], bool], update: Update | None, force: bool,
+) -> Settled:
+    """Return what the images decide; where that fails, nothing is left behind."""
+    try:
+        return Settled.of(journal.note(
+            lambda: settle(sources, config, crew, stopped, update, force).document()
+        ))
+    except InputError:
+        if not journal.n_entries:
+            journal.remove()
+        raise
 
 
 def _gather(
-    journal: Journal, sources: list[Source], config: BuildConfig, crew: Crew,
+    journal: Journal, sources: list[Source], config: BuildConfig, settled: Settled, crew: Crew,
     stopped: Callable[[], bool], update: Update | None,
 ) -> None:
     total = len(sources)
@@ -134,7 +156,7 @@ def _gather(
             )
         try:
             result = get()
-            _check_layout(result, journal.layout)
+            _check_layout(result, settled.layout, journal.layout)
         except WorkerStartError:
             raise
         except (StemclsError, OSError) as error:
@@ -161,69 +183,123 @@ def _sensible_workers(sources: list[Source]) -> int:
     return 1 if sum(sizes) < _SMALL_BYTES * len(sizes) else min(cores(), len(sources))
 
 
-def _check_layout(result: Harvest, layout: tuple[str, int, int, int] | None) -> None:
-    if layout is None:
-        return
-    dtype, *size, channels = layout
+def _check_layout(
+    result: Harvest, usual: tuple[str, int] | None, first: tuple[str, int, int, int] | None
+) -> None:
+    """Refuse crops of another type, depth or size than those of most images.
+
+    Raises:
+        InputError: Says both, and what makes them alike.
+    """
     found = result.images
-    if found.shape[3] != channels:
+    dtype, channels = usual or ((first[0], first[3]) if first else (found.dtype.name, None))
+    if channels is not None and found.shape[3] != channels:
         raise InputError(
-            f"its crops have {found.shape[3]} channels, the first image's {channels}; "
+            f"its crops have {found.shape[3]} channels, those of most images {channels}; "
             "--channels grey or --channels rgb makes them alike"
-        )
-    if list(found.shape[1:3]) != size:
-        raise InputError(
-            f"it is {found.shape[1]}x{found.shape[2]} pixels, the first image is "
-            f"{size[0]}x{size[1]}; --crop-px N or --resize HEIGHTxWIDTH resizes every image"
         )
     if found.dtype.name != dtype:
         raise InputError(
-            f"its pixels are {found.dtype}, the first image's {dtype}; --scale auto makes all 8 bit"
+            f"its pixels are {found.dtype}, those of most images {dtype}; --scale auto makes all "
+            "8 bit"
+        )
+    if first is not None and found.shape[1:3] != first[1:3]:
+        raise InputError(
+            f"it is {found.shape[1]}x{found.shape[2]} pixels, others are {first[1]}x{first[2]}; "
+            "--crop-px N or --resize HEIGHTxWIDTH brings every image to one size"
         )
 
 
 def _finish(
-    journal: Journal, sources: list[Source], config: BuildConfig, source: Path, out: Path,
-    stopped: Callable[[], bool],
+    journal: Journal, sources: list[Source], config: BuildConfig, notices: list[Notice],
+    source: Path, out: Path, stopped: Callable[[], bool], force: bool,
 ) -> dict[str, Any]:
-    columns, skipped, notices = Columns(), [], Notices(config.crop_um)
-    dropped: Counter[str] = Counter()
+    columns, skipped, found = Columns(), [], Findings(config)
     for entry in journal.entries():
         if "skipped" in entry:
             skipped.append({"path": entry["path"], "reason": entry["skipped"]})
             continue
         columns.add(entry)
-        notices.add(entry)
-        dropped.update(entry["dropped"])
+        found.add(entry)
     if not columns.labels or journal.layout is None:
         journal.remove()
-        raise InputError(_nothing(source, len(sources), skipped, dropped))
-    write_store(journal, columns, to_mapping(config), source, out, stopped)
+        raise InputError(_nothing(source, len(sources), skipped, found.dropped))
+    notices += [
+        *_check_skipped(sources, skipped, columns.labels, force), *found.checked(force),
+        *found.listed(),
+    ]
     size_px = journal.layout[1:3]
+    config = dataclasses.replace(
+        config, recorded=found.recorded(size_px, [worded(notice) for notice in notices])
+    )
+    write_store(journal, columns, to_mapping(config), source, out, stopped)
     journal.remove()
-    digests = columns.table["sha256"]
     known = {entry.label for entry in sources} | {
         cell.label for entry in sources for cell in entry.cells or ()
     }
     counts = Counter(columns.labels)
     _, names, what = columns.grouped(config.group_what)
+    n_fields = len(columns.table["sha256"])
     return {
         "store": str(out),
         "crops": len(columns.labels),
-        "fields": len(digests),
+        "fields": n_fields,
         "images": len(sources),
+        "kind": config.kind,
         "skipped": skipped,
-        "warnings": notices.listed(),
+        "warnings": [notice.document() for notice in notices],
         "classes": {name: counts[name] for name in sorted(filter(None, known))},
         "unlabelled": counts[None],
-        "groups": {"what": what, "count": len(digests) if names is None else len(names)},
-        "dropped": dict(dropped),
-        "duplicates": len(digests) - len(set(digests)),
+        "groups": {"what": what, "count": n_fields if names is None else len(names)},
+        "dropped": dict(found.dropped),
+        "at_border": found.at_border,
+        "duplicates": found.duplicates,
         "size_px": size_px,
+        "crop_px": max(size_px),
         "crop_pixel_um": columns.crop_size_um(),
+        **found.diameter(),
         "slices": columns.slices,
         "scale_range": config.scale_range,
     }
+
+
+def _check_skipped(
+    sources: list[Source], skipped: list[dict[str, str]], labels: Sequence[str | None], force: bool
+) -> list[Notice]:
+    """Refuse a store that most of its images, or all of a class, are missing from.
+
+    Raises:
+        InputError: Says how many, why, and the way on.
+    """
+    if not skipped:
+        return []
+    names = {entry["path"] for entry in skipped}
+    lost = {one.label for one in sources if one.label is not None and one.name in names}
+    lost -= set(labels)
+    said = []
+    if 2 * len(skipped) > len(sources):
+        said.append(f"{len(skipped)} of {len(sources)} images were skipped")
+    if lost:
+        said.append(f"nothing is left of the class {', '.join(sorted(lost))}")
+    if not said:
+        return []
+    reasons = Counter(_bare(entry) for entry in skipped)
+    shown = "; ".join(
+        f"{count}: {reason}" for reason, count in reasons.most_common(_MOST_REASONS)
+    )
+    message = f"{' and '.join(said)} ({shown})"
+    if not force:
+        raise InputError(
+            f"{message}. Mend the images, take them out of SRC, or say --force to build from the "
+            "others; what was read is kept"
+        )
+    return [Notice("most-skipped", message, tuple(entry["path"] for entry in skipped))]
+
+
+def _bare(entry: dict[str, str]) -> str:
+    """Return a reason without the file's own path, so that equal ones count together."""
+    words = entry["reason"].split()
+    return " ".join(word for word in words if not word.rstrip(":,").endswith(entry["path"]))
 
 
 def _nothing(source: Path, total: int, skipped: list[dict[str, str]], dropped: Counter) -> str:
@@ -257,6 +333,9 @@ def _fingerprint(sources: list[Source]) -> str:
             state = (stat.st_size, stat.st_mtime_ns)
         except OSError:
             state = (-1, -1)
-        known = (source.name, source.label, source.group, source.cells, source.problem)
+        known = (
+            source.name, source.label, source.group, source.cells, source.problem, source.scene,
+            source.time, source.z, sorted(source.metadata.items()),
+        )
         digest.update(repr((known, state)).encode("utf-8", "backslashreplace"))
     return digest.hexdigest()

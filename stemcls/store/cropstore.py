@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,10 +12,24 @@ import h5py
 import numpy as np
 
 from stemcls.errors import InputError
-from stemcls.store.columns import Layout, explain_unopened, read_columns
+from stemcls.paths import check_ordinary
+from stemcls.safetext import safe_text
+from stemcls.store.columns import (
+    Digests,
+    Layout,
+    changed_store,
+    explain_unopened,
+    read_columns,
+)
+from stemcls.store.digest import sample_digest
 from stemcls.store.layout import FieldTable
 
 _BLOCK_BYTES = 16 * 2**20
+
+
+def _safe(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return names that are safe to show; those of stores that others wrote may not be."""
+    return tuple(map(safe_text, names))
 
 
 class ChunkedImages:
@@ -42,24 +58,34 @@ class ChunkedImages:
         result = np.empty((len(flat), *self.shape[1:]), self.dtype)
         order = np.argsort(flat, kind="stable")
         chunk_of = flat[order] // self._per_chunk
-        with h5py.File(self.path, "r", locking=False) as file:
-            images = file["images"]
-            at = 0
-            while at < len(order):
-                # Neighbouring chunks are read in one go, each chunk exactly once.
-                end = at + 1
-                start = int(chunk_of[at]) * self._per_chunk
-                while (
-                    end < len(order)
-                    and chunk_of[end] - chunk_of[end - 1] <= 1
-                    and (int(chunk_of[end]) + 1) * self._per_chunk - start <= self._block
-                ):
-                    end += 1
-                stop = min((int(chunk_of[end - 1]) + 1) * self._per_chunk, len(self))
-                block = images[start:stop]
-                result[order[at:end]] = block[flat[order[at:end]] - start]
-                at = end
+        try:
+            with h5py.File(self.path, "r", locking=False) as file:
+                self._fill(result, file["images"], flat, order, chunk_of)
+        except (OSError, RuntimeError, KeyError) as error:
+            raise InputError(
+                f"images of crop store {self.path} cannot be read ({error}); copy or build it again"
+            ) from error
         return result.reshape(*np.shape(wanted), *self.shape[1:])
+
+    def _fill(
+        self, result: np.ndarray, images: h5py.Dataset, flat: np.ndarray, order: np.ndarray,
+        chunk_of: np.ndarray,
+    ) -> None:
+        at = 0
+        while at < len(order):
+            # Neighbouring chunks are read in one go, each chunk exactly once.
+            end = at + 1
+            start = int(chunk_of[at]) * self._per_chunk
+            while (
+                end < len(order)
+                and chunk_of[end] - chunk_of[end - 1] <= 1
+                and (int(chunk_of[end]) + 1) * self._per_chunk - start <= self._block
+            ):
+                end += 1
+            stop = min((int(chunk_of[end - 1]) + 1) * self._per_chunk, len(self))
+            block = images[start:stop]
+            result[order[at:end]] = block[flat[order[at:end]] - start]
+            at = end
 
 
 class CropStore:
@@ -76,6 +102,7 @@ class CropStore:
         group_what: What a group is, in words.
         centers_px: (N, 2) float32 y and x in pixels of the field.
         radius_px: (N,) float32 in pixels of the field, NaN where unknown.
+        at_border: (N,) bool, the crop reaches over the field's edge; None in older stores.
         intensity: (N, K) float32 raw mean of each source channel inside the cell.
         intensity_channels: K names.
         channels: Names of the crops' channels.
@@ -83,7 +110,9 @@ class CropStore:
         pixel_size_um: Edge of a crop's pixel in micrometres, None where unknown or not uniform.
         config: The resolved settings it was built with.
         source: Folder its fields came from; empty where unknown.
-        content_hash: Digest of images, labels and groups.
+        content_hash: Digest of images and columns.
+        digests: The digests it carries.
+        verified_hash: Digest of what was read when it was verified; else that it carries.
         version: Version of the layout.
         layout: How the images lie in the file.
     """
@@ -93,22 +122,28 @@ class CropStore:
         self.layout = layout
         self._shape: tuple[int, ...] = columns.pop("shape")
         self._dtype: np.dtype = columns.pop("dtype")
+        self._mapped: tuple[int, int] | None = None
         self.labels: np.ndarray = columns["label"]
-        self.classes: tuple[str, ...] = columns["classes"]
+        self.classes: tuple[str, ...] = _safe(columns["classes"])
         self.field_index: np.ndarray = columns["field"]
-        self.fields: FieldTable = columns["fields"]
+        fields: FieldTable = columns["fields"]
+        self.fields = replace(fields, path=_safe(fields.path))
         self.group_index: np.ndarray = columns["group"]
-        self.group_names: tuple[str, ...] = columns["group_names"]
-        self.group_what: str = columns["group_what"]
+        self.group_names: tuple[str, ...] = _safe(columns["group_names"])
+        self.group_what: str = safe_text(columns["group_what"])
         self.centers_px: np.ndarray = columns["center_px"]
         self.radius_px: np.ndarray = columns["radius_px"]
+        border = columns["at_border"]
+        self.at_border: np.ndarray | None = None if border is None else border.astype(bool)
         self.intensity: np.ndarray = columns["intensity"]
-        self.intensity_channels: tuple[str, ...] = columns["intensity_channels"]
-        self.channels: tuple[str, ...] = columns["channels"]
-        self.slices: tuple[str, ...] = columns["slices"]
+        self.intensity_channels: tuple[str, ...] = _safe(columns["intensity_channels"])
+        self.channels: tuple[str, ...] = _safe(columns["channels"])
+        self.slices: tuple[str, ...] = _safe(columns["slices"])
         self.pixel_size_um: float | None = columns["pixel_size_um"]
         self.config: dict[str, Any] = columns["config"]
         self.content_hash: str = columns["content_hash"]
+        self.verified_hash: str = columns["content_hash"]
+        self.digests: Digests = columns["digests"]
         self.version: int = columns["version"]
         self.created: str = columns["created"]
         self.source: str = columns["source"]
@@ -117,12 +152,14 @@ class CropStore:
     def open(cls, path: Path | str) -> CropStore:
         """Read everything but the images, and close the file again.
 
+        The columns and a sample of the images are compared with their digests.
+
         Raises:
-            InputError: No such file, not HDF5, not a crop store, a newer version, cut short, or
-                something missing; its notes name the HDF5 key.
+            InputError: No such file, not HDF5, not a crop store, a newer version, cut short,
+                changed, or something missing; its notes name the HDF5 key.
         """
         path = Path(path)
-        if not path.exists():
+        if check_ordinary(path, "crop store") is None:
             raise InputError(f"no crop store at {path}; `stemcls build SRC --out {path}` makes one")
         if path.is_dir():
             raise InputError(f"{path} is a folder: expected a crop store, a .h5 file")
@@ -134,7 +171,12 @@ class CropStore:
             raise InputError(explain_unopened(path, error)) from error
         with file:
             columns, layout = read_columns(path, file)
-        return cls(path, columns, layout)
+        store = cls(path, columns, layout)
+        sample = store.digests.sample_hash
+        offset = layout.offset
+        if sample and offset is not None and sample_digest(path, offset, store.n_bytes) != sample:
+            raise changed_store(path, "the images are")
+        return store
 
     def __len__(self) -> int:
         return self._shape[0]
@@ -154,6 +196,11 @@ class CropStore:
     def dtype(self) -> np.dtype:
         """uint8 or uint16."""
         return self._dtype
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of all images in memory."""
+        return math.prod(self._shape) * self._dtype.itemsize
 
     @property
     def has_groups(self) -> bool:
@@ -176,6 +223,10 @@ class CropStore:
         if self.layout.offset is None:
             per_chunk = self.layout.chunks[0] if self.layout.chunks else 1
             return ChunkedImages(self.path, self._shape, self._dtype, per_chunk)
+        stat = self.path.stat()
+        if stat.st_size < self.layout.offset + self.n_bytes:
+            raise self.cut_short()
+        self._mapped = stat.st_dev, stat.st_ino
         return np.memmap(
             self.path, dtype=self._dtype, mode="r", offset=self.layout.offset, shape=self._shape
         )
@@ -185,16 +236,40 @@ class CropStore:
         images = self.images
         return images.view(np.ndarray) if isinstance(images, np.memmap) else images
 
+    def cut_short(self) -> InputError:
+        """Return the error that says that the file ended since the store was opened."""
+        return InputError(
+            f"crop store {self.path} became shorter while it was being read: its images need "
+            f"{(self.layout.offset or 0) + self.n_bytes} bytes; copy or build it again, and keep "
+            "other programs from writing to it"
+        )
+
+    def _check_length(self) -> None:
+        # Pages of a map beyond the end of its file end the process with SIGBUS.
+        if self._mapped is None:
+            return
+        try:
+            stat = self.path.stat()
+        except OSError:
+            return  # its name is gone; the mapped file is not
+        short = stat.st_size < (self.layout.offset or 0) + self.n_bytes
+        if short and (stat.st_dev, stat.st_ino) == self._mapped:
+            raise self.cut_short()
+
     def read(self, rows: Any) -> np.ndarray:
         """Copy crops into memory.
 
         Args:
             rows: Row numbers in any order, repeats allowed, or a slice or mask.
         Returns: (n, H, W, C) in the store's dtype.
+        Raises:
+            InputError: The file was cut short since, or its chunks cannot be read.
         """
+        pixels = self._pixels
+        self._check_length()
         if isinstance(rows, slice):
-            return np.array(self._pixels[rows])
+            return np.array(pixels[rows])
         rows = np.asarray(rows)
         if rows.dtype != bool:
             rows = rows.astype(np.int64, copy=False)
-        return self._pixels[rows]
+        return pixels[rows]

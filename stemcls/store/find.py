@@ -7,6 +7,7 @@ from pathlib import Path
 
 from stemcls.errors import InputError, StemclsError, nearest
 from stemcls.store.cropstore import CropStore
+from stemcls.store.verify import open_verified
 
 FOLDER = "datasets"
 SUFFIX = ".h5"
@@ -45,7 +46,8 @@ def find_input(path: Path, workspace: Path) -> Path:
 
 
 def open_same(
-    recorded: Path | str, content_hash: str, home: Path, workspace: Path | None = None
+    recorded: Path | str, content_hash: str, home: Path, workspace: Path | None = None,
+    verified: bool = True,
 ) -> CropStore:
     """Open the store of a run by the path that the run recorded, else by its content.
 
@@ -57,10 +59,12 @@ def open_same(
         content_hash: Of its crops, or the beginning of it; empty where unknown.
         home: Folder of the run.
         workspace: Where the command looks, too.
+        verified: Read all of it once, see `open_verified`; without, only what opening reads.
     Raises:
         InputError: It is nowhere, or its path holds other crops now.
     """
     recorded = Path(recorded)
+    opened = open_verified if verified else CropStore.open
     first: StemclsError | None = None
     folders = list(_folders(home, workspace))
     places = [recorded, *(folder.parent / recorded for folder in folders), *(
@@ -75,7 +79,7 @@ def open_same(
             first = first or error
             continue
         if not content_hash or store.content_hash.startswith(content_hash):
-            return store
+            return opened(place)
         first = first or InputError(
             f"{place} is not the store that {home} was made from: its images, labels or groups "
             f"differ (expected content {content_hash[:12]}, found "
@@ -83,7 +87,7 @@ def open_same(
         )
     for place in (one for folder in folders for one in _stores_in(folder)):
         if content_hash and _holds(place, content_hash):
-            return CropStore.open(place)
+            return opened(place)
     looked = ", ".join(map(str, folders)) or "no workspace"
     if first is None:
         first = InputError(f"the store that {home} was made from is not at {recorded} any more")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -51,7 +51,7 @@ def measure_ranges(
     chosen = spread(sources, MOST_FIELDS)
     pooled: list[list[np.ndarray]] = []
     reason = "none is usable"
-    for source, get in _watched(
+    for source, get in watched(
         crew.in_order(chosen, partial(_sampled, config=config)), len(chosen),
         "range of channels", stopped, update,
     ):
@@ -94,7 +94,7 @@ def measure_diameter(
     for part in (chosen[::2], chosen[1::2]):
         if is_settled(votes):
             break
-        for _, get in _watched(
+        for _, get in watched(
             crew.in_order(part, partial(_size_votes, config=config)), len(part),
             "diameter of cells", stopped, update,
         ):
@@ -110,13 +110,13 @@ def measure_diameter(
     return round(diameter or 0.0, 2)
 
 
-def spread(sources: list[Source], most: int) -> list[Source]:
+def spread(sources: Sequence[Source], most: int) -> list[Source]:
     """Return at most `most` usable sources, evenly spread over the list."""
     usable = [source for source in sources if source.problem is None]
     return evenly_spread(usable, most)
 
 
-def _watched(
+def watched(
     ahead: Iterator[tuple[Source, Callable[[], Any]]], total: int, what: str,
     stopped: Callable[[], bool], update: Update | None,
 ) -> Iterator[tuple[Source, Callable[[], Any]]]:

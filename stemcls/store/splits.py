@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from stemcls.config.experiment import SplitConfig
+from stemcls.documents import check_seal, sealed
 from stemcls.errors import InputError
 from stemcls.store.assign import assign_units
 from stemcls.store.classes import check_classes, class_index
@@ -16,6 +17,7 @@ from stemcls.store.cropstore import CropStore
 from stemcls.store.units import plural, unit_index, unit_names, unit_noun
 
 SIDES = ("train", "validation", "test")
+_ANEW = "take the file from a backup, or train anew"
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +78,7 @@ class Split:
         """Refuse a store that is not the one that was split.
 
         Raises:
-            InputError: Its images, labels or groups differ.
+            InputError: Its images, labels or groups differ, or the split does not fit it.
         """
         if store.content_hash != self.store_hash:
             raise InputError(
@@ -84,35 +86,84 @@ class Split:
                 f"or groups differ (expected content {self.store_hash[:12]}, found "
                 f"{store.content_hash[:12]}); use the old store, or train anew"
             )
+        if len(self.rows) and self.rows.max() >= len(store):
+            raise InputError(
+                f"the split names row {self.rows.max()}, {store.path} has {len(store)} crops: "
+                f"{_ANEW}"
+            )
+        self.targets(store, self.rows)
+        self._check_sides(store)
+
+    def _check_sides(self, store: CropStore) -> None:
+        if self.by == "crop":
+            return
+        seen: dict[int, str] = {}
+        for side in SIDES:
+            for unit in np.unique(self.units_of(store, getattr(self, side))).tolist():
+                if unit in seen:
+                    name = unit_names(store, self.by).get(unit, unit)
+                    raise InputError(
+                        f"the split has {unit_noun(store, self.by)} {name!r} on two sides, "
+                        f"{seen[unit]} and {side}: {_ANEW}"
+                    )
+                seen[unit] = side
 
     def to_mapping(self) -> dict[str, Any]:
         """Return plain values for `split.json`."""
-        return {
+        return sealed({
             "by": self.by,
             "store_hash": self.store_hash,
             "classes": list(self.classes),
             "units": {side: list(names) for side, names in self.units.items()},
             **{side: getattr(self, side).tolist() for side in SIDES},
-        }
+        })
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> Split:
         """Rebuild a split from what `to_mapping` gave.
 
         Raises:
-            InputError: Something is missing.
+            InputError: Something is missing, malformed or contradicts itself, or was changed after
+                it was written.
         """
+        check_seal(mapping, "the split", _ANEW)
         try:
-            rows = {side: np.array(mapping[side], np.int64) for side in SIDES}
-            return cls(
+            rows = {side: _row_numbers(mapping[side], side) for side in SIDES}
+            split = cls(
                 **rows,
-                classes=tuple(mapping["classes"]),
+                classes=tuple(map(str, mapping["classes"])),
                 by=mapping["by"],
                 store_hash=mapping["store_hash"],
                 units={side: tuple(names) for side, names in mapping["units"].items()},
             )
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"this is not a split: {error!r} is missing or malformed") from error
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise InputError(
+                f"this is not a split, {error!r} is missing or malformed: {_ANEW}"
+            ) from error
+        if split.by not in ("group", "field", "crop"):
+            raise InputError(f"the split keeps {split.by!r} together, which is nothing: {_ANEW}")
+        if len(set(split.classes)) < max(len(split.classes), 2):
+            raise InputError(
+                f"the split is of the classes {', '.join(split.classes)}, expected two or more "
+                f"different ones: {_ANEW}"
+            )
+        every, counts = np.unique(split.rows, return_counts=True)
+        if (counts > 1).any():
+            raise InputError(
+                f"the split has row {every[counts > 1][0]} more than once or on two sides: {_ANEW}"
+            )
+        return split
+
+
+def _row_numbers(given: Any, side: str) -> np.ndarray:
+    """Return the rows of one side as int64.
+
+    Raises:
+        ValueError: They are no list of whole numbers from 0.
+    """
+    if not isinstance(given, list) or not all(type(row) is int and row >= 0 for row in given):
+        raise ValueError(f"the rows of {side}")
+    return np.array(given, np.int64)
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import array
 import errno
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -18,70 +16,25 @@ from typing import Any
 import h5py
 import numpy as np
 
-from stemcls.atomic import dump_json
-from stemcls.errors import CancelledError
+from stemcls.atomic import dump_json, place_new
+from stemcls.errors import CancelledError, StemclsError
+from stemcls.store.columns import read_parts
+from stemcls.store.digest import (
+    HASH_VERSION,
+    Part,
+    blocks_of,
+    columns_digest,
+    combined_digest,
+    sample_digest,
+)
+from stemcls.store.gather import Columns
 from stemcls.store.journal import Journal
-from stemcls.store.layout import FIELD_COLUMNS, FORMAT, UNLABELLED, VERSION
+from stemcls.store.layout import FORMAT, UNLABELLED, VERSION
 
-_BLOCK_BYTES = 4 * 2**20
 _TEXT = h5py.string_dtype("utf-8")
-
-
-@dataclass(eq=False)
-class Columns:
-    """Everything in a store but its images, gathered image by image."""
-
-    labels: list[str | None] = field(default_factory=list)
-    groups: list[str | None] = field(default_factory=list)
-    field_index: array.array = field(default_factory=lambda: array.array("i"))
-    centers_px: list[np.ndarray] = field(default_factory=list)
-    radius_px: list[np.ndarray] = field(default_factory=list)
-    intensity: list[np.ndarray] = field(default_factory=list)
-    table: dict[str, list[Any]] = field(default_factory=dict)
-    crop_pixel_um: set[float | None] = field(default_factory=set)
-    source_channels: tuple[str, ...] = ()
-    slices: tuple[str, ...] = ()
-
-    def add(self, entry: dict[str, Any]) -> None:
-        """Append one image's journal entry."""
-        row = len(self.table.setdefault("path", []))
-        for column in FIELD_COLUMNS:
-            self.table.setdefault(column, []).append(entry[column])
-        self.slices = self.slices or tuple(entry["slices"])
-        if not entry["n"]:
-            return
-        self.labels += entry["labels"]
-        self.groups += entry["groups"]
-        self.field_index.extend([row] * entry["n"])
-        self.centers_px.append(np.array(entry["centers_px"], np.float32))
-        self.radius_px.append(np.array(entry["radius_px"], np.float32))
-        self.intensity.append(np.array(entry["intensity"], np.float32))
-        size_um = entry["crop_pixel_um"]
-        self.crop_pixel_um.add(None if size_um is None else round(size_um, 6))
-        if len(entry["channels"]) > len(self.source_channels):
-            self.source_channels = tuple(entry["channels"])
-
-    def crop_size_um(self) -> float | None:
-        """Edge of a crop's pixel, None where unknown or not the same for all."""
-        return next(iter(self.crop_pixel_um)) if len(self.crop_pixel_um) == 1 else None
-
-    def classes(self) -> tuple[str, ...]:
-        """Names of the classes that have crops, sorted."""
-        return tuple(sorted({label for label in self.labels if label is not None}))
-
-    def grouped(self, what: str) -> tuple[np.ndarray, tuple[str, ...] | None, str]:
-        """Return group index, names (None: the fields' own) and what a group is."""
-        index = np.array(self.field_index, np.int32)
-        if not any(self.groups):
-            return index, None, "field"
-        paths = self.table["path"]
-        # A crop without a named group is kept apart by its field.
-        filled = [
-            name or paths[row] for name, row in zip(self.groups, self.field_index, strict=True)
-        ]
-        names = tuple(sorted(set(filled)))
-        place = {name: number for number, name in enumerate(names)}
-        return np.array([place[name] for name in filled], np.int32), names, what
+_TEXTS = 10_000
+# Version 1.8 of the format, because older object headers hold attributes up to 64 KiB only.
+_HDF5: dict[str, Any] = {"libver": ("v108", "v108")}
 
 
 def write_store(
@@ -89,6 +42,8 @@ def write_store(
     stopped: Callable[[], bool],
 ) -> None:
     """Write `out` from a complete journal: metadata by HDF5, then the crops as one block.
+
+    The finished file is read back and compared before it takes its name.
 
     Args:
         journal: Holds the crops; its folder takes the temporary file.
@@ -99,65 +54,159 @@ def write_store(
         stopped: Says whether somebody asked to stop.
     Raises:
         CancelledError: Stopped; the working folder stays.
+        InputError: Something else took the name `out` in the meantime; the working folder stays.
+        StemclsError: What lies in the file is not what was written; the working folder stays.
     """
     if journal.layout is None:
         raise ValueError("the journal holds no crops")
     dtype, *crop = journal.layout
-    n_crops = len(columns.labels)
-    classes = columns.classes()
-    place = {name: number for number, name in enumerate(classes)}
-    labels = np.array(
-        [UNLABELLED if name is None else place[name] for name in columns.labels], np.int32
-    )
-    group_index, group_names, what = columns.grouped(config["group_what"])
-    digest = hashlib.sha256()
-    for block in _blocks(journal.images_path, stopped):
-        digest.update(block)
-    names = columns.table["path"] if group_names is None else group_names
-    for part in (labels, group_index, "\0".join(classes), "\0".join(names)):
-        digest.update(part.encode() if isinstance(part, str) else part.tobytes())
+    shape = (len(columns.labels), *crop)
+    parts = _parts(columns, config["group_what"], crop[-1])
+
+    def check() -> None:
+        if stopped():
+            raise CancelledError(
+                "stopped while the store was being written; run the same command again and it "
+                "goes on from there"
+            )
 
     temporary = journal.folder / "store.h5"
     temporary.unlink(missing_ok=True)
-    # Version 1.8 of the format, because older object headers hold attributes up to 64 KiB only.
-    with _disk_errors(), h5py.File(temporary, "w", libver=("v108", "v108")) as file:
-        offset = _reserve(file, (n_crops, *crop), np.dtype(dtype))
-        file["label"] = labels
-        file["label"].attrs["names"] = _texts(classes)
-        file["field"] = np.array(columns.field_index, np.int32)
-        file["group"] = group_index
-        file["group"].attrs["what"] = what
-        if group_names is not None:
-            file["group"].attrs["names"] = _texts(group_names)
-        file["center_px"] = np.concatenate(columns.centers_px)
-        file["radius_px"] = np.concatenate(columns.radius_px)
-        file["intensity"] = _padded(columns.intensity)
-        file["intensity"].attrs["names"] = _texts(columns.source_channels)
-        _write_fields(file.create_group("fields"), columns.table)
-        file.attrs.update({
-            "format": FORMAT,
-            "version": VERSION,
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "stemcls_version": version("stemcls"),
-            "config": dump_json(config),
-            "source": os.fsencode(source.resolve()).decode("utf-8", "backslashreplace"),
-            "channels": _texts(_channel_names(crop[-1], columns.slices)),
-            "slices": _texts(columns.slices),
-            "pixel_size_um": columns.crop_size_um() or np.nan,
-            "content_hash": digest.hexdigest(),
-        })
+    with _disk_errors():
+        with h5py.File(temporary, "w", **_HDF5) as file:
+            offset = _reserve(file, shape, np.dtype(dtype))
+            write_parts(file, parts)
+            file.attrs.update({
+                "format": FORMAT,
+                "version": VERSION,
+                "created": datetime.now(UTC).isoformat(timespec="seconds"),
+                "stemcls_version": version("stemcls"),
+                "config": dump_json(config),
+                "source": os.fsencode(source.resolve()).decode("utf-8", "backslashreplace"),
+            })
+        digest = hashlib.sha256()
+        with temporary.open("rb+") as target:
+            target.seek(offset)
+            for block in blocks_of(journal.images_path, check=check):
+                digest.update(block)
+                target.write(block)
+        _read_back(temporary, parts, shape, digest.hexdigest(), check)
+        with h5py.File(temporary, "r+", **_HDF5) as file:
+            stamp(file, temporary, digest.hexdigest())
     with temporary.open("rb+") as target:
-        target.seek(offset)
-        for block in _blocks(journal.images_path, stopped):
-            target.write(block)
-        target.flush()
         os.fsync(target.fileno())
-    temporary.rename(out)
-    folder = os.open(out.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    place_new(temporary, out)
+
+
+def _parts(columns: Columns, what: str, n_channels: int) -> dict[str, Part]:
+    """Return every column, its names and the store's own names: arrays, and tuples of text."""
+    classes = columns.classes()
+    place = {name: number for number, name in enumerate(classes)}
+    group_index, group_names, group_what = columns.grouped(what)
+    parts: dict[str, Part] = {
+        "label": np.array(
+            [UNLABELLED if name is None else place[name] for name in columns.labels], np.int32
+        ),
+        "label@names": classes,
+        "field": np.array(columns.field_index, np.int32),
+        "group": group_index,
+        "group@what": (group_what,),
+        "center_px": columns.centers_px.table(np.float32),
+        "radius_px": np.array(columns.radius_px, np.float32),
+        "at_border": np.array(columns.at_border, np.uint8),
+        "intensity": columns.intensity.table(np.float32),
+        "intensity@names": columns.source_channels,
+        "@channels": _channel_names(n_channels, columns.slices),
+        "@slices": columns.slices,
+        "@pixel_size_um": np.array(columns.crop_size_um() or np.nan),
+    }
+    if group_names is not None:
+        parts["group@names"] = group_names
+    for column, values in columns.field_table().items():
+        parts[f"fields/{column}"] = tuple(values) if isinstance(values, list) else values
+    return parts
+
+
+def write_parts(file: h5py.File, parts: Mapping[str, Part]) -> None:
+    """Write datasets, and attributes where a name has an @, each under its own name.
+
+    Assigning to a group, `file[name] = values`, links the name to another object once tens of
+    thousands of texts are written (HDF5 1.14.6 and 2.0); `create_dataset` does not.
+    """
+    for name, part in parts.items():
+        path, _, attribute = name.partition("@")
+        if attribute:
+            owner = file[path] if path else file
+            if isinstance(part, np.ndarray):
+                owner.attrs[attribute] = part[()]
+            elif attribute == "what":
+                owner.attrs[attribute] = part[0]
+            else:
+                owner.attrs.create(attribute, np.array(part, dtype=_TEXT))
+        elif isinstance(part, np.ndarray):
+            file.create_dataset(name, data=part)
+        else:
+            dataset = file.create_dataset(name, (len(part),), _TEXT)
+            for start in range(0, len(part), _TEXTS):
+                # One block of texts at a time, because HDF5 takes copies of all it is given.
+                dataset[start : start + _TEXTS] = np.array(part[start : start + _TEXTS], _TEXT)
+
+
+def _read_back(
+    path: Path, parts: Mapping[str, Part], shape: tuple[int, ...], images_hash: str,
+    check: Callable[[], None],
+) -> None:
+    """Compare what lies in a finished file with what was to be written.
+
+    Raises:
+        StemclsError: They differ.
+    """
+    with h5py.File(path, "r", locking=False) as file:
+        found = read_parts(path, file)
+        images = file["images"]
+        same = images.shape == shape
+        offset, n_bytes = images.id.get_offset(), images.nbytes
+    wrong = [name for name, part in parts.items() if not _equal(found.get(name), part)]
+    wrong += [f"{name}, which nobody wrote" for name in found if name not in parts]
+    digest = hashlib.sha256()
+    for block in blocks_of(path, offset, n_bytes, check):
+        digest.update(block)
+    if not same or digest.hexdigest() != images_hash:
+        wrong.append("images")
+    if wrong:
+        raise StemclsError(
+            f"the store was written but reads back wrong ({', '.join(wrong)}), so it was not put "
+            f"in place; the crops are kept in {path.parent}: free or check the disk, and run the "
+            "same command again"
+        )
+
+
+def _equal(found: Part | None, part: Part) -> bool:
+    if isinstance(part, tuple) or isinstance(found, tuple) or found is None:
+        return type(found) is type(part) and found == part
+    return np.array_equal(found, part, equal_nan=part.dtype.kind == "f")
+
+
+def stamp(file: h5py.File, path: Path, images_hash: str) -> None:
+    """Write the digests of a complete store, open for writing, into its attributes.
+
+    Args:
+        file: The store; its columns are read from it.
+        path: Where it is.
+        images_hash: SHA-256 of the images, hexadecimal.
+    """
+    parts = read_parts(path, file)
+    columns_hash = columns_digest(parts)
+    images = file["images"]
+    offset = images.id.get_offset()
+    file.attrs.create("content_parts", np.array(sorted(parts), dtype=_TEXT))
+    file.attrs.update({
+        "content_hash_version": HASH_VERSION,
+        "content_hash": combined_digest(columns_hash, images_hash),
+        "columns_hash": columns_hash,
+        "images_hash": images_hash,
+        "sample_hash": "" if offset is None else sample_digest(path, offset, images.nbytes),
+    })
 
 
 def _reserve(file: h5py.File, shape: tuple[int, ...], dtype: np.dtype) -> int:
@@ -171,54 +220,12 @@ def _reserve(file: h5py.File, shape: tuple[int, ...], dtype: np.dtype) -> int:
     return int(dataset.get_offset())
 
 
-def _write_fields(group: h5py.Group, table: dict[str, list[Any]]) -> None:
-    group["path"] = _texts(table["path"])
-    group["sha256"] = _texts(table["sha256"])
-    group["shape"] = np.array(table["shape"], np.int32)
-    group["pixel_size_um"] = np.array([s or np.nan for s in table["pixel_size_um"]], np.float64)
-    group["n_cells"] = np.array(table["n_cells"], np.int32)
-    for column in ("brightness", "focus", "saturated", "unevenness"):
-        group[column] = np.array(table[column], np.float32)
-    for column in ("scale_low", "scale_high"):
-        group[column] = _padded([np.array([row], np.float64) for row in table[column]])
-    unknown = (np.nan, np.nan)
-    group["position_um"] = np.array([p or unknown for p in table["position_um"]], np.float64)
-    group["acquired"] = _texts(table["acquired"])
-    group["dropped"] = _texts(dump_json(reasons) for reasons in table["dropped"])
-
-
-def _padded(parts: list[np.ndarray]) -> np.ndarray:
-    """Join (n, k) blocks to (N, K), NaN where a field had fewer channels."""
-    shape = (sum(map(len, parts)), max(part.shape[1] for part in parts))
-    result = np.full(shape, np.nan, parts[0].dtype)
-    at = 0
-    for part in parts:
-        result[at : at + len(part), : part.shape[1]] = part
-        at += len(part)
-    return result
-
-
 def _channel_names(channels: int, slices: tuple[str, ...]) -> tuple[str, ...]:
     if channels == 3:
         return ("red", "green", "blue")
     if len(slices) == channels:
         return slices
     return tuple("grey" if channels == 1 else f"channel {k}" for k in range(channels))
-
-
-def _texts(values: Any) -> np.ndarray:
-    return np.array(list(values), dtype=_TEXT)
-
-
-def _blocks(path: Path, stopped: Callable[[], bool]) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK_BYTES):
-            if stopped():
-                raise CancelledError(
-                    "stopped while the store was being written; run the same command again and it "
-                    "goes on from there"
-                )
-            yield block
 
 
 @contextmanager

@@ -31,6 +31,7 @@ from stemcls.store.cropstore import CropStore
 from stemcls.store.find import open_same
 from stemcls.store.splits import Split, make_split
 from stemcls.store.units import plural, unit_noun
+from stemcls.store.verify import open_verified
 from stemcls.training.fewlabels import STOPPING, draw_labels, most_labels
 from stemcls.training.train import prepare_run, train
 
@@ -87,7 +88,7 @@ def prepare_adaptation(
         InputError: Crops or classes that the model does not know, its own store, or too few groups
             or crops.
     """
-    store, split = CropStore.open(store_path), _checked_split(source, store_path, config)
+    store, split = open_verified(store_path), _checked_split(source, store_path, config)
     levels, notes = _levels(store, split, config.labels)
     adapted = Adaptation(Run.create(workspace, f"{source.name}-adapted"))
     adapted.folder.mkdir()
@@ -179,7 +180,7 @@ def _checked_split(source: Run, path: Path, config: AdaptConfig) -> Split:
     _, card = load_model(finished_model(source))
     if card.provenance.get("ensemble"):
         raise InputError(f"{source.path} is an ensemble, which cannot be adapted; its members can")
-    store = CropStore.open(path)
+    store = open_verified(path)
     card.check_crops(store)
     missing = [name for name in card.classes if name not in store.classes]
     if missing:

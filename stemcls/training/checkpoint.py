@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import shutil
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from stemcls import atomic
-from stemcls.errors import explained_disk_errors
+from stemcls.documents import read_object, sealed
+from stemcls.errors import InputError, explained_disk_errors
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +74,8 @@ class Checkpoint:
         """Put the whole model where a stage found it, if that was kept."""
         path = self.folder / _base_name(stage)
         if path.is_file():
-            model.set_weights(_read_arrays(path))
+            with self._explained():
+                model.set_weights(_read_arrays(path))
 
     def save(self, progress: Progress, network: Any, history: list[dict[str, Any]]) -> None:
         """Keep the state after an epoch."""
@@ -97,7 +102,7 @@ class Checkpoint:
                 "found_file": found if progress.found else None,
                 "history": history,
             }
-            atomic.write_json(self.folder / "state.json", document)
+            atomic.write_json(self.folder / "state.json", sealed(document))
         for path in self.folder.iterdir():
             if path.name not in (current, best, found, "state.json", _base_name(progress.stage)):
                 path.unlink()
@@ -105,27 +110,42 @@ class Checkpoint:
     def read(self) -> dict[str, Any] | None:
         """Return `stage`, `epoch`, `history` and the rest, or None where nothing was kept."""
         try:
-            return json.loads((self.folder / "state.json").read_text(encoding="utf-8"))
+            return read_object(self.folder / "state.json", self._way_out)
         except FileNotFoundError:
             return None
 
     def restore(self, stage: str, network: Any) -> Progress | None:
         """Put a compiled `network` where it was in `stage`, or return None for another stage."""
         kept = self.read()
-        if kept is None or kept["stage"] != stage:
+        if kept is None or kept.get("stage") != stage:
             return None
-        _set_state(network, _read_arrays(self.folder / kept["current"]))
-        return Progress(
-            stage=stage,
-            epoch=kept["epoch"],
-            best_loss=_loss_of(kept["best_loss"]),
-            best_epoch=kept["best_epoch"],
-            waited=kept["waited"],
-            drops=kept["drops"],
-            best=_read_arrays(self.folder / kept["best_file"]),
-            found_loss=_loss_of(kept["found_loss"]),
-            found=_read_arrays(self.folder / kept["found_file"]) if kept["found_file"] else [],
-        )
+        with self._explained():
+            _set_state(network, _read_arrays(self.folder / kept["current"]))
+            return Progress(
+                stage=stage,
+                epoch=kept["epoch"],
+                best_loss=_loss_of(kept["best_loss"]),
+                best_epoch=kept["best_epoch"],
+                waited=kept["waited"],
+                drops=kept["drops"],
+                best=_read_arrays(self.folder / kept["best_file"]),
+                found_loss=_loss_of(kept["found_loss"]),
+                found=_read_arrays(self.folder / kept["found_file"]) if kept["found_file"] else [],
+            )
+
+    @property
+    def _way_out(self) -> str:
+        return f"remove the folder {self.folder}, and `--resume` trains from the first stage on"
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn what a damaged file of weights makes NumPy and Keras raise into an error."""
+        try:
+            yield
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise InputError(
+                f"the checkpoint {self.folder} is damaged ({error}): {self._way_out}"
+            ) from error
 
     def clear(self) -> None:
         """Remove it all: the run is finished."""

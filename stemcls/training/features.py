@@ -113,7 +113,7 @@ def describe(
     """Return everything that decides what the features are."""
     settings = {k: v for k, v in asdict(config).items() if k not in HEAD_SETTINGS}
     return {
-        "store": store.content_hash,
+        "store": store.verified_hash,
         "rows": _digest([rows]),
         "crops": [*map(int, store.shape[1:]), str(store.dtype)],
         "model": settings,

@@ -19,8 +19,8 @@ from stemcls.evaluation.runfiles import read_split, store_of
 from stemcls.interruption import interruptible
 from stemcls.progress import Update, prefixed
 from stemcls.runs import Run
-from stemcls.store.cropstore import CropStore
 from stemcls.store.splits import make_folds
+from stemcls.store.verify import open_verified
 from stemcls.training.checks import check_plan
 from stemcls.training.journal import reported
 from stemcls.training.lock import locked
@@ -34,7 +34,7 @@ def prepare_folds(experiment: Experiment, workspace: Path, folds: int) -> Run:
         InputError: Fewer groups than folds, a class that cannot be on every side, or a batch larger
             than a fold's training part.
     """
-    store = CropStore.open(Path(experiment.store))
+    store = open_verified(Path(experiment.store))
     splits = make_folds(store, experiment.split, folds, experiment.seed)
     for split in splits:
         check_plan(experiment, store, split)

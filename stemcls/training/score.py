@@ -27,6 +27,7 @@ from stemcls.models.saved import load_model
 from stemcls.progress import Update
 from stemcls.runs import Run
 from stemcls.store.cropstore import CropStore
+from stemcls.store.verify import open_verified
 
 
 def score_run(
@@ -69,7 +70,7 @@ def score_run(
         predictions = predictions_of(store, split, rows, probabilities)
         folder = part
     else:
-        store, part = CropStore.open(store_path), str(store_path)
+        store, part = open_verified(store_path), str(store_path)
         check_unlearned(card, run.path, store.content_hash)
         card.check_crops(store)
         matched = match_labels(

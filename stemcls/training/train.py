@@ -22,6 +22,7 @@ from stemcls.progress import Update
 from stemcls.runs import Run
 from stemcls.store.cropstore import CropStore
 from stemcls.store.splits import Split, make_split
+from stemcls.store.verify import open_verified
 from stemcls.training.checkpoint import Checkpoint
 from stemcls.training.checks import check_plan
 from stemcls.training.journal import Journal, reported
@@ -44,7 +45,7 @@ def prepare_run(
     Raises:
         InputError: The store or a split of it cannot be used, or a batch is larger than it.
     """
-    store = CropStore.open(Path(experiment.store))
+    store = open_verified(Path(experiment.store))
     split = split or make_split(store, experiment.split, experiment.seed)
     check_plan(experiment, store, split)
     experiment = with_absolute_paths(experiment)

@@ -51,7 +51,9 @@ def calibrated(assessed: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def external(tmp_path_factory: pytest.TempPathFactory, striped_store: Path) -> Path:
+def external(
+    tmp_path_factory: pytest.TempPathFactory, striped_store: Path, restamp: Callable[[Path], None]
+) -> Path:
     """Return a store whose labels are called otherwise: one renamed, one foreign, some missing."""
     path = tmp_path_factory.mktemp("external") / "elsewhere.h5"
     shutil.copy(striped_store, path)
@@ -61,7 +63,7 @@ def external(tmp_path_factory: pytest.TempPathFactory, striped_store: Path) -> P
         file["label"][:] = labels
         names = np.array(["Längs", NAMES[1], "fremd"], dtype=h5py.string_dtype())
         file["label"].attrs["names"] = names
-        file.attrs["content_hash"] = "e15e" * 16
+    restamp(path)
     return path
 
 

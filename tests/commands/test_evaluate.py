@@ -104,11 +104,12 @@ def test_a_cross_validation_is_scored_by_what_its_folds_predicted(folds, ask, tm
     assert "are for single runs" in ask("evaluate", folds, "--views", 2, code=2)
 
 
-def test_a_store_without_labels_is_sent_to_populations(run, ask, external, tmp_path):
+def test_a_store_without_labels_is_sent_to_populations(run, ask, external, tmp_path, restamp):
     path = tmp_path / "unlabelled.h5"
     shutil.copy(external, path)
     with h5py.File(path, "r+") as file:
         file["label"][:] = -1
+    restamp(path)
     assert "`stemcls populations` describes" in ask("evaluate", run, path, code=2)
 
 

@@ -49,7 +49,10 @@ def test_predict_writes_one_row_per_crop_of_a_store(trained_run, striped_store, 
     rows = list(csv.DictReader(out.read_text(encoding="utf-8").splitlines()))
     assert document["rows"] == len(rows) == 160
     assert sum(document["composition"].values()) == 160
-    names = ["path", "y_px", "x_px", "radius_px", "class", "score", "p_along x", "p_quer/süß"]
+    names = [
+        "path", "scene", "y_px", "x_px", "radius_px", "class", "score", "notes", "p_along x",
+        "p_quer/süß",
+    ]
     assert list(rows[0]) == names
     for row in rows:
         shares = {name: float(row[f"p_{name}"]) for name in ("along x", "quer/süß")}

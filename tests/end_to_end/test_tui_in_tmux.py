@@ -80,7 +80,9 @@ class Tmux:
 
 
 @pytest.fixture
-def workspace(tmp_path: Path, striped_store: Path, tiny_config: Path) -> Path:
+def workspace(
+    tmp_path: Path, striped_store: Path, tiny_config: Path, restamp: Callable[[Path], None]
+) -> Path:
     """A workspace whose store has some wrong labels, so that a model calls some cells wrongly."""
     folder = tmp_path / "workspace"
     store = folder / "datasets" / "noisy.h5"
@@ -90,6 +92,7 @@ def workspace(tmp_path: Path, striped_store: Path, tiny_config: Path) -> Path:
         labels = file["label"][:]
         labels[::3] = 1 - labels[::3]  # some of every donor: 3 does not divide 10
         file["label"][:] = labels
+    restamp(store)
     tiny_config.write_text(
         tiny_config.read_text().replace("epochs = 3", f"epochs = {EPOCHS}\npatience = {EPOCHS}")
     )

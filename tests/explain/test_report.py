@@ -107,7 +107,7 @@ def test_unfinished_explanations_leave_nothing(
     code: int, message: str,
 ) -> None:
     def stop(*arguments: Any) -> None:
-        assert list((planted_files / "cut").rglob("*.png"))
+        assert list(planted_files.glob(".cut.*/**/*.png"))
         raise cause
 
     monkeypatch.setattr("stemcls.explain.report.write_gallery", stop)

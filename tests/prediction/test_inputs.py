@@ -10,10 +10,10 @@ import tifffile
 
 from stemcls.config.imaging import BuildConfig, QualityConfig
 from stemcls.errors import InputError
+from stemcls.imaging import extract
 from stemcls.imaging.field import Detections
 from stemcls.models.saved import ModelCard
 from stemcls.prediction import inputs
-from stemcls.store import harvest
 from stemcls.store.build import build_store
 from stemcls.store.cropstore import CropStore
 
@@ -24,8 +24,7 @@ def fixed_cells(monkeypatch) -> None:
         centers = np.array([[40, 40], [42, 44], [70, 70], [3, 3]], np.float32)
         return Detections(centers, np.full(4, 5, np.float32), np.ones(4, np.float32))
 
-    monkeypatch.setattr(harvest, "detect", detect)
-    monkeypatch.setattr(inputs, "detect", detect)
+    monkeypatch.setattr(extract, "detect", detect)
 
 
 def write_field(path: Path, seed: int, size_um: float | None = 0.5) -> Path:
@@ -102,7 +101,7 @@ def test_micrometres_take_any_magnification_and_need_its_size(tmp_path):
 
 def test_cells_left_out_are_counted_and_older_models_keep_crowded_ones(tmp_path):
     path = write_field(tmp_path / "src" / "a" / "0.ome.tif", 0)
-    build_store(tmp_path / "src", tmp_path / "s.h5", BuildConfig(crop_px=24))
+    build_store(tmp_path / "src", tmp_path / "s.h5", BuildConfig(crop_px=24, edge="drop"))
     card = card_of(CropStore.open(tmp_path / "s.h5"))
     sample = inputs.load_sample(path, card, None, "auto")
     assert (sample.n, sample.dropped) == (

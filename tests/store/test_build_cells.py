@@ -57,7 +57,8 @@ def test_cells_at_the_edge_or_outside_are_dropped_and_counted(tmp_path):
     write_field(tmp_path / "src" / "a.png")
     rows = ["a.png,50,60,u", "a.png,3,60,u", "a.png,500,60,u"]
     table = write_table(tmp_path / "cells.csv", rows)
-    document = build_store(tmp_path / "src", tmp_path / "out.h5", BuildConfig(), cells=table)
+    config = BuildConfig(edge="drop")
+    document = build_store(tmp_path / "src", tmp_path / "out.h5", config, cells=table)
     assert document["crops"] == 1
     assert document["dropped"] == {"outside the field": 1, "crop leaves the field": 1}
 
@@ -67,14 +68,16 @@ def test_cells_at_the_edge_are_kept_where_the_field_is_reflected(tmp_path):
     table = write_table(tmp_path / "cells.csv", ["a.png,3,60,u"])
     config = BuildConfig(edge="reflect")
     document = build_store(tmp_path / "src", tmp_path / "out.h5", config, cells=table)
-    assert (document["crops"], document["dropped"]) == (1, {})
+    assert (document["crops"], document["dropped"], document["at_border"]) == (1, {}, 1)
 
 
 def test_only_cells_at_the_edge_is_an_error_that_counts_them(tmp_path):
     write_field(tmp_path / "src" / "a.png")
     table = write_table(tmp_path / "cells.csv", ["a.png,3,60,u"])
     with pytest.raises(InputError, match=r"no crops: .*dropped: 1 crop leaves the field"):
-        build_store(tmp_path / "src", tmp_path / "out.h5", BuildConfig(), cells=table)
+        build_store(
+            tmp_path / "src", tmp_path / "out.h5", BuildConfig(edge="drop"), cells=table
+        )
 
 
 def test_groups_of_single_cells_and_radii_come_from_the_table(tmp_path):

@@ -14,8 +14,8 @@ import tifffile
 from stemcls.config.imaging import BuildConfig, QualityConfig
 from stemcls.config.options import from_mapping
 from stemcls.errors import InputError
+from stemcls.imaging import extract
 from stemcls.imaging.field import Detections
-from stemcls.store import harvest
 from stemcls.store.build import build_store
 from stemcls.store.cropstore import CropStore
 from stemcls.store.describe import describe
@@ -57,7 +57,7 @@ def fixed_cells(monkeypatch) -> None:
             centers, np.full(3, 5, np.float32), np.ones(3, np.float32), {"debris": 2}
         )
 
-    monkeypatch.setattr(harvest, "detect", detect)
+    monkeypatch.setattr(extract, "detect", detect)
 
 
 def built(tmp_path: Path, config: BuildConfig, name: str = "out.h5", **more) -> tuple:
@@ -95,12 +95,12 @@ def test_fields_outside_the_limits_are_listed_with_figures(tmp_path, write_field
 def test_cells_left_out_are_counted_by_reason_for_each_field(tmp_path, write_field, fixed_cells):
     write_field("a/1.ome.tif")
     write_field("a/2.ome.tif", edge=72, seed=2)
-    document, store = built(tmp_path, BuildConfig(crop_px=16))
+    document, store = built(tmp_path, BuildConfig(crop_px=16, edge="drop"))
     assert document["dropped"] == {"debris": 4, "crop leaves the field": 1}
     per_field = [json.loads(text) for text in store.fields.dropped]
     assert per_field[0] == {"debris": 2}
     assert per_field[1] == {"debris": 2, "crop leaves the field": 1}
-    document, store = built(tmp_path, BuildConfig(crop_px=24), "wider.h5")
+    document, store = built(tmp_path, BuildConfig(crop_px=24, edge="drop"), "wider.h5")
     assert document["dropped"] == {
         "debris": 4, "another cell in the crop's core": 4, "crop leaves the field": 1,
     }
@@ -154,15 +154,15 @@ def test_a_missing_channel_is_a_reason_that_lists_those_there(tmp_path, write_fi
 def test_oddities_are_told_once_with_their_number(tmp_path, write_field, fixed_cells):
     for number in range(5):
         write_field(f"a/{number}.ome.tif", number, (3000.0, 20.0), spread=30.0)
-    write_field("b/5.ome.tif", 5, (3000.0, 3000.0), channels=("X", "Y"))
+    write_field("a/5.ome.tif", 5, (3000.0, 3000.0), channels=("X", "Y"))
     document, _ = built(tmp_path, BuildConfig(**SMALL))
-    black, other = document["warnings"]
-    assert (black["path"], black["count"]) == ("a/0.ome.tif", 5)
-    assert "slice 2 (c1) is nearly black or empty" in black["warning"]
-    assert black["warning"].endswith(
-        "(5 of 6 images: a/0.ome.tif, a/1.ome.tif, a/2.ome.tif, ...)"
-    )
-    assert "its slices are X, Y, those of the first image c0, c1" in other["warning"]
+    other, black = document["warnings"]
+    assert black["kind"] == "empty-slice"
+    assert black["paths"] == [f"a/{number}.ome.tif" for number in range(5)]
+    assert "slice 2 (c1) is nearly black or empty" in black["message"]
+    assert other["kind"] == "mixed-channels"
+    assert "CHANNELS: X, Y among c0, c1" in other["message"]
+    assert other["paths"] == ["a/5.ome.tif"]
 
 
 def test_mixed_pixel_sizes_are_warned_of_and_micrometres_mend_them(
@@ -172,9 +172,9 @@ def test_mixed_pixel_sizes_are_warned_of_and_micrometres_mend_them(
         write_field(f"a/{number}.ome.tif", number, size_um=size_um)
     document, store = built(tmp_path, BuildConfig(**SMALL))
     (warning,) = document["warnings"]
-    assert warning["path"] == "a/2.ome.tif"
-    assert "MIXED SCALES: pixels are 0.25 to 0.5 um" in warning["warning"]
-    assert "--crop-um" in warning["warning"]
+    assert (warning["kind"], warning["paths"]) == ("mixed-scales", ["a/2.ome.tif"])
+    assert "MIXED SCALES: pixels are 0.25 to 0.5 um" in warning["message"]
+    assert "--crop-um" in warning["message"]
     assert store.pixel_size_um is None
     config = BuildConfig(crop_px=16, core=0.0, crop_um=8.0)
     document, store = built(tmp_path, config, "um.h5")
@@ -220,7 +220,7 @@ def test_a_build_goes_on_with_the_range_it_measured(tmp_path, write_field, fixed
         pass
 
     def killed(done: int, total: int, note: str) -> None:
-        if done == 2 and not any(word in note for word in ("range", "diameter")):
+        if done == 2 and not any(word in note for word in ("range", "diameter", "kind")):
             raise Killed
 
     with pytest.raises(Killed):
@@ -237,7 +237,8 @@ def test_a_store_without_the_newer_columns_opens(tmp_path, write_field, fixed_ce
         for column in ("focus", "saturated", "unevenness", "scale_low", "scale_high",
                        "position_um", "acquired", "dropped"):
             del file[f"fields/{column}"]
-        del file.attrs["slices"]
+        for name in ("slices", "content_hash_version"):
+            del file.attrs[name]
     older = CropStore.open(store.path)
     assert older.fields.focus is None
     assert older.fields.dropped is None
@@ -256,7 +257,7 @@ def test_no_cells_and_ten_thousand_cells_are_fields_like_others(
         centers = np.random.default_rng(0).uniform(10, 80, (n, 2)).astype(np.float32)
         return Detections(centers, np.full(n, 5, np.float32), np.ones(n, np.float32))
 
-    monkeypatch.setattr(harvest, "detect", detect)
+    monkeypatch.setattr(extract, "detect", detect)
     write_field("a/1.ome.tif")
     write_field("a/2.ome.tif", 2)
     document, store = built(tmp_path, BuildConfig(**SMALL))

@@ -175,9 +175,9 @@ def test_a_map_beyond_the_end_of_the_file_is_refused(foreign_store, monkeypatch)
     monkeypatch.setattr(
         Path, "stat", lambda path, **_: os.stat_result((0o100644, *[0] * 5, size // 2, 0, 0, 0))
     )
-    with pytest.raises(InputError, match="its images need") as info:
+    with pytest.raises(InputError, match=r"cut short .* need \d+ bytes") as info:
         CropStore.open(store.path)
-    assert info.value.__notes__ == ["at HDF5 key '/images'"]
+    assert info.value.__notes__
 
 
 def test_columns_of_another_length_are_refused(foreign_store):

@@ -25,6 +25,7 @@ def entry_of(x_um: float, cells_um: np.ndarray = CELLS_UM, **changes) -> dict:
         "pixel_size_um": SIZE_UM, "position_um": [0.0, x_um], "shape": [1, 200, 200],
         "margin_px": 0.0, "centers_px": centers, "measured_px": [RADIUS] * count,
         "radius_px": [RADIUS] * count, "labels": ["a"] * count, "groups": [None] * count,
+        "at_border": [False] * count,
         "intensity": [[0.0]] * count, "dropped": {}, **changes,
     }
 

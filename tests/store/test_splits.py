@@ -202,8 +202,47 @@ def test_a_split_survives_json(foreign_store):
     assert again.to_mapping() == split.to_mapping()
     assert again.train.dtype == np.int64
     again.check(store)
-    with pytest.raises(InputError, match=r"not a split: KeyError\('test'\)"):
+    with pytest.raises(InputError, match=r"not a split, KeyError\('test'\)"):
         Split.from_mapping({"train": [], "validation": []})
+
+
+@pytest.mark.parametrize("key", ["train", "classes", "units", "store_hash", "by"])
+def test_a_split_that_was_changed_by_hand_is_refused(foreign_store, key):
+    mapping = make_split(foreign_store([0, 1] * 10), SplitConfig(), 0).to_mapping()
+    value = mapping[key]
+    mapping[key] = value[::-1] if isinstance(value, list) else {} if key == "units" else "crop"
+    with pytest.raises(InputError, match="the split was changed after it was written"):
+        Split.from_mapping(mapping)
+
+
+@pytest.mark.parametrize(("changes", "message"), [
+    ({"train": [-1, 2]}, "the rows of train"),
+    ({"train": [0.5]}, "the rows of train"),
+    ({"train": "0123"}, "the rows of train"),
+    ({"train": [0, 1], "test": [1]}, "row 1 more than once or on two sides"),
+    ({"train": [0, 0]}, "row 0 more than once"),
+    ({"classes": ["A", "A"]}, "two or more different"),
+    ({"by": "donor"}, "keeps 'donor' together"),
+    ({"units": ["x"]}, "missing or malformed"),
+])
+def test_a_split_that_contradicts_itself_is_refused(foreign_store, changes, message):
+    """Also one of an older version, which had no digest."""
+    mapping = make_split(foreign_store([0, 1] * 10), SplitConfig(), 0).to_mapping() | changes
+    del mapping["digest"]
+    with pytest.raises(InputError, match=message):
+        Split.from_mapping(mapping)
+
+
+def test_a_split_with_a_group_on_two_sides_or_rows_beyond_the_store_is_refused(foreign_store):
+    store = foreign_store(np.arange(20) % 2, groups=np.arange(20) // 4)
+    mapping = make_split(store, SplitConfig(), 0).to_mapping()
+    del mapping["digest"]
+    row = mapping["train"][0]
+    moved = {**mapping, "train": mapping["train"][1:], "test": [*mapping["test"], row]}
+    with pytest.raises(InputError, match="on two sides, train and test"):
+        Split.from_mapping(moved).check(store)
+    with pytest.raises(InputError, match=r"row 20, .* has 20 crops"):
+        Split.from_mapping({**mapping, "train": [*mapping["train"], 20]}).check(store)
 
 
 def test_a_split_refuses_another_store(foreign_store):

@@ -23,13 +23,13 @@ from ..commands.finished_runs import single_run
 
 
 @pytest.fixture(scope="module")
-def new_site(tmp_path_factory, striped_store: Path) -> Path:
+def new_site(tmp_path_factory, striped_store: Path, restamp) -> Path:
     """The striped store as another site would have it: darker, and another store."""
     path = tmp_path_factory.mktemp("site") / "elsewhere.h5"
     shutil.copy(striped_store, path)
     with h5py.File(path, "r+") as file:
         file["images"][:] = (file["images"][:] * 0.6).astype(np.uint8)
-        file.attrs["content_hash"] = "51de" * 16
+    restamp(path)
     return path
 
 
@@ -142,15 +142,16 @@ def test_an_adapted_model_is_a_run_that_can_be_evaluated_predicted_with_and_expl
     assert explained.returncode == 0, explained.stderr
 
 
-def _renamed(path: Path, new_site: Path) -> Path:
+def _renamed(path: Path, new_site: Path, restamp: Callable[[Path], None]) -> Path:
     shutil.copy(new_site, path)
     with h5py.File(path, "r+") as file:
         file["label"].attrs["names"] = np.array(["one", "two"], dtype=h5py.string_dtype())
+    restamp(path)
     return path
 
 
 def test_what_cannot_be_adapted_is_refused_before_training(
-    workspace, source, new_site, striped_store, invoke: Callable, tmp_path
+    workspace, source, new_site, striped_store, invoke: Callable, tmp_path, restamp
 ):
     def refused(*words):
         result = invoke("adapt", *words, "--workspace", workspace)
@@ -161,9 +162,10 @@ def test_what_cannot_be_adapted_is_refused_before_training(
     shutil.copy(new_site, other)
     with h5py.File(other, "r+") as file:
         file["group"][:] = file["group"][:] % 3
+    restamp(other)
     kept = sorted((workspace / "saved_models").iterdir())
     assert "learned from, no new site" in refused(source, striped_store)
-    assert "has no class" in refused(source, _renamed(tmp_path / "renamed.h5", new_site))
+    assert "has no class" in refused(source, _renamed(tmp_path / "renamed.h5", new_site, restamp))
     assert "only 1 donor would test, and a comparison needs 3" in refused(source, other)
     assert "numbers of 2 or more" in refused(source, new_site, "--labels", "1")
     assert "adapt needs both" in refused(source)

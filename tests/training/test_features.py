@@ -93,7 +93,7 @@ def test_whatever_changes_the_features_changes_their_key(extractor, store, tmp_p
         describe(extractor, replace(CONFIG, input_px=48), store, ROWS),
         describe(extractor, CONFIG, store, ROWS[:-1]),
     ]
-    store.content_hash = "another"
+    store.verified_hash = "another"
     different.append(describe(extractor, CONFIG, store, ROWS))
     assert all(entry != known for entry in different)
 

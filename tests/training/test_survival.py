@@ -221,13 +221,14 @@ def test_two_processes_never_train_one_run(prepared):
 
 
 def test_a_store_that_changed_since_the_run_began_is_refused(
-    prepared, striped_store, tmp_path
+    prepared, striped_store, tmp_path, restamp
 ):
     store = tmp_path / "changing.h5"
     shutil.copy(striped_store, store)
     run = prepared(store=str(store))
     with h5py.File(store, "r+") as file:
-        file.attrs["content_hash"] = "0" * 64
+        file["images"][0] = 0
+    restamp(store)
     with pytest.raises(InputError, match="is not the store that this split was made for"):
         train(run, interruption=Interruption())
     assert "is not the store" in run.summary()["message"]

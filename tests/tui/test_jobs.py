@@ -163,7 +163,7 @@ def test_a_crashed_run_is_resumed_once(tmp_path, launched, monkeypatch) -> None:
     ours = wait_for(lambda: begun(job))
     assert (ours.pid, ours.run) == (job.pid, str(run.path))
     assert settle(tmp_path) == ([ours], [])
-    run.append("started", pid=job.pid, host=job.host)
+    run.append("started", pid=job.pid, host=job.host, born=ours.born)
     assert settle(tmp_path) == ([], [])
     assert jobs.open_jobs(tmp_path) == []
     assert jobs.output_path(run.path).is_file(), "what it prints is found beside its run"

@@ -128,8 +128,27 @@ def test_a_journal_survives_a_torn_line_and_names_a_damaged_one(tmp_path):
     path.write_bytes(b"nonsense\n" + whole)
     with pytest.raises(InputError, match=r"line 1 of .*trials\.jsonl is damaged"):
         read_records(path)
-    path.write_bytes(whole + b'{"entry": "fold", "trial": 4, "fold": 0, "result": {}}\n')
+    path.write_bytes(whole.replace(b"0.5", b"0.9"))
+    with pytest.raises(InputError, match=r"line 3 of .*; the 2 before it are as they were written"):
+        read_records(path)
+    lines = whole.splitlines(keepends=True)
+    path.write_bytes(lines[0] + lines[2])
+    with pytest.raises(InputError, match="line 2 of"):
+        read_records(path)
+    path.write_bytes(whole)
+    Journal(path).append("fold", trial=4, fold=0, result={"score": 0.5})
     with pytest.raises(InputError, match="tells of what cannot have been"):
+        read_records(path)
+
+
+def test_a_journal_of_an_older_version_without_checks_goes_on_with_them(tmp_path):
+    path = tmp_path / "trials.jsonl"
+    path.write_text('{"entry": "begun"}\n{"entry": "trial", "trial": 0, "values": {"a": 1}}\n')
+    Journal(path).append("fold", trial=0, fold=0, result={"score": 0.5})
+    Journal(path).append("end", trial=0, state="stopped", reason="x", scored=1)
+    assert read_records(path)[0].scores == (0.5,)
+    path.write_bytes(path.read_bytes().replace(b"0.5", b"0.9"))
+    with pytest.raises(InputError, match="line 3 of"):
         read_records(path)
 
 

@@ -200,12 +200,14 @@ def _write(
 
     kept = {key: document[key] for key in ("temperature", "alpha", "sets")}
     card = dataclasses.replace(card, provenance={**card.provenance, "calibration": kept})
-    with explained_disk_errors(folder, "the run is as it was; free some space and repeat"):
-        folder.mkdir(exist_ok=True)
-        novelty.write(folder / "novelty.npz")
-        atomic.write_json(folder / "calibration.json", document)
+    with (
+        explained_disk_errors(folder, "the run is as it was; free some space and repeat"),
+        atomic.replacing_folder(folder) as new,
+    ):
+        novelty.write(new / "novelty.npz")
+        atomic.write_json(new / "calibration.json", document)
         if scores[0]:
-            write_figure(draw_reliability(*scores), folder / "reliability")
+            write_figure(draw_reliability(*scores), new / "reliability")
         save_model(
-            _with_temperature(model, document["temperature"]["value"]), folder / "model.keras", card
+            _with_temperature(model, document["temperature"]["value"]), new / "model.keras", card
         )

@@ -107,9 +107,12 @@ class Source:
         return self.evaluation.metrics
 
 
-def read_source(run: Run) -> Source:
+def read_source(run: Run, verified: bool = True) -> Source:
     """Read a run.
 
+    Args:
+        run: A finished run or cross-validation.
+        verified: As `stemcls.store.find.open_same`.
     Raises:
         InputError: It is not finished, or was never scored.
     """
@@ -129,7 +132,7 @@ def read_source(run: Run) -> Source:
     parts = tuple(run.folds()) or (run,)
     experiment = read_experiment(run)
     splits = tuple(read_split(part) for part in parts)
-    store, why = _store(parts[0], splits[0])
+    store, why = _store(parts[0], splits[0], verified)
     return Source(
         run=run, parts=parts, experiment=experiment,
         evaluation=Evaluation(
@@ -164,9 +167,9 @@ def side_table(source: Source) -> list[dict[str, Any]]:
     return rows
 
 
-def _store(run: Run, split: Split) -> tuple[CropStore | None, str]:
+def _store(run: Run, split: Split, verified: bool) -> tuple[CropStore | None, str]:
     try:
-        store = store_of(run, split)
+        store = store_of(run, split, verified)
     except InputError as error:
         return None, str(error)
     return store, ""

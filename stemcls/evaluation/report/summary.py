@@ -17,18 +17,19 @@ from stemcls.store.find import open_same
 from stemcls.store.units import unit_names, unit_noun
 
 
-def read_verdict(run: Run, name: str = "") -> list[Line]:
+def read_verdict(run: Run, name: str = "", verified: bool = True) -> list[Line]:
     """Return the verdict on the scores that a finished run keeps; without Keras.
 
     Args:
         run: Its folder.
         name: Folder below evaluation/ of another store that it was scored on; empty: its own crops.
+        verified: As `stemcls.store.find.open_same`.
     Raises:
         InputError: It is not finished, or was never scored.
     """
     if name:
-        return _of_set(run, name)
-    source = read_source(run)
+        return _of_set(run, name, verified)
+    source = read_source(run, verified)
     found = evidence.gathered(run, source.splits[0].store_hash, source.store)
     by = source.splits[0].by
     names = {} if source.store is None else unit_names(source.store, by)
@@ -61,14 +62,16 @@ def verdict_on(
     ))
 
 
-def _of_set(run: Run, name: str) -> list[Line]:
+def _of_set(run: Run, name: str, verified: bool) -> list[Line]:
     folder = run.path / "evaluation" / name
     document = run.read_json(f"evaluation/{name}/metrics.json") or {"metrics": {}}
     predictions = read_predictions(folder / "predictions.csv")
     metrics = document["metrics"]
     content = name.removesuffix("-calibrated").rpartition("-")[2]
     try:
-        store = open_same(str(metrics.get("evaluated_on")), content, run.path, run.workspace)
+        store = open_same(
+            str(metrics.get("evaluated_on")), content, run.path, run.workspace, verified
+        )
     except (StemclsError, OSError, RuntimeError, ValueError):
         store = None
     evaluation = Evaluation(

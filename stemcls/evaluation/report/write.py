@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from stemcls import atomic
-from stemcls.atomic import check_new, write_text
+from stemcls.atomic import check_new, new_file, write_text
 from stemcls.config.options import to_toml
 from stemcls.errors import explained_disk_errors
 from stemcls.evaluation import figures
@@ -62,8 +62,11 @@ def write_report(
         source.metrics["naming"] = CONSISTENCY
     text = render(source, update)
     with explained_disk_errors(path, "the run is as it was; free some space and repeat"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(path, text)
+        if out is None:
+            write_text(path, text)
+        else:
+            with new_file(out) as temporary:
+                temporary.write_text(text, encoding="utf-8")
     return path
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from stemcls.atomic import csv_writer
+from stemcls.atomic import new_csv
 from stemcls.errors import explained_disk_errors
 from stemcls.imaging.detection.survey import FoundCells
 from stemcls.imaging.field import Detections
@@ -47,7 +47,7 @@ def write_cells(path: Path, found: Iterable[FoundCells], names: Mapping[Path, st
     scaled = any(field.pixel_size_um for field in fields)
     with (
         explained_disk_errors(path, "make room and repeat the command"),
-        csv_writer(path) as writer,
+        new_csv(path) as writer,
     ):
         writer.writerow([*_COLUMNS, *(_COLUMNS_UM if scaled else ())])
         for field in fields:

@@ -11,10 +11,12 @@ import numpy as np
 
 from stemcls.config.imaging import DetectConfig, ReadConfig
 from stemcls.errors import InputError
-from stemcls.imaging.detection.detect import SAMPLE_FIELDS, detect, wants_diameter, with_diameter
+from stemcls.imaging.detection.detect import SAMPLE_FIELDS, wants_diameter, with_diameter
 from stemcls.imaging.detection.diameter import no_size
+from stemcls.imaging.extract import find_cells
 from stemcls.imaging.field import Detections, Field
-from stemcls.imaging.readers import READERS, list_images, list_unread, read_field
+from stemcls.imaging.prepare import read_image
+from stemcls.imaging.readers import READERS, list_images, list_unread
 from stemcls.progress import Update
 
 Item = TypeVar("Item")
@@ -122,7 +124,7 @@ def survey(
     found: list[FoundCells] = []
     skipped: list[dict[str, str]] = []
     for path, field in each_field(paths, read, skipped, update, sample):
-        cells = detect(field, config)
+        cells = find_cells(field, config)
         blank = all(plane.min() == plane.max() for plane in field.pixels)
         found.append(FoundCells(path, cells, field.pixel_size_um, blank))
         if look is not None:
@@ -152,7 +154,7 @@ def each_field(
     """
     for number, path in enumerate(paths, 1):
         try:
-            field = (at_hand or {}).pop(path, None) or read_field(path, read)
+            field = (at_hand or {}).pop(path, None) or read_image(path, read)
         except InputError as error:
             if len(paths) == 1:
                 raise
@@ -206,7 +208,7 @@ def read_sample(paths: Sequence[Path], read: ReadConfig) -> Iterator[tuple[Path,
         if not wanted or room <= 0:
             return
         try:
-            field = read_field(path, read)
+            field = read_image(path, read)
         except InputError:
             continue
         room -= field.pixels.nbytes

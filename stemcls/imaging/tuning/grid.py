@@ -12,9 +12,10 @@ import numpy as np
 
 from stemcls.config.imaging import DetectConfig, ReadConfig
 from stemcls.errors import InputError
-from stemcls.imaging.detection.detect import detect, wants_diameter, with_diameter
+from stemcls.imaging.detection.detect import wants_diameter, with_diameter
 from stemcls.imaging.detection.diameter import no_size
 from stemcls.imaging.detection.survey import each_field, evenly_spread, read_sample
+from stemcls.imaging.extract import find_cells
 from stemcls.imaging.field import Detections, Field
 from stemcls.imaging.tuning.combinations import Combination
 from stemcls.imaging.tuning.contactsheet import Row, Tile, write_sheet
@@ -110,7 +111,7 @@ def _best(grid: Sequence[Mapping[str, Any]]) -> str | None:
 def _outcome(
     one: Field, config: DetectConfig, truth: KnownCells | None, within_px: float
 ) -> _Outcome:
-    cells = detect(one, config)
+    cells = find_cells(one, config)
     return _Outcome(cells, None if truth is None else score_field(cells, truth, within_px))
 
 

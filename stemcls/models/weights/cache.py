@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from stemcls import atomic
+from stemcls.cachefolder import cache_folder
 from stemcls.errors import InputError
 from stemcls.models.backbones import BACKBONES
 from stemcls.models.weights.published import PUBLISHED, how_to_get
@@ -49,11 +50,7 @@ class WeightsState:
 
 def offline_cache() -> Path:
     """Return $STEMCLS_CACHE/weights, else stemcls/weights in the user's cache folder."""
-    given = os.environ.get("STEMCLS_CACHE")
-    if given:
-        return Path(given) / "weights"
-    home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "stemcls" / "weights"
+    return cache_folder() / "weights"
 
 
 def keras_cache() -> Path:

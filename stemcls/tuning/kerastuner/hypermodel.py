@@ -15,8 +15,8 @@ from stemcls.config.experiment import Experiment, ModelConfig, StageConfig
 from stemcls.models.build import add_head
 from stemcls.models.inference import predict
 from stemcls.models.losses import make_loss
-from stemcls.store.cropstore import CropStore
 from stemcls.store.splits import make_split
+from stemcls.store.verify import open_verified
 from stemcls.training.compiling import compile_classifier
 from stemcls.training.memory import crop_reader
 from stemcls.training.optimizer import make_optimizer
@@ -49,7 +49,7 @@ class StemclsHyperModel(keras_tuner.HyperModel):
         self._base = experiment
         self._space = space or default_space(experiment)
         self._space.check(experiment)
-        self._store = CropStore.open(Path(experiment.store))
+        self._store = open_verified(Path(experiment.store))
         self._split = make_split(self._store, experiment.split, experiment.seed)
         self._read = crop_reader(self._store)
         self._features: dict[ModelConfig, np.ndarray] = {}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 from stemcls import atomic
+from stemcls.documents import read_object, sealed
 from stemcls.errors import explained_disk_errors
 from stemcls.interruption import Interruption
 from stemcls.runs import Run
@@ -17,6 +17,7 @@ from stemcls.training.lock import alone
 from stemcls.tuning.study.journal import KEPT, FoldResult
 
 LOOK_SECONDS = 1.0
+_RESULT = frozenset(column.name for column in fields(FoldResult))
 STOP = "stop"
 
 
@@ -96,10 +97,10 @@ def once(job: dict[str, Any], train: Callable[[Interruption], FoldResult]) -> di
         with alone(folder / ".lock", interruption.check):
             path = folder / "result.json"
             if path.is_file():
-                found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-                return found
+                kept = read_object(path, "remove it, and the fold is trained again")
+                return {key: value for key, value in kept.items() if key in _RESULT}
             result = asdict(train(interruption))
-            atomic.write_json(path, result)
+            atomic.write_json(path, sealed(result))
     return result
 
 

@@ -12,6 +12,7 @@ import keras
 
 from stemcls.config.experiment import Experiment
 from stemcls.config.options import from_mapping, read_toml
+from stemcls.documents import read_object
 from stemcls.evaluation.metrics import HEADLINE
 from stemcls.interruption import Interruption
 from stemcls.models.precision import computing_in, policy_for
@@ -127,4 +128,4 @@ def train_final(
 
 
 def _read_split(path: Path) -> Split:
-    return Split.from_mapping(json.loads(path.read_text(encoding="utf-8")))
+    return Split.from_mapping(read_object(path, "begin a new study with the settings of this one"))

@@ -113,7 +113,7 @@ class Search:
 
     def _is_closing(self) -> bool:
         if self._interruption.is_asked():
-            if self._interruption.asked_by == "SIGTERM":
+            if self._interruption.asked_by != "SIGINT":
                 self._interruption.check()
             if not self._told_of_stop and self._running:
                 self._told_of_stop = True

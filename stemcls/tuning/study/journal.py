@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stemcls import atomic
+from stemcls.documents import last_check, linked, read_linked
 from stemcls.errors import InputError, explained_disk_errors
 from stemcls.tuning.search.history import Trial
 
@@ -99,6 +98,7 @@ class Journal:
             with path.open("ab"):
                 pass
             _cut_torn_line(path)
+            self._check = last_check(path)
 
     def append(self, entry: str, **values: Any) -> None:
         """Add one line.
@@ -106,7 +106,7 @@ class Journal:
         Raises:
             StemclsError: The disk is full; the file is as it was before.
         """
-        line = (atomic.dump_json({"entry": entry, **values}) + "\n").encode()
+        line, check = linked({"entry": entry, **values}, self._check)
         with self._explained():
             before = self.path.stat().st_size
             try:
@@ -118,6 +118,7 @@ class Journal:
             except OSError:
                 os.truncate(self.path, before)
                 raise
+        self._check = check
 
     def _explained(self) -> Any:
         return explained_disk_errors(self.path, KEPT)
@@ -127,17 +128,13 @@ def read_entries(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the lines of a journal, a torn last one left out.
 
     Raises:
-        InputError: A line before the last is no JSON, so the file was not written by a study.
+        InputError: A line is not as a study wrote it.
     """
-    lines = path.read_bytes().split(b"\n")
-    for number, line in enumerate(lines[:-1], start=1):
-        try:
-            yield json.loads(line)
-        except ValueError as error:
-            raise InputError(
-                f"line {number} of {path} is damaged ({error}); take the file from a backup, or "
-                "remove this line and all after it: the folds' own results are found again"
-            ) from error
+    return read_linked(
+        path,
+        "take the file from a backup, or remove this line and all after it: the folds' own results "
+        "are found again",
+    )
 
 
 def read_records(path: Path) -> list[Record]:

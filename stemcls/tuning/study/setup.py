@@ -9,9 +9,9 @@ import numpy as np
 
 from stemcls.config.experiment import Experiment, with_absolute_paths
 from stemcls.errors import check_known
-from stemcls.store.cropstore import CropStore
 from stemcls.store.find import open_same
 from stemcls.store.splits import make_folds, make_split
+from stemcls.store.verify import open_verified
 from stemcls.training.checks import check_plan
 from stemcls.tuning.search.history import Trial
 from stemcls.tuning.search.suggest import ALGORITHMS, suggest
@@ -33,7 +33,7 @@ def define(
             cannot be opened.
     """
     space.check(experiment)
-    store = CropStore.open(Path(experiment.store))
+    store = open_verified(Path(experiment.store))
     check_objective(objective, experiment.split.classes or store.classes)
     definition = Definition(
         experiment=with_absolute_paths(experiment), space=space, objective=objective, folds=folds,
@@ -73,7 +73,7 @@ def new_study(definition: Definition, workspace: Path, trials: int) -> Study:
             initial settings that is larger than a fold.
     """
     experiment = definition.experiment
-    store = CropStore.open(Path(experiment.store))
+    store = open_verified(Path(experiment.store))
     outer = make_split(store, experiment.split, experiment.seed)
     rows = np.concatenate([outer.train, outer.validation])
     folds = make_folds(store, experiment.split, definition.folds, experiment.seed, rows=rows)
@@ -83,10 +83,13 @@ def new_study(definition: Definition, workspace: Path, trials: int) -> Study:
 
 
 def check_store(study: Study) -> None:
-    """Refuse a store that is not the one that was split.
+    """Refuse a store that is not the one that was split, and splits that were damaged.
 
     Raises:
-        InputError: It is nowhere to be found, or its content has changed.
+        InputError: It is nowhere to be found, or its content has changed; or a split is not as it
+            was written.
     """
-    split = study.outer_split()
-    split.check(open_same(study.definition.experiment.store, split.store_hash, study.path))
+    whole = study.outer_split()
+    store = open_same(study.definition.experiment.store, whole.store_hash, study.path)
+    for split in (whole, *map(study.fold_split, range(study.definition.folds))):
+        split.check(store)

@@ -13,6 +13,7 @@ from typing import Any
 
 from stemcls import atomic
 from stemcls.config.options import read_toml
+from stemcls.documents import read_object
 from stemcls.errors import InputError, explained_disk_errors, nearest
 from stemcls.runs import Run, find_folder, list_runs
 from stemcls.store.splits import Split
@@ -199,7 +200,18 @@ class Study:
 
     def outer_split(self) -> Split:
         """Return the split whose test rows the search never sees."""
-        return Split.from_mapping(self.run.read_json("splits/outer.json"))
+        return self._split(self.outer_path)
+
+    def fold_split(self, fold: int) -> Split:
+        """Return the split of one fold, from 0."""
+        return self._split(self.split_path(fold))
+
+    def _split(self, path: Path) -> Split:
+        way_out = "take it from a backup, or begin a new study with the settings of this one"
+        try:
+            return Split.from_mapping(read_object(path, way_out))
+        except FileNotFoundError:
+            raise InputError(f"there is no split {path}: {way_out}") from None
 
     @cached_property
     def _document(self) -> dict[str, Any]:
