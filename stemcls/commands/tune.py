@@ -124,7 +124,7 @@ def tune(
         wanted = dataclasses.replace(old, backend=name, **chosen)
     else:
         base = base_of(recipe, config)
-        if old and not (recipe or config):
+        if study and old and not (recipe or config):
             base = old.to_mapping()["experiment"]
             found = open_same(old.experiment.store, old.store_hash, study.path, workspace)
             base["store"] = str(found.path)

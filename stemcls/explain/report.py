@@ -165,7 +165,7 @@ def _row(
     counted = cells.sampled if cells.sampled.any() else np.ones(len(cells), dtype=bool)
     share = inside_share(one.heatmaps[counted], radius_px[counted])
     known = np.isfinite(share["mass"])
-    inside = None
+    inside: dict[str, Any] | None = None
     if known.any():
         inside = {name: float(values[known].mean()) for name, values in share.items()}
         inside["n"] = int(known.sum())
