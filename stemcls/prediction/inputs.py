@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,22 +13,35 @@ import numpy as np
 from stemcls.config.imaging import BuildConfig, DetectConfig, ReadConfig
 from stemcls.config.options import from_mapping
 from stemcls.errors import InputError
+from stemcls.imaging.composite import CHANNELS
 from stemcls.imaging.crops import crop_scale
 from stemcls.imaging.extract import Extracted, extract, open_image
 from stemcls.imaging.listing.fields import FieldList, list_fields
 from stemcls.imaging.listing.positions import JOINS, Position, as_position
 from stemcls.imaging.listing.walk import STORE_SUFFIXES, shown
-from stemcls.imaging.prepare import Prepared
+from stemcls.imaging.prepare import Prepared, read_image
 from stemcls.imaging.tuning.scoring import KnownCells
+from stemcls.models.cardcheck import (
+    SAME_SCALE,
+    SHORT,
+    check_crops_seen,
+    check_field,
+    fit_field,
+)
+from stemcls.models.channels import match_names
 from stemcls.models.saved import ModelCard
+from stemcls.models.seen import diameter_of
+from stemcls.models.storecheck import fit_store
 from stemcls.notices import Notice
+from stemcls.store.cropstore import CropStore
 from stemcls.store.sources import Source
 from stemcls.store.verify import open_verified
 
 KINDS = ("auto", "cells", "crops")
-SAME_SCALE = 0.05
 AT_BORDER = "at the border: filled by reflection"
 FITTED = "of another size: brought to that of the model's crops"
+_LOOKED_AT = 64  # crops of a field whose contrast is compared with training
+_WELL = re.compile(r"(?P<row>[A-P])/?(?P<column>[0-2]?\d)(?:/|\b)")
 _MOST_SHRINKING = 2.0  # an image that is larger than a crop by more than this is a field
 
 
@@ -46,6 +61,8 @@ class Sample:
         scene: Position of the file that was read; "" where it has only one, or for stores.
         notes: (N,) what is odd about each crop, "" for most.
         notices: What is odd about the file.
+        groups: (N,) group of each crop; empty where none are named.
+        wells: (N,) well of each crop, "" where unknown; empty where none is known.
     """
 
     path: Path | Position
@@ -59,6 +76,8 @@ class Sample:
     scene: str = ""
     notes: list[str] = field(default_factory=list)
     notices: tuple[Notice, ...] = ()
+    groups: list[str] = field(default_factory=list)
+    wells: list[str] = field(default_factory=list)
 
 
 def expand(
@@ -100,16 +119,18 @@ class Opened:
         path: The file, and which position of it.
         prepared: Its field and composite.
         build: Settings of the store; kind is "crops" or "fields" where the image is one.
+        notices: How it differs from the images of training.
     """
 
     path: Position
     prepared: Prepared
     build: BuildConfig
+    notices: tuple[Notice, ...] = ()
 
 
 def load_sample(
     source: Path | Position | Source, card: ModelCard, detection: DetectConfig | None, kind: str,
-    pixel_size_um: float = 0.0, read: ReadConfig | None = None,
+    pixel_size_um: float = 0.0, read: ReadConfig | None = None, channels: str = "",
 ) -> Sample:
     """Read one file the way the model's training store was built.
 
@@ -121,24 +142,26 @@ def load_sample(
             takes an image of exactly the crop size as a crop, and others as the store did.
         pixel_size_um: Edge of a pixel where a file does not say; 0: as the training store had it.
         read: Which planes of a file, from `reading_of`; None: as the training store had it.
+        channels: Names or numbers of the file's slices, in the order of those of training; "":
+            they are matched by name.
 
     Raises:
-        InputError: Unreadable, outside the training store's limits of quality, or other channels
-            or crop size than the model takes.
+        InputError: Unreadable, outside the training store's limits of quality, or what cannot be
+            made like the images of training: other channels, depth, scale or crop size.
     """
     place = _place(source)
     if place.problem:
         raise InputError(place.problem)
     if place.path.suffix.lower() in STORE_SUFFIXES:
         return _from_store(place.path, card)
-    opened = _open(place, card, kind, pixel_size_um, read)
+    opened = _open(place, card, kind, pixel_size_um, read, channels)
     build = opened.build
     if build.kind != "cells":
-        return _sample(opened, _whole(opened, card))
+        return _sample(opened, _whole(opened, card), card)
     _check_cells(opened, card)
     if detection is not None:
         build = replace(build, detect=detection)
-    return _sample(opened, extract(opened.prepared, build))
+    return _sample(opened, extract(opened.prepared, build), card)
 
 
 def _place(source: Path | Position | Source) -> Position:
@@ -179,26 +202,45 @@ def recipe_of(card: ModelCard) -> BuildConfig:
 
 def _open(
     place: Position, card: ModelCard, kind: str, pixel_size_um: float,
-    read: ReadConfig | None = None,
+    read: ReadConfig | None = None, channels: str = "",
 ) -> Opened:
-    path, build = place, recipe_of(card)
+    build = recipe_of(card)
     if read is not None:
         build = replace(build, read=read)
     if pixel_size_um:
         build = replace(build, pixel_size_um=pixel_size_um)
-    prepared = open_image(place, build)
+    if channels:
+        build = replace(build, channels=channels)
+    prepared = _first_look(place, card, build, channels)
+    fitted = fit_field(card, prepared, build, channels)
+    if fitted.build != build:
+        build, prepared = fitted.build, open_image(place, fitted.build)
     image = prepared.image
-    if str(image.dtype) != card.dtype or image.shape[2] != len(card.channels):
-        raise InputError(
-            f"{path} gives {image.shape[2]} channel(s) of {image.dtype}, the model takes "
-            f"{len(card.channels)} of {card.dtype}; it was trained on other images"
-        )
     if kind == "auto":
         whole = image.shape[:2] == card.size_px
         kind = "crops" if whole or card.kind != "cells" else "cells"
     if kind == "crops" and card.kind == "fields":
         kind = "fields"
-    return Opened(path, prepared, _for_kind(build, kind, card))
+    build = _for_kind(build, kind, card)
+    converted = any(one.kind == "bit-depth" for one in fitted.notices)
+    odd = check_field(card, prepared, build, converted)
+    return Opened(place, prepared, build, (*fitted.notices, *odd))
+
+
+def _first_look(place: Position, card: ModelCard, build: BuildConfig, channels: str) -> Prepared:
+    """Open an image, by the names of its channels where the settings of training do not choose."""
+    try:
+        return open_image(place, build)
+    except InputError:
+        wanted = card.training.slices
+        if channels or not wanted or build.channels not in CHANNELS:
+            raise
+        there = read_image(place, build.read).channels
+        found = match_names(wanted, there)
+        if found is None or len(there) == len(wanted):
+            raise
+        numbers = ",".join(str(number + 1) for number in found)
+        return open_image(place, replace(build, channels=numbers))
 
 
 def _for_kind(build: BuildConfig, kind: str, card: ModelCard) -> BuildConfig:
@@ -263,7 +305,7 @@ def _whole(opened: Opened, card: ModelCard) -> Extracted:
     return extract(opened.prepared, opened.build)
 
 
-def _sample(opened: Opened, found: Extracted) -> Sample:
+def _sample(opened: Opened, found: Extracted, card: ModelCard) -> Sample:
     height, width = opened.prepared.image.shape[:2]
     radius = found.radius_px
     if opened.build.kind != "cells":
@@ -272,33 +314,76 @@ def _sample(opened: Opened, found: Extracted) -> Sample:
     path = shown(place.path)
     differs = opened.build.kind == "crops" and (height, width) != found.images.shape[1:3]
     fitted = FITTED if differs else ""
+    cells = opened.build.kind == "cells"
+    looked = np.linspace(0, count - 1, min(count, _LOOKED_AT)).astype(int)
+    usual = diameter_of(found.radius_px, found.scale or 1.0) if cells else np.nan
+    compared = check_crops_seen(card, found.images[looked], usual) if card.kind != "fields" else []
+    notices = (*opened.notices, *compared)
     return Sample(
         opened.path, count, found.images.__getitem__, found.centers_px, radius, [path] * count,
         opened.prepared.image if opened.build.kind == "cells" else None,
         {why: count for why, count in found.dropped.items() if count}, place.title,
-        [AT_BORDER if over else fitted for over in found.at_border],
-        tuple(replace(notice, paths=(str(place),)) for notice in found.notices),
+        with_notes([AT_BORDER if over else fitted for over in found.at_border], notices),
+        tuple(replace(one, paths=(str(place),)) for one in (*notices, *found.notices)),
+        wells=[well_of(place.scene)] * count,
     )
+
+
+def with_notes(notes: list[str], notices: Iterable[Notice]) -> list[str]:
+    """Return the notes of crops with what is odd about their whole file behind."""
+    said = [SHORT[one.kind] for one in notices if one.kind in SHORT]
+    return ["; ".join((*([note] if note else ()), *said)) for note in notes]
+
+
+def well_of(scene: str) -> str:
+    """Return the well that the name of a scene says, as in B/03/0 or B03; "" where it says none."""
+    found = _WELL.match(scene)
+    return f"{found['row']}{int(found['column']):02d}" if found else ""
 
 
 def _from_store(path: Path, card: ModelCard) -> Sample:
     store = open_verified(path)
-    card.check_crops(store)
+    read, notices = fit_store(card, store)
+    about = [json.loads(text or "{}") for text in store.fields.metadata or ()]
+    wells = [next((str(row[key]) for key in row if key.casefold() == "well"), "") for row in about]
     names = [str(store.fields.path[index]) for index in store.field_index]
     border = store.at_border if store.at_border is not None else np.zeros(len(store), bool)
     return Sample(
-        path, len(store), store.read, store.centers_px, store.radius_px, names,
-        notes=[AT_BORDER if over else "" for over in border],
+        path, len(store), read, store.centers_px, store.radius_px, names,
+        notes=_notes_of_store(store, border, notices), notices=tuple(notices),
+        groups=[store.group_names[group] for group in store.group_index]
+        if store.has_groups else [],
+        wells=[wells[field] for field in store.field_index] if wells else [],
     )
+
+
+def _notes_of_store(
+    store: CropStore, border: np.ndarray, notices: Sequence[Notice]
+) -> list[str]:
+    """Return notes of crops: warnings of some fields stand beside the crops of those."""
+    of_field = {
+        name: with_notes([""], [one for one in notices if name in one.paths])[0]
+        for name in store.fields.path
+    }
+    of_all = with_notes([""], [one for one in notices if str(store.path) in one.paths])[0]
+    return [
+        "; ".join(filter(None, (AT_BORDER if over else "", of_all, of_field[name])))
+        for over, name in zip(
+            border, (store.fields.path[field] for field in store.field_index), strict=True
+        )
+    ]
 
 
 def load_samples(
     sources: Sequence[Path | Position | Source], card: ModelCard, detection: DetectConfig | None,
-    kind: str, pixel_size_um: float = 0.0, read: ReadConfig | None = None,
+    kind: str, pixel_size_um: float = 0.0, read: ReadConfig | None = None, channels: str = "",
 ) -> Iterator[Sample | tuple[Path | Position, str]]:
     """Yield each file's sample, or the file and why it was skipped."""
     for source in sources:
         try:
-            yield load_sample(source, card, detection, kind, pixel_size_um, read)
+            yield load_sample(source, card, detection, kind, pixel_size_um, read, channels)
         except InputError as error:
             yield _place(source), str(error)
+        except (OSError, MemoryError) as error:
+            place = _place(source)
+            yield place, f"{place} cannot be read: {error or type(error).__name__}"

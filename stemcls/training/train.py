@@ -18,6 +18,7 @@ from stemcls.models.inference import predict
 from stemcls.models.losses import make_loss
 from stemcls.models.precision import computing_in, in_float32, jit_compile, policy_for
 from stemcls.models.saved import ModelCard, load_model, save_model
+from stemcls.models.seen import seen_in_store
 from stemcls.progress import Update
 from stemcls.runs import Run
 from stemcls.store.cropstore import CropStore
@@ -180,6 +181,7 @@ def card_of(store: CropStore, split: Split, experiment: Experiment, run: Run) ->
             "experiment": to_mapping(experiment),
             "environment": run.read_json("environment.json"),
         },
+        seen=seen_in_store(store, split.train),
     )
 
 
