@@ -19,6 +19,7 @@ from stemcls.models.losses import make_loss
 from stemcls.models.precision import computing_in, in_float32, jit_compile, policy_for
 from stemcls.models.saved import ModelCard, load_model, save_model
 from stemcls.models.seen import seen_in_store
+from stemcls.models.storecheck import check_store
 from stemcls.progress import Update
 from stemcls.runs import Run
 from stemcls.store.cropstore import CropStore
@@ -123,7 +124,7 @@ def _start(experiment: Experiment, store: CropStore, split: Split) -> Any:
         return None
     path = model_named(Path(experiment.start_from), Path())
     model, card = load_model(path)
-    card.check_crops(store)
+    check_store(card, store)
     if card.classes != split.classes:
         raise InputError(
             f"training cannot go on from {path}: it tells {', '.join(card.classes)} apart, and "
