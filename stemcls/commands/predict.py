@@ -169,7 +169,7 @@ def predict(
         print_table(
             f"{done.rows} cells{left_out}", ("class", "cells", "share", "95 % interval"), rows
         )
-        say(f"shares: {why}" + ("" if group else "; groups are files, --group names others"))
+        say(f"shares: {why}" + ("" if group else "; without --group every file counts as a group"))
         say(f"table: {done.out}" + (f"; overlays: {len(done.overlays)}" if overlay else ""))
         for reason, count in done.dropped.items():
             say(f"{count} left out: {reason}")

@@ -50,11 +50,16 @@ def by_name(
         field.channels[place] for place in places
     ]
     done = "put in that order" if set(found) == {field.channels[n] for n in places} else "chosen"
-    return replace(build, channels=",".join(names)), [Notice(
+    return replace(build, channels=",".join(names)), [reordered(field.channels, wanted, done)]
+
+
+def reordered(there: tuple[str, ...], wanted: tuple[str, ...], done: str) -> Notice:
+    """Return the notice that says that channels were matched by name."""
+    return Notice(
         "channels-reordered",
-        f"its channels are {', '.join(field.channels)}, those of training {', '.join(wanted)}: "
-        f"they were matched by name and {done}",
-    )]
+        f"its channels are {', '.join(there)}, those of training {', '.join(wanted)}: they were "
+        f"matched by name and {done}",
+    )
 
 
 def match_names(wanted: tuple[str, ...], there: tuple[str, ...]) -> tuple[int, ...] | None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from stemcls.errors import InputError
 from stemcls.models.cardcheck import REACH, SCALED, WORDS, other_scale, outside, turned_over
-from stemcls.models.channels import is_generic, match_names, unnamed
+from stemcls.models.channels import is_generic, match_names, reordered, unnamed
 from stemcls.models.saved import ModelCard
 from stemcls.models.seen import Seen, field_measures, seen_in_store
 from stemcls.notices import Notice
@@ -35,7 +35,8 @@ def fit_store(
             f"files of {' or '.join(seen.dtypes) or 'the same type'}"
             + ("" if seen.scale == "kept" else f" with --scale {_OPTION[seen.scale]}")
         )
-    notices += _store_odd(card, store, seen, here)
+    contrast = [here.contrast[at] for at in order] if order and here.contrast else here.contrast
+    notices += _store_odd(card, store, seen, contrast)
     if order is None:
         return store.read, notices
     taken = order
@@ -86,15 +87,12 @@ def _store_order(
     if places == tuple(range(len(places))) or len(card.channels) < len(places):
         return None, []
     rest = range(len(places), len(card.channels))  # the empty blue of two slices
-    return [*places, *rest], [Notice(
-        "channels-reordered",
-        f"its channels are {', '.join(here.slices)}, those of training {', '.join(seen.slices)}: "
-        "they were matched by name and put in that order", (str(store.path),),
-    )]
+    said = reordered(here.slices, seen.slices, "put in that order")
+    return [*places, *rest], [replace(said, paths=(str(store.path),))]
 
 
 def _store_odd(
-    card: ModelCard, store: CropStore, seen: Seen, here: Seen
+    card: ModelCard, store: CropStore, seen: Seen, contrast: Sequence[tuple[float, ...]]
 ) -> Iterator[Notice]:
     where = (str(store.path),)
     if card.pixel_size_um and not store.pixel_size_um:
@@ -131,7 +129,7 @@ def _store_odd(
                 f"({full} there from {usual[0]:.3g} to {usual[2]:.3g}): the model has seen nothing "
                 "like them", tuple(odd),
             )
-    medians = [usual[1] for usual in here.contrast if len(usual) == 3]
+    medians = [usual[1] for usual in contrast if len(usual) == 3]
     if len(medians) == len(seen.contrast) == len(card.channels):
         turned = [
             name for name, value, usual in zip(card.channels, medians, seen.contrast, strict=True)

@@ -28,7 +28,7 @@ from stemcls.models.cardcheck import (
     check_field,
     fit_field,
 )
-from stemcls.models.channels import match_names
+from stemcls.models.channels import match_names, reordered
 from stemcls.models.saved import ModelCard
 from stemcls.models.seen import diameter_of
 from stemcls.models.storecheck import fit_store
@@ -211,7 +211,7 @@ def _open(
         build = replace(build, pixel_size_um=pixel_size_um)
     if channels:
         build = replace(build, channels=channels)
-    prepared = _first_look(place, card, build, channels)
+    prepared, build, chosen = _first_look(place, card, build, channels)
     fitted = fit_field(card, prepared, build, channels)
     if fitted.build != build:
         build, prepared = fitted.build, open_image(place, fitted.build)
@@ -224,13 +224,15 @@ def _open(
     build = _for_kind(build, kind, card)
     converted = any(one.kind == "bit-depth" for one in fitted.notices)
     odd = check_field(card, prepared, build, converted)
-    return Opened(place, prepared, build, (*fitted.notices, *odd))
+    return Opened(place, prepared, build, (*chosen, *fitted.notices, *odd))
 
 
-def _first_look(place: Position, card: ModelCard, build: BuildConfig, channels: str) -> Prepared:
+def _first_look(
+    place: Position, card: ModelCard, build: BuildConfig, channels: str
+) -> tuple[Prepared, BuildConfig, tuple[Notice, ...]]:
     """Open an image, by the names of its channels where the settings of training do not choose."""
     try:
-        return open_image(place, build)
+        return open_image(place, build), build, ()
     except InputError:
         wanted = card.training.slices
         if channels or not wanted or build.channels not in CHANNELS:
@@ -240,7 +242,8 @@ def _first_look(place: Position, card: ModelCard, build: BuildConfig, channels: 
         if found is None or len(there) == len(wanted):
             raise
         numbers = ",".join(str(number + 1) for number in found)
-        return open_image(place, replace(build, channels=numbers))
+        build = replace(build, channels=numbers)
+        return open_image(place, build), build, (reordered(there, wanted, "chosen"),)
 
 
 def _for_kind(build: BuildConfig, kind: str, card: ModelCard) -> BuildConfig:

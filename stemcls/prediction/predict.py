@@ -221,13 +221,11 @@ def _pattern(group: str) -> re.Pattern[str] | None:
 
 def _sum_up(summary: Summary, found: Predicted, pattern: re.Pattern[str] | None) -> None:
     sample = found.sample
-    groups = sample.groups or sample.paths
+    groups, own = sample.groups, None
     name = shown(as_position(sample.path).path)
     if pattern is not None:
         named = {path: _group_in(pattern, path) for path in {*sample.paths, name}}
         groups, own = [named[path] for path in sample.paths], named[name]
-    else:
-        own = name
     if sample.n:
         summary.add(
             sample.paths, sample.scene, groups, sample.wells, found.predicted,

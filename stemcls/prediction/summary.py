@@ -44,7 +44,7 @@ class Summary:
         Args:
             fields: (N,) file of each cell.
             scene: Position of the file.
-            groups: (N,) group of each.
+            groups: (N,) group of each; empty where none is named: every field is one then.
             wells: (N,) well of each, "" where unknown; empty where none is known.
             called: (N,) int, index of the class.
             score: (N,) its probability.
@@ -53,20 +53,23 @@ class Summary:
         places: dict[tuple[str, str, str], int] = {}
         code = np.array([
             places.setdefault(place, len(places))
-            for place in zip(fields, groups, wells or [""] * len(fields), strict=True)
+            for place in zip(fields, groups or fields, wells or [""] * len(fields), strict=True)
         ], np.int64)
         where = code * k + called
         counts = np.bincount(where, minlength=len(places) * k).reshape(-1, k)
         sums = np.bincount(where, score, minlength=len(places) * k).reshape(-1, k)
         for (field, group, well), at in places.items():
-            keys = [("field", field, scene), ("group", group, ""), ("class", "all", "")]
-            for key in keys + ([("well", well, "")] if well else []):
+            keys = [("field", field, scene), ("class", "all", "")]
+            keys += [("well", well, "")] if well else []
+            keys += [("group", group, "")] if groups else []
+            for key in keys:
                 self._units[key][group] += np.stack([counts[at], sums[at]])
 
-    def left_out(self, field: str, scene: str, group: str, cells: int) -> None:
+    def left_out(self, field: str, scene: str, group: str | None, cells: int) -> None:
         """Count cells of a field that are not predicted; a field without cells is there too."""
-        for key in (("field", field, scene), ("group", group, ""), ("class", "all", "")):
-            self._units[key][group] += 0
+        keys = [("field", field, scene), ("class", "all", "")]
+        for key in keys + ([("group", group, "")] if group is not None else []):
+            self._units[key][field if group is None else group] += 0
             self._left_out[key] += cells
 
     def rows(self) -> Iterator[dict[str, Any]]:

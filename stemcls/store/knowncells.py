@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -35,14 +36,22 @@ def read_cells(path: Path) -> Table:
             path, ("field", "x_px", "y_px"), known, numbers=_PLACE, verbatim=("field",)
         )
     except InputError as error:
-        try:
-            table = read_table(
-                path, ("path", "x_px", "y_px", "class", "score"), known, numbers=_PLACE,
-                verbatim=("path",),
-            )
-        except InputError:
+        table = _read_predictions(path, known)
+        if table is None:
             raise error from None
     return _of_predictions(table)
+
+
+def _read_predictions(path: Path, known: tuple[str, ...]) -> Table | None:
+    """Read a table of predictions, of a workbook its sheet of cells; None where it is none."""
+    sheets = (f"{path}#cells",) if path.suffix.lower() == ".xlsx" else ()
+    for one in (path, *map(Path, sheets)):
+        with contextlib.suppress(InputError):
+            return read_table(
+                one, ("path", "x_px", "y_px", "class", "score"), known, numbers=_PLACE,
+                verbatim=("path",),
+            )
+    return None
 
 
 def _of_predictions(table: Table) -> Table:
