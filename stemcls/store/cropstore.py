@@ -11,6 +11,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from stemcls.display.colours import levels_of
 from stemcls.errors import InputError
 from stemcls.paths import check_ordinary
 from stemcls.safetext import safe_text
@@ -25,6 +26,7 @@ from stemcls.store.digest import sample_digest
 from stemcls.store.layout import FieldTable
 
 _BLOCK_BYTES = 16 * 2**20
+_SEEN = 256
 
 
 def _safe(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -235,6 +237,13 @@ class CropStore:
     def _pixels(self) -> np.ndarray | ChunkedImages:
         images = self.images
         return images.view(np.ndarray) if isinstance(images, np.memmap) else images
+
+    @cached_property
+    def levels(self) -> tuple[float, float]:
+        """Pixel values that pictures show black and white: of 256 crops all over the store."""
+        if self._dtype == np.uint8 or not len(self):
+            return 0.0, 255.0
+        return levels_of(self.read(np.unique(np.linspace(0, len(self) - 1, _SEEN).astype(int))))
 
     def cut_short(self) -> InputError:
         """Return the error that says that the file ended since the store was opened."""
