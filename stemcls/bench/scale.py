@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import math
+import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -11,6 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +29,7 @@ EDGE_PX, FIELD_PX = 64, 2048
 CELLS_PER_FIELD = 2_000
 CLASSES, DONORS = 4, 20
 PATTERNS = 64
-# Seconds a crop may grow by this factor from the smaller size to the larger: sorting, caches.
+# What a crop may cost at the larger size, as a multiple of the smaller one: sorting, caches.
 MOST_GROWTH = 1.3
 # Bytes that memory may grow by for each crop, as docs/benchmarks.md states.
 MOST_BYTES = {
@@ -34,6 +37,23 @@ MOST_BYTES = {
     "evaluate": 4000, "predict": 3000, "gallery": 1000,
 }
 _POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one step took.
+
+    Attributes:
+        seconds: By the clock, which other programs on the machine slow down.
+        cpu_seconds: Of the processors, of all its processes.
+        peak_bytes: Largest sum of the anonymous memory of its processes.
+    """
+
+    seconds: float
+    cpu_seconds: float
+    peak_bytes: int
+
+
 _TOML = """
 name = "scale"
 [model]
@@ -63,9 +83,10 @@ def scale(
         data: Unused.
         crops: Sizes, two or more.
         steps: Those to measure; empty: all. What they need is done all the same.
-    Returns: Of each step a row of seconds per 1,000 crops, the largest size beside the smallest,
-        and a row of the bytes that peak memory grows by for each crop beside the limit. Details:
-        `seconds` and `peak_mb` by size, and the exponents `seconds_grow` and `memory_grows`.
+    Returns: Of each step a row of processor seconds per 1,000 crops, the largest size beside the
+        smallest, and a row of the bytes that peak memory grows by for each crop beside the limit.
+        Details: `seconds`, `cpu_seconds` and `peak_mb` by size, and the exponents `seconds_grow`
+        (of the processors) and `memory_grows`.
     Raises:
         InputError: One size only, or a step that does not exist.
     """
@@ -78,7 +99,7 @@ def scale(
     for step in wanted:
         if step not in MOST_BYTES:
             raise InputError(f"scale has no step {step!r}; one of {', '.join(MOST_BYTES)}")
-    measured: dict[int, dict[str, tuple[float, int]]] = {}
+    measured: dict[int, dict[str, Cost]] = {}
     for size in sizes:
         with tempfile.TemporaryDirectory(prefix="stemcls-bench-") as folder:
             measured[size] = measure_size(Path(folder), size, wanted)
@@ -86,22 +107,24 @@ def scale(
 
 
 def _rows(
-    step: str, sizes: list[int], measured: dict[int, dict[str, tuple[float, int]]]
+    step: str, sizes: list[int], measured: dict[int, dict[str, Cost]]
 ) -> list[dict[str, Any]]:
-    seconds = {size: measured[size][step][0] for size in sizes}
-    peaks = {size: measured[size][step][1] for size in sizes}
+    costs = {size: measured[size][step] for size in sizes}
+    spent = {size: cost.cpu_seconds for size, cost in costs.items()}
+    peaks = {size: cost.peak_bytes for size, cost in costs.items()}
     small, large = sizes[0], sizes[-1]
     grown = max((peaks[large] - peaks[small]) / (large - small), 1.0)
     times = math.log(large / small)
     details = {
-        "seconds": seconds, "peak_mb": {size: peak / 2**20 for size, peak in peaks.items()},
-        "seconds_grow": math.log(seconds[large] / seconds[small]) / times,
+        "seconds": {size: cost.seconds for size, cost in costs.items()}, "cpu_seconds": spent,
+        "peak_mb": {size: peak / 2**20 for size, peak in peaks.items()},
+        "seconds_grow": math.log(spent[large] / spent[small]) / times,
         "memory_grows": math.log(max(peaks[large], 1) / max(peaks[small], 1)) / times,
     }
     return [
         result(
-            f"scale-{step}", 1000 * seconds[large] / large, 1000 * seconds[small] / small,
-            "s/1000 crops", 1 / MOST_GROWTH, None, **details,
+            f"scale-{step}", 1000 * spent[large] / large, 1000 * spent[small] / small,
+            "CPU s/1000 crops", 1 / MOST_GROWTH, None, **details,
         ),
         result(
             f"scale-{step}-memory", grown, float(MOST_BYTES[step]), "bytes/crop", 1.0, None,
@@ -109,14 +132,12 @@ def _rows(
     ]
 
 
-def measure_size(
-    folder: Path, crops: int, wanted: Iterable[str]
-) -> dict[str, tuple[float, int]]:
-    """Run the steps on `crops` crops in `folder`; return seconds and peak bytes of each."""
+def measure_size(folder: Path, crops: int, wanted: Iterable[str]) -> dict[str, Cost]:
+    """Run the steps on `crops` crops in `folder`; return what each took."""
     wanted = set(wanted)
     workspace = folder / "workspace"
     store = workspace / "datasets" / "scale.h5"
-    found: dict[str, tuple[float, int]] = {}
+    found: dict[str, Cost] = {}
     manifest = write_crops(folder / "crops", crops)
     found["build"] = run_tree(
         "build", folder / "crops", "--manifest", manifest, "--kind", "crops", "--out", store,
@@ -177,14 +198,14 @@ def write_crops(folder: Path, crops: int) -> Path:
     return manifest
 
 
-def run_tree(*arguments: object) -> tuple[float, int]:
-    """Run a command of stemcls; return its seconds and the peak of its processes' own memory.
+def run_tree(*arguments: object) -> Cost:
+    """Run a command of stemcls; return what it and the processes below it took.
 
     Raises:
         StemclsError: It failed.
     """
     command = [sys.executable, "-m", "stemcls", *map(str, arguments), "--json"]
-    start = time.perf_counter()
+    start, before = time.perf_counter(), _children_seconds()
     with tempfile.TemporaryFile("w+") as told:
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=told)
         peak = peak_of(process.pid, lambda: process.poll() is None)
@@ -194,8 +215,18 @@ def run_tree(*arguments: object) -> tuple[float, int]:
             raise StemclsError(
                 f"`stemcls {arguments[0]}` ended with {process.returncode}: {told.read()[-500:]}"
             )
-    print(f"  {arguments[0]}: {seconds:.1f} s, {peak / 2**20:.0f} MB", file=sys.stderr)
-    return seconds, peak
+    cost = Cost(seconds, _children_seconds() - before, peak)
+    print(
+        f"  {arguments[0]}: {seconds:.1f} s, {cost.cpu_seconds:.1f} s of processors, "
+        f"{peak / 2**20:.0f} MB", file=sys.stderr,
+    )
+    return cost
+
+
+def _children_seconds() -> float:
+    """Return processor seconds of the processes that ended, and of all that were below them."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def peak_of(pid: int, lives: Callable[[], bool]) -> int:
@@ -232,8 +263,8 @@ def _anonymous_bytes(pid: int) -> int:
     )
 
 
-def look(workspace: Path, home: Path, crops: int) -> tuple[float, int]:
-    """Start the terminal UI, open the list of stores and the crops of the one; seconds, peak."""
+def look(workspace: Path, home: Path, crops: int) -> Cost:
+    """Start the terminal UI, see the list of stores, and open the crops of the one."""
     (home / "stemcls").mkdir(parents=True)
     (home / "stemcls" / "tui.toml").write_text("toured = true\n", encoding="utf-8")
     with Terminal(workspace, home) as terminal:
@@ -248,7 +279,9 @@ def look(workspace: Path, home: Path, crops: int) -> tuple[float, int]:
             terminal.wait_for("scale", 120)
             terminal.press("c")
             seconds = terminal.wait_for(f"of {crops} crops", 120) - start
+            times = Path(f"/proc/{terminal.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+            ticks = int(times[11]) + int(times[12])  # of user and system
         finally:
             done.set()
             watch.join()
-    return seconds, peaks[0]
+    return Cost(seconds, ticks / os.sysconf("SC_CLK_TCK"), peaks[0])
