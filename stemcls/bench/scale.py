@@ -28,7 +28,7 @@ SIZES = (2_000, 8_000)
 EDGE_PX, FIELD_PX = 64, 2048
 CELLS_PER_FIELD = 2_000
 CLASSES, DONORS = 4, 20
-PATTERNS = 64
+NOISE_PX = 1024
 # What a crop may cost at the larger size, as a multiple of the smaller one: sorting, caches.
 MOST_GROWTH = 1.3
 # Bytes that memory may grow by for each crop, as docs/benchmarks.md states.
@@ -178,7 +178,7 @@ def write_crops(folder: Path, crops: int) -> Path:
     import cv2
 
     generator = np.random.default_rng(0)
-    noise = generator.integers(0, 40, (PATTERNS, EDGE_PX, EDGE_PX, 3), np.uint8)
+    noise = generator.integers(0, 40, (NOISE_PX, NOISE_PX, 3), np.uint8)
     y, x = np.mgrid[:EDGE_PX, :EDGE_PX] - EDGE_PX / 2
     manifest = folder.with_suffix(".csv")
     folder.mkdir(parents=True)
@@ -190,9 +190,11 @@ def write_crops(folder: Path, crops: int) -> Path:
             place = folder / f"d{donor}" / f"c{label}-{number:07}.png"
             if number < CLASSES * DONORS:
                 place.parent.mkdir(exist_ok=True)
-            # A disk whose size tells the class, of a grey of its own, so that no two are alike.
+            # A disk whose size tells the class, on a piece of noise: no two crops are alike.
+            top, left = generator.integers(0, NOISE_PX - EDGE_PX, 2)
+            background = noise[top : top + EDGE_PX, left : left + EDGE_PX]
             disk = (np.hypot(y, x) < 10 + 3 * label + generator.uniform(-2, 2))[:, :, None]
-            crop = noise[number % PATTERNS] + disk * generator.integers(40, 200, 3, np.uint8)
+            crop = background + disk * generator.integers(40, 200, 3, np.uint8)
             cv2.imwrite(str(place), crop, [cv2.IMWRITE_PNG_COMPRESSION, 1])
             table.writerow((place.relative_to(folder), f"class {label}", f"donor {donor}"))
     return manifest

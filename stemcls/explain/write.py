@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from stemcls.display.colours import as_colours
+from stemcls.display.colours import as_colours, legend_of
 from stemcls.evaluation.figures import write_figure
 from stemcls.explain.arrays import write_maps
 from stemcls.explain.explain import Explanation
@@ -55,7 +55,9 @@ def write_explanations(
     figures = {}
     means = mean_maps(found, images, cells, classes)
     if means:
-        (figures["Mean crop and mean maps by class"],) = write_figure(
+        legend = legend_of(subject.store.channels)
+        heading = "Mean crop and mean maps by class" + (f" ({legend})" if legend else "")
+        (figures[heading],) = write_figure(
             draw_mean_maps(means), out / "mean-maps", suffixes=(".png",), dpi=110, crop=False
         )
     if (cells.truth[cells.sampled] >= 0).any():

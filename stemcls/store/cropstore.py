@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import mmap
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +28,8 @@ from stemcls.store.layout import FieldTable
 
 _BLOCK_BYTES = 16 * 2**20
 _SEEN = 256
+# Pages of a map count as this process's memory until they are handed back.
+RESIDENT_BYTES = 2**30
 
 
 def _safe(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -125,6 +128,7 @@ class CropStore:
         self._shape: tuple[int, ...] = columns.pop("shape")
         self._dtype: np.dtype = columns.pop("dtype")
         self._mapped: tuple[int, int] | None = None
+        self._touched = 0
         self.labels: np.ndarray = columns["label"]
         self.classes: tuple[str, ...] = _safe(columns["classes"])
         self.field_index: np.ndarray = columns["field"]
@@ -277,8 +281,16 @@ class CropStore:
         pixels = self._pixels
         self._check_length()
         if isinstance(rows, slice):
-            return np.array(pixels[rows])
-        rows = np.asarray(rows)
-        if rows.dtype != bool:
-            rows = rows.astype(np.int64, copy=False)
-        return pixels[rows]
+            found = np.array(pixels[rows])
+        else:
+            rows = np.asarray(rows)
+            found = pixels[rows if rows.dtype == bool else rows.astype(np.int64, copy=False)]
+        self._let_go(found.nbytes)
+        return found
+
+    def _let_go(self, n_bytes: int) -> None:
+        """Hand mapped pages back to the system now and then; its cache of the file keeps them."""
+        self._touched += n_bytes
+        if self._touched > RESIDENT_BYTES and self._mapped is not None:
+            self._touched = 0
+            self.images._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[union-attr]

@@ -48,8 +48,7 @@ def columns_digest(parts: Mapping[str, Part]) -> str:
 
 
 def first_version_digest(
-    blocks: Iterator[bytes], labels: np.ndarray, groups: np.ndarray, classes: tuple[str, ...],
-    names: tuple[str, ...],
+    blocks: Iterator[bytes], labels: np.ndarray, groups: np.ndarray, classes: Part, names: Part
 ) -> str:
     """Return the digest as stores without `content_hash_version` carry it."""
     digest = hashlib.sha256()
