@@ -40,7 +40,8 @@ def build_channels(path: Path, n_channels: int, telling: int, dtype: str = "uint
             "position_um": None, "acquired": "", "channels": names, "slices": names,
             "scale_low": [], "scale_high": [], "brightness": 9.0, "focus": 1.0, "saturated": 0.0,
             "unevenness": 0.5, "n_cells": 1, "dropped": {}, "centers_px": [[11.5, 11.5]],
-            "radius_px": [6.0], "labels": [f"class {label}"], "groups": [f"donor {donor}"],
+            "radius_px": [6.0], "at_border": [False], "labels": [f"class {label}"],
+            "groups": [f"donor {donor}"],
             "intensity": [crops[number].mean(axis=(0, 1)).tolist()],
         })
     journal = Journal(path)
