@@ -115,7 +115,7 @@ def _rows(
     small, large = sizes[0], sizes[-1]
     grown = max((peaks[large] - peaks[small]) / (large - small), 1.0)
     times = math.log(large / small)
-    details = {
+    details: dict[str, Any] = {
         "seconds": {size: cost.seconds for size, cost in costs.items()}, "cpu_seconds": spent,
         "peak_mb": {size: peak / 2**20 for size, peak in peaks.items()},
         "seconds_grow": math.log(spent[large] / spent[small]) / times,

@@ -85,9 +85,11 @@ class Digests:
         content_hash = str(attrs["content_hash"])
         ours = "stemcls_version" in attrs and re.fullmatch("[0-9a-f]{64}", content_hash)
         version = attrs.get("content_hash_version", 1 if ours else 0)
-        texts = [str(attrs.get(f"{part}_hash", "")) for part in ("columns", "images", "sample")]
+        columns, images, sample = (
+            str(attrs.get(f"{part}_hash", "")) for part in ("columns", "images", "sample")
+        )
         return cls(
-            content_hash, int(version), *texts,
+            content_hash, int(version), columns, images, sample,
             names_of(attrs.get("content_parts", ())),
         )
 

@@ -35,7 +35,8 @@ def entry(number: int, n_channels: int = 1, **changes) -> dict:
         "scale_high": [float("nan")] * n_channels, "brightness": number % 251, "focus": 1.0,
         "saturated": 0.0, "unevenness": 0.5, "n_cells": 1, "dropped": {},
         "centers_px": [[0.5, 0.5]], "radius_px": [float("nan")], "at_border": [False],
-        "labels": [f"c{number % 7}"], "groups": [f"donor {number % 1000}"], "intensity": [[float(number)] * n_channels],
+        "labels": [f"c{number % 7}"], "groups": [f"donor {number % 1000}"],
+        "intensity": [[float(number)] * n_channels],
         **changes,
     }
 
