@@ -25,8 +25,8 @@ from stemcls.bench.terminal import Terminal
 from stemcls.errors import InputError, StemclsError
 
 SIZES = (2_000, 8_000)
-EDGE_PX, FIELD_PX = 64, 2048
-CELLS_PER_FIELD = 2_000
+EDGE_PX, FIELD_PX = 64, 1024
+CELLS_PER_FIELD = 250
 CLASSES, DONORS = 4, 20
 NOISE_PX = 1024
 # What a crop may cost at the larger size, as a multiple of the smaller one: sorting, caches.
@@ -76,7 +76,7 @@ def scale(
     """Build, read, audit, train, evaluate, predict and look at stores of two sizes or more.
 
     Crops are 64x64x3, ready-made PNG files of their own made on the fly; `build-fields` cuts as
-    many from fields of 2048x2048. Training is the frozen stage alone, MobileNet 0.25 with
+    many from fields of 1024x1024 with 250 each. Training is the frozen stage alone, MobileNet 0.25 with
     random weights, one view, 3 epochs.
 
     Args:
@@ -145,7 +145,7 @@ def measure_size(folder: Path, crops: int, wanted: Iterable[str]) -> dict[str, C
     )
     shutil.rmtree(folder / "crops")
     if "build-fields" in wanted:
-        fields = max(crops // CELLS_PER_FIELD, 2)
+        fields = max(crops // CELLS_PER_FIELD, 8)
         cells = write_fields(folder / "fields", crops, fields, FIELD_PX)
         found["build-fields"] = run_tree(
             "build", folder / "fields", "--cells", cells, "--crop-px", EDGE_PX,
