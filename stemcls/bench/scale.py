@@ -76,8 +76,8 @@ def scale(
     """Build, read, audit, train, evaluate, predict and look at stores of two sizes or more.
 
     Crops are 64x64x3, ready-made PNG files of their own made on the fly; `build-fields` cuts as
-    many from fields of 1024x1024 with 250 each. Training is the frozen stage alone, MobileNet 0.25 with
-    random weights, one view, 3 epochs.
+    many from fields of 1024x1024 with 250 each. Training is the frozen stage alone, MobileNet 0.25
+    with random weights, one view, 3 epochs.
 
     Args:
         data: Unused.
