@@ -33,7 +33,7 @@ NOISE_PX = 1024
 MOST_GROWTH = 1.3
 # Bytes that memory may grow by for each crop, as docs/benchmarks.md states.
 MOST_BYTES = {
-    "build": 4000, "build-fields": 500, "info": 1000, "audit": 3000, "train": 12000,
+    "build": 4000, "build-fields": 4000, "info": 1000, "audit": 3000, "train": 12000,
     "evaluate": 4000, "predict": 3000, "gallery": 1000,
 }
 _POLL_SECONDS = 0.1
