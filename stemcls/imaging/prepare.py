@@ -18,6 +18,7 @@ from stemcls.imaging.composite import (
     empty_slices,
 )
 from stemcls.imaging.field import Field
+from stemcls.imaging.listing.positions import Position, read_position
 from stemcls.imaging.quality import (
     Quality,
     background_of,
@@ -26,7 +27,6 @@ from stemcls.imaging.quality import (
     flatten,
     measure_quality,
 )
-from stemcls.imaging.readers import read_field
 from stemcls.notices import Notice
 
 SAMPLE_PIXELS = 2**16
@@ -54,11 +54,11 @@ class Prepared:
         return self.composite.image
 
 
-def prepare(path: Path, build: BuildConfig) -> Prepared:
+def prepare(path: Path | Position, build: BuildConfig) -> Prepared:
     """Read a field, judge it, even out its light and make its composite.
 
     Args:
-        path: The file.
+        path: The file, or which position of it.
         build: Settings of the store, with numbers in `scale_range` where it says scale=store.
 
     Raises:
@@ -84,18 +84,18 @@ def prepare(path: Path, build: BuildConfig) -> Prepared:
     return Prepared(field, composite, quality, notices)
 
 
-def read_image(path: Path, read: ReadConfig, pixel_size_um: float = 0.0) -> Field:
+def read_image(path: Path | Position, read: ReadConfig, pixel_size_um: float = 0.0) -> Field:
     """Read the planes of a file that settings name.
 
     Args:
-        path: The file.
+        path: The file, or which position of it.
         read: Which planes.
         pixel_size_um: Edge of a pixel where the file does not say; 0: unknown.
 
     Raises:
-        InputError: As `read_field`.
+        InputError: As `read_position`.
     """
-    field = read_field(path, read)
+    field = read_position(path, read)
     if field.pixel_size_um is None and pixel_size_um:
         field = replace(field, pixel_size_um=pixel_size_um)
     return field
@@ -106,7 +106,7 @@ def notices_of(field: Field) -> tuple[Notice, ...]:
     return tuple(Notice("file", remark) for remark in field.remarks)
 
 
-def read_slices(path: Path, build: BuildConfig) -> np.ndarray:
+def read_slices(path: Path | Position, build: BuildConfig) -> np.ndarray:
     """Return the (C, Y, X) slices of a field in which there is something to see.
 
     Raises:
@@ -117,7 +117,7 @@ def read_slices(path: Path, build: BuildConfig) -> np.ndarray:
     return field.pixels
 
 
-def sample_slices(path: Path, build: BuildConfig) -> list[np.ndarray]:
+def sample_slices(path: Path | Position, build: BuildConfig) -> list[np.ndarray]:
     """Return evenly spread pixels of each slice that takes part, as `prepare` would scale them.
 
     Returns: One (n,) array per slice, n at most `SAMPLE_PIXELS` or a little more.
@@ -132,7 +132,7 @@ def sample_slices(path: Path, build: BuildConfig) -> list[np.ndarray]:
 
 
 def _read(
-    path: Path, build: BuildConfig
+    path: Path | Position, build: BuildConfig
 ) -> tuple[Field, tuple[int, ...], list[Background], Quality]:
     """Return a field that is good enough, the slices that take part, their backgrounds, quality.
 

@@ -27,7 +27,7 @@ from stemcls.store.names import settle_names
 from stemcls.store.notices import Findings
 from stemcls.store.overlaps import REASON, SeenCells
 from stemcls.store.settle import Settled, settle
-from stemcls.store.sources import Source
+from stemcls.store.sources import Listing, Source
 from stemcls.store.subsample import subsample
 from stemcls.store.workers import Crew, WorkerStartError, cores
 from stemcls.store.writer import write_store
@@ -40,6 +40,7 @@ _KINDS = {
     "cells": "fields: cells are found in them", "crops": "ready-made crops: each image is one cell",
     "fields": "fields: each is one sample",
 }
+_MOST_BESIDE = 30
 
 
 def build_store(
@@ -77,8 +78,16 @@ def build_store(
     """
     check_new(out)
     _check_settings(config, cells)
-    listing = list_sources(source, manifest, cells, config.group, config.label)
-    listing = settle_names(listing, config.same_names)
+    listing = settle_names(
+        list_sources(
+            source, manifest, cells, config.group, config.label, config.files, config.read,
+            config.group_what,
+        ),
+        config.same_names,
+    )
+    if tell is not None:
+        for notice in listing.notices:
+            tell(f"warning: {worded(notice)}")
     sources = subsample(listing.sources, config.subsample, config.subsample_seed)
     with explained_disk_errors(
         out, "what was done so far is kept; free some space and run the same command again"
@@ -104,13 +113,29 @@ def build_store(
                 if tell is not None and guessed:
                     tell(f"SRC holds {_KINDS[config.kind]}")
                 _gather(journal, sources, config, settled, crew, stopped, update)
-            document = _finish(
-                journal, sources, config, [*listing.notices, *settled.told()], source, out, stopped,
-                force,
-            )
+            try:
+                document = _finish(
+                    journal, sources, config, [*listing.notices, *settled.told()], source, out,
+                    stopped, force,
+                )
+            except InputError as error:
+                raise InputError(f"{error}{_beside(listing)}") from error
+    document["skipped"] += [entry.document() for entry in listing.skipped]
     document["ignored"] = [asdict(entry) for entry in listing.ignored]
     document["look"] = draw_look(out, sources, document["warnings"]) if look else None
     return {**document, "continued_at": n_before, "restarted": journal.restarted}
+
+
+def _beside(listing: Listing) -> str:
+    """Name what no reader is there for, for an error that ends a build."""
+    if not listing.skipped:
+        return ""
+    named = ", ".join(entry.path for entry in listing.skipped[:_MOST_BESIDE])
+    more = len(listing.skipped) - _MOST_BESIDE
+    return (
+        f"; and {len(listing.skipped)} files are of formats that are not read, or cannot be "
+        f"reached: {named}{f' and {more} more' if more > 0 else ''}"
+    )
 
 
 def _check_settings(config: BuildConfig, cells: Path | None) -> None:
@@ -334,8 +359,8 @@ def _fingerprint(sources: list[Source]) -> str:
         except OSError:
             state = (-1, -1)
         known = (
-            source.name, source.label, source.group, source.cells, source.problem, source.scene,
-            source.time, source.z, sorted(source.metadata.items()),
+            source.name, source.label, source.group, source.cells, source.place,
+            sorted(source.metadata.items()),
         )
         digest.update(repr((known, state)).encode("utf-8", "backslashreplace"))
     return digest.hexdigest()

@@ -13,7 +13,6 @@ import numpy as np
 from stemcls.config.imaging import BuildConfig, DetectConfig
 from stemcls.errors import InputError, StemclsError
 from stemcls.imaging.composite import choose_slices, compose_slices
-from stemcls.imaging.extract import at_place
 from stemcls.imaging.objects import find_objects
 from stemcls.imaging.prepare import read_image
 from stemcls.notices import Notice
@@ -111,8 +110,7 @@ def _how_many(sources: Sequence[Source]) -> int:
 def _glimpse(source: Source, config: BuildConfig) -> Glimpse:
     if source.problem:
         raise InputError(source.problem)
-    config = at_place(config, source.scene, source.time, source.z)
-    field = read_image(source.path, config.read, config.pixel_size_um)
+    field = read_image(source.place, config.read, config.pixel_size_um)
     slices = choose_slices(field, config.channels)
     corner = replace(field, pixels=field.pixels[:, :_CORNER_PX, :_CORNER_PX])
     scale = "field" if config.scale == "store" else config.scale

@@ -11,7 +11,7 @@ import numpy as np
 
 from stemcls.config.imaging import BuildConfig
 from stemcls.errors import InputError
-from stemcls.imaging.extract import at_place, extract, open_image
+from stemcls.imaging.extract import extract, open_image
 from stemcls.imaging.tuning.scoring import KnownCells
 from stemcls.store.sources import KnownCell, Source
 
@@ -69,17 +69,18 @@ def harvest(source: Source, config: BuildConfig) -> Harvest:
     """
     if source.problem:
         raise InputError(source.problem)
-    config = at_place(config, source.scene, source.time, source.z)
-    found = extract(open_image(source.path, config), config, places_of(source.cells))
+    found = extract(open_image(source.place, config), config, places_of(source.cells))
     image, composite = found.prepared.field, found.prepared.composite
     size_um, scale = image.pixel_size_um, found.scale
     known = [source.cells[row] if source.cells and row >= 0 else None for row in found.known]
+    pixels_sha256 = hashlib.sha256(np.ascontiguousarray(image.pixels).data).hexdigest()
     return Harvest(
         found.images,
         {
-            "sha256": _sha256(source.path),
+            # A position of a file would else be a copy of all others.
+            "sha256": pixels_sha256 if source.is_part else _sha256(source.path),
+            "pixels_sha256": pixels_sha256,
             "metadata": dict(source.metadata),
-            "pixels_sha256": hashlib.sha256(np.ascontiguousarray(image.pixels).data).hexdigest(),
             "shape": list(image.pixels.shape),
             "dtype": image.pixels.dtype.name,
             "bits": getattr(image, "bits", None),

@@ -136,8 +136,8 @@ def watched(
 
 
 def _size_votes(source: Source, config: BuildConfig) -> np.ndarray:
-    return size_votes(read_slices(source.path, config), config.detect)
+    return size_votes(read_slices(source.place, config), config.detect)
 
 
 def _sampled(source: Source, config: BuildConfig) -> list[np.ndarray]:
-    return sample_slices(source.path, config)
+    return sample_slices(source.place, config)
