@@ -122,7 +122,7 @@ def _glimpse(source: Source, config: BuildConfig) -> Glimpse:
         source.name, source.label, (height, width), composed.shape[2], composed.dtype.name,
         {
             "path": source.name, "label": source.label, "dtype": field.pixels.dtype.name,
-            "bits": getattr(field, "bits", None), "pixel_size_um": field.pixel_size_um,
+            "bits": field.bits, "pixel_size_um": field.pixel_size_um,
             "slices": [field.channels[number] for number in slices],
             "channels": list(field.channels), "shape": list(field.pixels.shape),
         },

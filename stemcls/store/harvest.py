@@ -81,7 +81,7 @@ def harvest(source: Source, config: BuildConfig) -> Harvest:
             "pixels_sha256": hashlib.sha256(np.ascontiguousarray(image.pixels).data).hexdigest(),
             "shape": list(image.pixels.shape),
             "dtype": image.pixels.dtype.name,
-            "bits": getattr(image, "bits", None),
+            "bits": image.bits,
             "pixel_size_um": size_um,
             "crop_pixel_um": size_um / scale if size_um and scale else None,
             "position_um": image.position_um,
