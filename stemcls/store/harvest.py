@@ -12,6 +12,7 @@ import numpy as np
 from stemcls.config.imaging import BuildConfig
 from stemcls.errors import InputError
 from stemcls.imaging.extract import at_place, extract, open_image
+from stemcls.imaging.readers.arrays import is_crop_arrays
 from stemcls.imaging.tuning.scoring import KnownCells
 from stemcls.store.sources import KnownCell, Source
 
@@ -73,12 +74,14 @@ def harvest(source: Source, config: BuildConfig) -> Harvest:
     found = extract(open_image(source.path, config), config, places_of(source.cells))
     image, composite = found.prepared.field, found.prepared.composite
     size_um, scale = image.pixel_size_um, found.scale
+    pixels_sha256 = hashlib.sha256(np.ascontiguousarray(image.pixels).data).hexdigest()
     known = [source.cells[row] if source.cells and row >= 0 else None for row in found.known]
     return Harvest(
         found.images,
         {
-            "sha256": _sha256(source.path),
-            "pixels_sha256": hashlib.sha256(np.ascontiguousarray(image.pixels).data).hexdigest(),
+            # A crop of a file of crops is a field of its own.
+            "sha256": pixels_sha256 if is_crop_arrays(source.path) else _sha256(source.path),
+            "pixels_sha256": pixels_sha256,
             "shape": list(image.pixels.shape),
             "dtype": image.pixels.dtype.name,
             "bits": image.bits,
@@ -117,5 +120,11 @@ def places_of(cells: tuple[KnownCell, ...] | None) -> KnownCells | None:
 
 
 def _sha256(path: Path) -> str:
+    if path.is_dir():  # an image of many files, as OME-Zarr
+        digest = hashlib.sha256()
+        for part in sorted(one for one in path.rglob("*") if one.is_file()):
+            digest.update(part.relative_to(path).as_posix().encode("utf-8", "surrogateescape"))
+            digest.update(bytes.fromhex(_sha256(part)))
+        return digest.hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
