@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import errno
 import json
 import os
@@ -17,6 +16,7 @@ import numpy as np
 
 from stemcls.errors import InputError
 from stemcls.leftovers import sweep, temporary_name
+from stemcls.safetext import SafeWriter, without_surrogates
 
 # What file systems without hard links (FAT, some network shares) answer to link().
 _NO_HARD_LINKS = (
@@ -213,15 +213,15 @@ def _sync(path: Path) -> None:
 
 
 @contextmanager
-def csv_writer(path: Path) -> Iterator[Any]:
-    """Yield a `csv.writer` of a table, lines ending in LF, that takes the place of `path`."""
+def csv_writer(path: Path) -> Iterator[SafeWriter]:
+    """Yield the writer of a table, lines ending in LF, that takes the place of `path`."""
     with replacing(path) as temporary, _opened_csv(temporary) as writer:
         yield writer
 
 
 @contextmanager
-def new_csv(path: Path, option: str = "--out") -> Iterator[Any]:
-    """Yield a `csv.writer` of a table that gets its name when it is whole; see `new_file`.
+def new_csv(path: Path, option: str = "--out") -> Iterator[SafeWriter]:
+    """Yield the writer of a table that gets its name when it is whole; see `new_file`.
 
     Raises:
         InputError: `path` exists.
@@ -231,9 +231,9 @@ def new_csv(path: Path, option: str = "--out") -> Iterator[Any]:
 
 
 @contextmanager
-def _opened_csv(path: Path) -> Iterator[Any]:
+def _opened_csv(path: Path) -> Iterator[SafeWriter]:
     with path.open("w", newline="", encoding="utf-8") as file:
-        yield csv.writer(file, lineterminator="\n")
+        yield SafeWriter(file)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -247,14 +247,24 @@ def write_json(path: Path, document: Any) -> None:
     write_text(path, dump_json(document, indent=2) + "\n")
 
 
-def dump_json(document: Any, indent: int | None = None) -> str:
-    """Return strict JSON: numpy and paths converted, non-finite numbers as null."""
-    return json.dumps(_plain(document), indent=indent, ensure_ascii=False, allow_nan=False)
+def dump_json(document: Any, indent: int | None = None, only_ascii: bool = False) -> str:
+    """Return strict JSON: numpy and paths converted, non-finite numbers as null.
+
+    Bytes of file names that are no UTF-8 become text, as `without_surrogates` says.
+
+    Args:
+        document: Plain values, arrays and paths.
+        indent: Spaces per level; None: one line.
+        only_ascii: Write all other characters as escapes.
+    """
+    return json.dumps(_plain(document), indent=indent, ensure_ascii=only_ascii, allow_nan=False)
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        return value if value.isascii() else without_surrogates(value)
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {_plain(str(key)): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     if isinstance(value, np.ndarray):
@@ -264,5 +274,5 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float) and not np.isfinite(value):
         return None
     if isinstance(value, Path):
-        return str(value)
+        return _plain(str(value))
     return value

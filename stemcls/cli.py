@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sys
@@ -12,6 +13,7 @@ import typer
 from stemcls.commands import table
 from stemcls.errors import StemclsError
 from stemcls.interruption import EXIT_CODE, Interruption, raising, stopped_line
+from stemcls.safetext import safe_text
 
 app = typer.Typer(
     name="stemcls",
@@ -54,6 +56,10 @@ for name, command in table.COMMANDS.items():
 
 def main() -> None:
     """Run the command line; the exit code says how it ended (0, 1, 2, 3 or 130)."""
+    for stream in (sys.stdout, sys.stderr):
+        # What the terminal's encoding does not have is shown as an escape.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     # It logs what it also raises; our own message names the file and the way out.
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)
     with raising() as interruption:
@@ -69,9 +75,9 @@ def _run(interruption: Interruption) -> int:
     except StemclsError as error:
         if debug:
             raise
-        print(f"stemcls: {error}", file=sys.stderr)
+        print(safe_text(f"stemcls: {error}", keep="\n"), file=sys.stderr)
         for note in getattr(error, "__notes__", ()):
-            print(f"  {note}", file=sys.stderr)
+            print(safe_text(f"  {note}", keep="\n"), file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:
         # Whoever read our output has gone; point stdout away so that closing it cannot fail again.
@@ -90,7 +96,8 @@ def _run(interruption: Interruption) -> int:
             return EXIT_CODE
         if debug or not isinstance(error, OSError):
             raise
-        print(f"stemcls: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
+        message = f"stemcls: {error.filename or ''}: {error.strerror or error}"
+        print(safe_text(message, keep="\n"), file=sys.stderr)
         by_user = (PermissionError, IsADirectoryError, NotADirectoryError, FileExistsError)
         return 2 if isinstance(error, by_user) else 1
     return 0

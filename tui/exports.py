@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from stemcls import atomic
+from stemcls.safetext import SafeWriter
 from tui.records import new_path
 
 EXPORTS = "exports"
@@ -30,7 +30,7 @@ def write_export(
     safe = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "table"
     path = new_path(folder, safe, ".csv")
     with atomic.new_file(path) as part, part.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
+        writer = SafeWriter(file, lineterminator="\r\n")
         writer.writerow(columns)
         writer.writerows(rows)
     return path

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from stemcls.errors import InputError
+from stemcls.safetext import text_of_cell
 
 TABLE = "cells.csv"
 _COLUMNS = ("path", "y_px", "x_px", "radius_px", "class", "score")
@@ -110,7 +111,7 @@ def read_table(path: Path) -> PredictedTable:
         values = np.array(
             [(line[y], line[x], line[radius], line[score]) for line in lines], dtype=np.float64
         ).reshape(-1, 4)
-        labels = np.array([number[line[label]] for line in lines], dtype=np.int64)
+        labels = np.array([number[text_of_cell(line[label])] for line in lines], dtype=np.int64)
     except (KeyError, ValueError, IndexError) as error:
         raise InputError(f"{path}: a line does not fit the header: {error!r}") from None
     return PredictedTable(

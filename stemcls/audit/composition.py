@@ -10,6 +10,7 @@ from stemcls.audit.duplicates import twins
 from stemcls.audit.finding import CannotTellError, Finding
 from stemcls.audit.subject import Subject
 from stemcls.evaluation.runfiles import read_split
+from stemcls.store.names import twins_of
 from stemcls.store.splits import SIDES
 
 MOST_COMPARED = 50_000
@@ -53,6 +54,27 @@ def check_groups(subject: Subject) -> Finding:
         "pass", 0,
         f"{len(np.unique(store.group_index))} {subject.group_nouns} are named, and every split "
         "keeps each on one side.",
+    )
+
+
+def check_names(subject: Subject) -> Finding:
+    """Look for classes and groups whose names differ only in how they are spelled."""
+    store = subject.store
+    # A crop without a named group bears its field's name.
+    groups = set(store.group_names) - set(store.fields.path) if store.has_groups else set()
+    found = [*twins_of(store.classes), *twins_of(groups)]
+    n_names = len(store.classes) + len(groups)
+    if not found:
+        return Finding("pass", 0, f"All {n_names} names of classes and groups are distinct.")
+    chosen = store.config.get("same_names") == "keep"
+    listed = _some([" = ".join(map(repr, same)) for same in found])
+    return Finding(
+        "warn" if chosen else "fail", len(found),
+        f"{len(found)} of the classes and groups are spelled in several ways that differ only in "
+        f"case, blanks, hyphens, leading zeros or Unicode form: {listed}."
+        + (" The store was built with --same-names keep." if chosen else ""),
+        todo="build again with --same-names merge, or keep if they are different things",
+        details={"names": [list(same) for same in found[:_SHOWN]]},
     )
 
 

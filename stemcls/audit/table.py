@@ -11,6 +11,7 @@ from stemcls.audit.composition import (
     check_class_by_group,
     check_duplicates,
     check_groups,
+    check_names,
 )
 from stemcls.audit.finding import Finding
 from stemcls.audit.honesty import check_shuffle_floor, check_split_gap
@@ -48,6 +49,13 @@ AUDIT_CHECKS: dict[str, AuditCheck] = {
         "share of crops with a twin in another group",
         "A crop that a model has seen in training tests nothing.",
         check_duplicates,
+    ),
+    "names": AuditCheck(
+        "Has each class and each group one name only?",
+        "near-equal names",
+        "A donor spelled in two ways counts as two, and can be on both sides of a split; a class "
+        "spelled in two ways teaches the network to tell a thing from itself.",
+        check_names,
     ),
     "class-by-group": AuditCheck(
         "Does each class come from several groups?",

@@ -35,12 +35,17 @@ def build(
         typer.Option(help="Crop store to make (default: datasets/NAME-OF-SRC.h5)."),
     ] = None,
     manifest: Annotated[
-        Path | None, typer.Option(help="CSV with path, label and optionally group.")
+        Path | None,
+        typer.Option(
+            help="Table (CSV, Excel) with path, label and optionally group, scene, time, z; other "
+            "columns are kept as metadata."
+        ),
     ] = None,
     cells: Annotated[
         Path | None,
         typer.Option(
-            help="CSV with known centres: field, x_px, y_px and optionally label, radius_px, group."
+            help="Table with known centres: field, x_px, y_px and optionally label, radius_px, "
+            "group."
         ),
     ] = None,
     workers: Annotated[

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stemcls.commands.detect_report import document_of, score_of, show, show_grid
-from stemcls.commands.terminal import Json, config_options, print_json, progress, resolved
+from stemcls.commands.terminal import Json, config_options, print_json, progress, resolved, say
 from stemcls.config.imaging import DetectConfig, ReadConfig
 from stemcls.errors import InputError, SkippedError
 
@@ -83,7 +83,7 @@ def detect(
     paths = list(names) if sample is None else sample_paths(list(names), sample, seed)
     known: dict[Path, KnownCells] | None = None
     if truth is not None:
-        known = known_by_path(names, read_truth(truth), truth)
+        known = known_by_path(names, read_truth(truth, say), truth)
         if not known.keys() & set(paths):
             raise InputError(
                 f"{truth} knows none of the {len(paths)} fields drawn by --sample; draw more, or "

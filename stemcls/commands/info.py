@@ -10,6 +10,8 @@ import typer
 from stemcls.commands.terminal import Json, print_json, print_table, progress, say
 from stemcls.errors import StemclsError
 
+_MOST_VALUES = 8
+
 
 def info(
     store: Annotated[Path, typer.Argument(metavar="STORE", help="Crop store (.h5).")],
@@ -37,6 +39,7 @@ def info(
         *_units(document),
         *((f"class {name}", count) for name, count in document["classes"].items()),
         ("unlabelled", document["unlabelled"]),
+        *((name, _values(counts)) for name, counts in document["metadata"].items()),
         *((name, _range(summary)) for name, summary in document["quality"].items()),
         *((f"scale of {row['slice']}", _scale(row)) for row in document["scale"]),
         *((f"left out: {reason}", count) for reason, count in document["dropped"].items()),
@@ -85,6 +88,12 @@ def _channels(document: dict[str, Any]) -> str:
         return f"{document['channels'][0]} (mean of {', '.join(document['slices'])})"
     pairs = zip(document["channels"], (*document["slices"], "empty"), strict=False)
     return ", ".join(f"{channel} = {name}" for channel, name in pairs)
+
+
+def _values(counts: dict[str, int]) -> str:
+    shown = [f"{value} ({n})" for value, n in list(counts.items())[:_MOST_VALUES]]
+    more = len(counts) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "") + ", fields each"
 
 
 def _range(summary: dict[str, float]) -> str:

@@ -20,6 +20,7 @@ from stemcls.errors import InputError
 from stemcls.evaluation.numbertext import interval_text, number_text
 from stemcls.notices import Notice, worded
 from stemcls.progress import Update
+from stemcls.safetext import safe_text
 
 Item = TypeVar("Item")
 SECONDS_BETWEEN_LINES = 10.0
@@ -145,17 +146,22 @@ def numbers_of(texts: Iterable[str], kind: type, flag: str) -> list[Any]:
 
 
 def print_json(document: Any) -> None:
-    """Print one JSON document on stdout."""
+    """Print one JSON document on stdout; where that is not UTF-8, all else than ASCII as \\u."""
+    import sys
+
     from stemcls.atomic import dump_json
 
-    print(dump_json(document, indent=2))
+    encoding = (sys.stdout.encoding or "ascii").lower().replace("-", "").replace("_", "")
+    print(dump_json(document, indent=2, only_ascii=encoding not in ("utf8", "utf8sig")))
 
 
 def say(message: str) -> None:
     """Print one line for a person on stderr; stdout carries data only."""
     from rich.console import Console
 
-    Console(stderr=True, highlight=False, soft_wrap=True).print(message, markup=False)
+    Console(stderr=True, highlight=False, soft_wrap=True).print(
+        safe_text(message, keep="\n"), markup=False
+    )
 
 
 def say_skipped(skipped: Iterable[Mapping[str, str]]) -> None:
@@ -183,12 +189,12 @@ def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]
 
     table = Table(header_style="bold")
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(escape(safe_text(column)), overflow="fold")
     for row in rows:
         cells = (f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in row)
-        table.add_row(*(escape(cell) for cell in cells))
+        table.add_row(*(escape(safe_text(cell, keep="\n")) for cell in cells))
     console = Console()
-    console.print(title, style="bold", markup=False, soft_wrap=True)
+    console.print(safe_text(title, keep="\n"), style="bold", markup=False, soft_wrap=True)
     console.print(table)
 
 
@@ -235,7 +241,7 @@ def progress(title: str) -> Iterator[Update]:
         task = bar.add_task(title, total=None, note="")
 
         def update(done: int, total: int, note: str = "") -> None:
-            bar.update(task, completed=done, total=total, note=note)
+            bar.update(task, completed=done, total=total, note=safe_text(note))
 
         yield update
 

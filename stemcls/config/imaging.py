@@ -289,10 +289,20 @@ class BuildConfig:
         panel=_IMAGES,
     )
     subsample_seed: int = option(0, "Seed of that draw.", least=0, panel=_IMAGES)
+    label: str | None = option(
+        None, "Column of --manifest or --cells that names the classes (default: label).",
+        panel=_IMAGES,
+    )
     group: str | None = option(
         None,
-        "Regular expression on the path below SRC whose first group names the donor, line, mouse "
-        "or experiment.",
+        "Column of --manifest or --cells that names the donor, line, mouse or experiment; or a "
+        "regular expression on the path below SRC whose first group, in parentheses, names it.",
+    )
+    same_names: str = option(
+        "ask",
+        "Classes or groups whose names differ only in case, blanks, hyphens, leading zeros or "
+        "Unicode form: ask (stop and list them), merge (the most frequent spelling), or keep.",
+        choices=("ask", "merge", "keep"), panel=_IMAGES,
     )
     group_what: str = option(
         "group", "What a group is: donor, line, mouse, experiment, plate.", panel=_IMAGES,

@@ -14,6 +14,7 @@ from stemcls.atomic import replacing
 from stemcls.evaluation.numbertext import interval_text
 from stemcls.evaluation.predictions import Predictions
 from stemcls.evaluation.roc import roc_points
+from stemcls.safetext import safe_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,6 +63,7 @@ def write_figure(
     families = [name for name in FONTS if name in installed]
     for text in figure.findobj(lambda artist: hasattr(artist, "set_parse_math")):
         text.set_parse_math(False)  # type: ignore[attr-defined]
+        text.set_text(safe_text(text.get_text(), keep="\n"))  # type: ignore[attr-defined]
         text.set_fontfamily(families)  # type: ignore[attr-defined]
     paths = [stem.with_name(stem.name + suffix) for suffix in suffixes]
     for path in paths:

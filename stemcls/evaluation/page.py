@@ -11,6 +11,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from stemcls.safetext import safe_text
+
 _TYPES = {".svg": "image/svg+xml", ".png": "image/png", ".jpg": "image/jpeg"}
 
 
@@ -25,20 +27,26 @@ def templates(package: str, autoescape: bool = True) -> Any:
 
     return Environment(
         loader=PackageLoader(package), autoescape=autoescape, undefined=StrictUndefined,
+        finalize=_shown,
         trim_blocks=True, lstrip_blocks=True,
     )
 
 
+def _shown(value: Any) -> Any:
+    made_here = not isinstance(value, str) or hasattr(value, "__html__")
+    return value if made_here else safe_text(value, keep="\n")
+
+
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """Return a table; numbers are set to the right, None is -."""
-    head = "".join(f"<th>{escape(name)}</th>" for name in columns)
+    head = "".join(f"<th>{escape(safe_text(name))}</th>" for name in columns)
     body = "".join("<tr>" + "".join(map(_cell, row)) + "</tr>" for row in rows)
     return f"<table><tr>{head}</tr>{body}</table>"
 
 
 def image(file: Path, text: str) -> str:
     """Return a picture file as an <img> that says `text` where it cannot be seen."""
-    return f'<img alt="{escape(text, quote=True)}" src="{file_data(file)}">'
+    return f'<img alt="{escape(safe_text(text), quote=True)}" src="{file_data(file)}">'
 
 
 def file_data(path: Path) -> str:
@@ -69,4 +77,4 @@ def _cell(value: Any) -> str:
         return f'<td class="n">{value:.4g}</td>'
     if isinstance(value, int) and not isinstance(value, bool):
         return f'<td class="n">{value:,}</td>'
-    return f"<td>{escape(str(value))}</td>"
+    return f"<td>{escape(safe_text(str(value)))}</td>"

@@ -11,6 +11,7 @@ import numpy as np
 
 from stemcls.atomic import csv_writer
 from stemcls.errors import InputError
+from stemcls.safetext import text_of_cell
 
 PROBABILITY = "p_"
 
@@ -167,7 +168,7 @@ def read_predictions(path: Path) -> Predictions:
     try:
         return Predictions(
             rows=np.array([int(line[0]) for line in lines], dtype=np.int64),
-            labels=np.array([index[line[2]] for line in lines], dtype=np.int64),
+            labels=np.array([index[text_of_cell(line[2])] for line in lines], dtype=np.int64),
             probabilities=np.array([line[5:] for line in lines], dtype=np.float32),
             groups=np.array([int(line[1]) for line in lines], dtype=np.int64),
             classes=classes,

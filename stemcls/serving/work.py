@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from collections import Counter
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ from stemcls.models.saved import ModelCard
 from stemcls.notices import Notice, gathered
 from stemcls.prediction.inputs import crop_at
 from stemcls.prediction.predict import Predicted, columns_of, predict_files, rows_of
+from stemcls.safetext import SafeWriter
 from stemcls.serving.answers import Answer, Cell, Image, Saliency, Skipped, Warned
 from stemcls.serving.uploads import Upload
 
@@ -91,7 +91,7 @@ def predict_uploads(
     """
     card = loaded.card
     table = io.StringIO()
-    writer = csv.writer(table)
+    writer = SafeWriter(table, lineterminator="\r\n")
     writer.writerow(columns_of(card))
     skipped = [Skipped(path=name, reason=reason) for name, reason in refused]
     images: list[Image] = []

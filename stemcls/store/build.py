@@ -25,6 +25,7 @@ from stemcls.store.gather import Columns
 from stemcls.store.harvest import Harvest, harvest
 from stemcls.store.journal import Journal
 from stemcls.store.look import draw_look
+from stemcls.store.names import settle_names
 from stemcls.store.notices import Findings
 from stemcls.store.overlaps import REASON, SeenCells
 from stemcls.store.settle import Settled, settle
@@ -61,8 +62,8 @@ def build_store(
         source: Folder whose first level names the classes, or the folder paths are relative to.
         out: The store to make; it must not exist.
         config: How crops are made.
-        manifest: CSV with path, label and optionally group.
-        cells: CSV with field, x_px, y_px and optionally label, radius_px, group.
+        manifest: Table with path, label and optionally group, scene, time, z, and metadata.
+        cells: Table with field, x_px, y_px and optionally label, radius_px, group, scene, time.
         update: Called with images done, images in all, and the name of the last one.
         tell: Called with a sentence where work of an interrupted build is used or given up.
         workers: Processes that read images; 1: this one alone; 0: one for each core, but this one
@@ -81,7 +82,8 @@ def build_store(
     if is_crop_arrays(source):
         listing, config = _listed_arrays(source, config, manifest, cells)
     else:
-        listing = list_sources(source, manifest, cells, config.group)
+        listing = list_sources(source, manifest, cells, config.group, config.label)
+    listing = settle_names(listing, config.same_names)
     sources = subsample(listing.sources, config.subsample, config.subsample_seed)
     with explained_disk_errors(
         out, "what was done so far is kept; free some space and run the same command again"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import h5py
 import numpy as np
 
 from stemcls.errors import InputError
+from stemcls.paths import check_ordinary
+from stemcls.safetext import safe_text
 from stemcls.store.columns import (
     Digests,
     Layout,
@@ -22,6 +25,11 @@ from stemcls.store.digest import sample_digest
 from stemcls.store.layout import FieldTable
 
 _BLOCK_BYTES = 16 * 2**20
+
+
+def _safe(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return names that are safe to show; those of stores that others wrote may not be."""
+    return tuple(map(safe_text, names))
 
 
 class ChunkedImages:
@@ -116,20 +124,21 @@ class CropStore:
         self._dtype: np.dtype = columns.pop("dtype")
         self._mapped: tuple[int, int] | None = None
         self.labels: np.ndarray = columns["label"]
-        self.classes: tuple[str, ...] = columns["classes"]
+        self.classes: tuple[str, ...] = _safe(columns["classes"])
         self.field_index: np.ndarray = columns["field"]
-        self.fields: FieldTable = columns["fields"]
+        fields: FieldTable = columns["fields"]
+        self.fields = replace(fields, path=_safe(fields.path))
         self.group_index: np.ndarray = columns["group"]
-        self.group_names: tuple[str, ...] = columns["group_names"]
-        self.group_what: str = columns["group_what"]
+        self.group_names: tuple[str, ...] = _safe(columns["group_names"])
+        self.group_what: str = safe_text(columns["group_what"])
         self.centers_px: np.ndarray = columns["center_px"]
         self.radius_px: np.ndarray = columns["radius_px"]
         border = columns["at_border"]
         self.at_border: np.ndarray | None = None if border is None else border.astype(bool)
         self.intensity: np.ndarray = columns["intensity"]
-        self.intensity_channels: tuple[str, ...] = columns["intensity_channels"]
-        self.channels: tuple[str, ...] = columns["channels"]
-        self.slices: tuple[str, ...] = columns["slices"]
+        self.intensity_channels: tuple[str, ...] = _safe(columns["intensity_channels"])
+        self.channels: tuple[str, ...] = _safe(columns["channels"])
+        self.slices: tuple[str, ...] = _safe(columns["slices"])
         self.pixel_size_um: float | None = columns["pixel_size_um"]
         self.config: dict[str, Any] = columns["config"]
         self.content_hash: str = columns["content_hash"]
@@ -150,7 +159,7 @@ class CropStore:
                 changed, or something missing; its notes name the HDF5 key.
         """
         path = Path(path)
-        if not path.exists():
+        if check_ordinary(path, "crop store") is None:
             raise InputError(f"no crop store at {path}; `stemcls build SRC --out {path}` makes one")
         if path.is_dir():
             raise InputError(f"{path} is a folder: expected a crop store, a .h5 file")

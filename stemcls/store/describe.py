@@ -45,6 +45,7 @@ def describe(path: Path) -> dict[str, Any]:
         "unlabelled": int((store.labels < 0).sum()),
         "fields": len(store.fields),
         "groups": {"what": store.group_what, "count": n_groups, "crops": named},
+        "metadata": metadata_summary(store),
         "quality": quality_summary(store),
         "dropped": dropped_cells(store),
         "scale": scale_summary(store),
@@ -77,6 +78,17 @@ def dropped_cells(store: CropStore) -> dict[str, int]:
     for text in store.fields.dropped or ():
         total.update(json.loads(text))
     return dict(total)
+
+
+def metadata_summary(store: CropStore) -> dict[str, dict[str, int]]:
+    """Return each column of metadata, and how many fields have each of its values."""
+    summary: dict[str, Counter[str]] = {}
+    for text in store.fields.metadata or ():
+        for column, value in json.loads(text).items():
+            summary.setdefault(column, Counter())[value] += 1
+    return {
+        column: dict(sorted(counts.items())) for column, counts in sorted(summary.items())
+    }
 
 
 def scale_summary(store: CropStore) -> list[dict[str, Any]]:

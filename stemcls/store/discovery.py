@@ -10,38 +10,37 @@ from pathlib import Path
 
 from stemcls.errors import InputError
 from stemcls.imaging.readers import READERS
-from stemcls.store.manifest import sources_of_manifest, with_known_cells
+from stemcls.store.manifest import Tables
 from stemcls.store.sources import Listing, Source
 
 
 def list_sources(
-    folder: Path, manifest: Path | None, cells: Path | None, group: str | None
+    folder: Path, manifest: Path | None, cells: Path | None, group: str | None,
+    label: str | None = None,
 ) -> Listing:
     """List images in a fixed order.
 
     Args:
         folder: SRC; without a manifest its first folder level names the classes.
-        manifest: CSV with path, label and optionally group.
-        cells: CSV with field, x_px, y_px and optionally label, radius_px, group.
-        group: Regular expression on the path below SRC; its first group names the group.
+        manifest: Table with path, label and optionally group, scene, time, z, and metadata.
+        cells: Table with field, x_px, y_px and optionally label, radius_px, group.
+        group: Column of the manifest or of the cells, or a regular expression on the path below
+            SRC whose first group names the group.
+        label: Column of the manifest or of the cells that names the classes.
     Raises:
         InputError: SRC or a table is missing or malformed, or there are no images.
     """
     if not folder.exists():
         raise InputError(f"{folder} does not exist: expected a folder of images")
-    if manifest is not None:
-        sources = list(sources_of_manifest(manifest, folder))
-    else:
-        sources = list(_from_folder(folder))
+    tables = Tables(manifest, cells, label, group)
+    sources = list(_from_folder(folder)) if manifest is None else tables.sources(folder)
     if not sources:
         where = manifest if manifest is not None else folder
         formats = ", ".join(sorted(READERS))
         raise InputError(f"{where} names no images; formats that can be read: {formats}")
-    if group is not None:
+    if group is not None and not tables.takes_group:
         sources = list(_grouped(sources, group))
-    if cells is not None:
-        sources = with_known_cells(sources, cells)
-    return Listing(sources)
+    return Listing(tables.with_cells(sources), notices=tables.notices)
 
 
 def _grouped(sources: list[Source], pattern: str) -> Iterator[Source]:

@@ -81,7 +81,7 @@ class Columns:
         """Append one image's journal entry."""
         row = len(self.table.setdefault("path", []))
         for column in FIELD_COLUMNS:
-            self._add_field(column, entry[column])
+            self._add_field(column, entry.get(column))
         self.slices = self.slices or tuple(entry["slices"])
         if not entry["n"]:
             return
@@ -140,9 +140,13 @@ class Columns:
     def field_table(self) -> dict[str, Any]:
         """Return the columns of the table of fields: arrays of numbers, lists of texts."""
         least = {"position_um": 2}
+        told = {
+            column: values for column, values in self.table.items()
+            if column != "metadata" or any(text not in ("{}", "null") for text in values)
+        }
         return {
             column: values.table(_ROWS[column], least.get(column, 0))
             if isinstance(values, Rows)
             else np.array(values, _NUMBERS[column]) if column in _NUMBERS else values
-            for column, values in self.table.items()
+            for column, values in told.items()
         }

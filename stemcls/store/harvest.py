@@ -82,6 +82,7 @@ def harvest(source: Source, config: BuildConfig) -> Harvest:
             # A crop of a file of crops is a field of its own.
             "sha256": pixels_sha256 if is_crop_arrays(source.path) else _sha256(source.path),
             "pixels_sha256": pixels_sha256,
+            "metadata": dict(source.metadata),
             "shape": list(image.pixels.shape),
             "dtype": image.pixels.dtype.name,
             "bits": image.bits,

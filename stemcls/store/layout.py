@@ -40,6 +40,7 @@ class FieldTable:
         position_um: (F, 2) float64, stage y and x, NaN where unknown.
         acquired: F times in ISO 8601, empty where unknown.
         dropped: F JSON objects, reason to number of cells left out.
+        metadata: F JSON objects, column of the manifest to text, such as plate, well, passage.
     """
 
     path: tuple[str, ...]
@@ -56,6 +57,7 @@ class FieldTable:
     position_um: np.ndarray | None = None
     acquired: tuple[str, ...] | None = None
     dropped: tuple[str, ...] | None = None
+    metadata: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.path)

@@ -2,33 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from stemcls.errors import InputError
 from stemcls.imaging.tuning.scoring import KnownCells
-from stemcls.store.tables import place_in, rows_of
+from stemcls.store.decimals import place_in
+from stemcls.store.tables import posix_path, read_table
 
 
-def read_truth(table: Path) -> dict[str, KnownCells]:
+def read_truth(path: Path, tell: Callable[[str], None] | None = None) -> dict[str, KnownCells]:
     """Return field, as the table writes it, to its known cells.
 
     Args:
-        table: Comma, semicolon or tab separated: field, x_px, y_px and optionally radius_px.
+        path: Table of field, x_px, y_px and optionally radius_px, see `read_table`.
+        tell: Called with each sentence about what was taken otherwise than it is written.
 
     Raises:
         InputError: The table cannot be read, lacks a column, holds no cells, or something else
             than numbers.
     """
+    table = read_table(
+        path, ("field", "x_px", "y_px"), ("radius_px",), numbers=("x_px", "y_px", "radius_px"),
+        verbatim=("field",),
+    )
     known: dict[str, list[tuple[float, float, float]]] = {}
-    for line, row in rows_of(table, ("field", "x_px", "y_px")):
-        y_px, x_px, radius_px = place_in(row, table, line)
+    for line, row in table:
+        y_px, x_px, radius_px = place_in(row, table.path, line)
         if not row["field"]:
-            raise InputError(f"{table} line {line}: the field is empty, expected an image's name")
-        known.setdefault(row["field"], []).append((y_px, x_px, radius_px))
+            raise InputError(f"{path} line {line}: the field is empty, expected an image's name")
+        field = posix_path(row["field"])
+        known.setdefault(field, []).append((y_px, x_px, radius_px))
     if not known:
-        raise InputError(f"{table} holds no cells: expected one row of field, x_px, y_px for each")
+        raise InputError(f"{path} holds no cells: expected one row of field, x_px, y_px for each")
+    if tell is not None:
+        for notice in table.notices:
+            tell(notice.message)
     return {
         field: KnownCells(np.array(cells)[:, :2], np.array(cells)[:, 2])
         for field, cells in known.items()

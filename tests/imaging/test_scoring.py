@@ -97,7 +97,7 @@ def test_a_row_that_is_no_cell_is_named(tmp_path, rows, says):
 
 
 def test_a_missing_truth_table_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"cells.csv cannot be read: No such file"):
+    with pytest.raises(InputError, match=r"cells.csv does not exist: expected a file"):
         read_truth(tmp_path / "cells.csv")
 
 
