@@ -20,7 +20,7 @@ from stemcls.store.sources import Source
 from stemcls.store.workers import Crew
 
 CELL_PX, FIELD_PX = 64, 512
-_FITS_64 = (24.0, 44.0)  # diameters that a crop of 64 px suits, as in the papers
+_FITS_64 = (22.0, 44.0)  # diameters that a crop of 64 px suits, as in the papers
 _STEP_PX, _LEAST_PX, _MOST_PX = 8, 16, 4096
 
 
