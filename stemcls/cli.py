@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import logging
 import os
@@ -11,6 +12,7 @@ from typing import Annotated
 import typer
 
 from stemcls.commands import table
+from stemcls.commands.terminal import with_checked_arguments
 from stemcls.errors import StemclsError
 from stemcls.interruption import EXIT_CODE, Interruption, raising, stopped_line
 from stemcls.safetext import safe_text
@@ -23,6 +25,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+# What a wrong path leads to, whichever command it was given to.
+OF_PATHS = frozenset({
+    errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.EEXIST,
+    errno.ELOOP, errno.ENAMETOOLONG, errno.EROFS, errno.ENXIO,
+})
 
 
 def _print_version(wanted: bool) -> None:
@@ -51,7 +59,7 @@ def _root(
 
 
 for name, command in table.COMMANDS.items():
-    app.command(name)(command)
+    app.command(name)(with_checked_arguments(command))
 
 
 def main() -> None:
@@ -98,6 +106,5 @@ def _run(interruption: Interruption) -> int:
             raise
         message = f"stemcls: {error.filename or ''}: {error.strerror or error}"
         print(safe_text(message, keep="\n"), file=sys.stderr)
-        by_user = (PermissionError, IsADirectoryError, NotADirectoryError, FileExistsError)
-        return 2 if isinstance(error, by_user) else 1
+        return 2 if error.errno in OF_PATHS else 1
     return 0

@@ -23,9 +23,17 @@ import cv2
 import h5py
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 
 from stemcls.models.backend import keep_freed_memory
 from stemcls.store.cropstore import CropStore
+
+# The same examples in every run, on however busy a machine.
+settings.register_profile(
+    "repeatable", deadline=None, derandomize=True, database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+settings.load_profile("repeatable")
 
 # Kept away from GPUs and quiet, for this process and for those that tests start.
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")

@@ -29,7 +29,9 @@ _BACKEND = option(
 class Training:
     """How a training run is started; not part of the experiment that it keeps."""
 
-    folds: int = option(0, "Cross-validate in this many grouped folds; 0: one run.", least=0)
+    folds: int = option(
+        0, "Cross-validate in this many grouped folds; 0: one run.", least=0, most=100
+    )
     backend: str = _BACKEND
 
     def __post_init__(self) -> None:
@@ -47,12 +49,14 @@ class Training:
 class Search:
     """A search for the best settings, around the experiment below."""
 
-    trials: int = option(30, "Settings to try.", least=1)
-    folds: int = option(3, "Grouped folds that score a setting.", least=1)
+    trials: int = option(30, "Settings to try.", least=1, most=100_000)
+    folds: int = option(3, "Grouped folds that score a setting.", least=1, most=100)
     backbones: tuple[str, ...] = option(
         (), "Networks to search among; none: the one of the experiment."
     )
-    max_hours: float = option(0.0, "Begin no fold after this many hours; 0: no limit.", least=0.0)
+    max_hours: float = option(
+        0.0, "Begin no fold after this many hours; 0: no limit.", least=0.0, most=100_000.0
+    )
     space: str = option("", "TOML file of the search space; none: what usually matters.")
     objective: str = option("balanced_accuracy", "Metric to improve, or CLASS.sensitivity.")
     algorithm: str = option(

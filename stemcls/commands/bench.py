@@ -56,7 +56,8 @@ def bench(
         Path, typer.Option(help="Folder of real images, for the benchmarks that need them.")
     ] = Path("../shared/data"),
     seeds: Annotated[
-        int, typer.Option(min=1, help="Seeds of each search in tune-random and tune-stock.")
+        int,
+        typer.Option(min=1, max=1000, help="Seeds of each search in tune-random and tune-stock."),
     ] = 10,
     json: Json = False,
 ) -> None:

@@ -51,7 +51,8 @@ def build(
     workers: Annotated[
         int,
         typer.Option(
-            min=0, help="Processes that read images; 1: none beside this one, 0: one per core.",
+            min=0, max=4096,
+            help="Processes that read images; 1: none beside this one, 0: one per core.",
             rich_help_panel="Running",
         ),
     ] = 0,

@@ -15,6 +15,7 @@ from stemcls.commands.terminal import (
     progress,
     say,
 )
+from stemcls.config.options import MOST_SEED
 
 # Unlike the donors of one study, the field to predict is drawn with a seed nobody trained on.
 NEW_FIELDS_SEED = 1000
@@ -22,9 +23,9 @@ NEW_FIELDS_SEED = 1000
 
 def demo(
     workspace: Workspace = Path(),
-    fields: Annotated[int, typer.Option(min=4, help="Fields per class.")] = 12,
-    epochs: Annotated[int, typer.Option(min=1, help="Most epochs of training.")] = 50,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
+    fields: Annotated[int, typer.Option(min=4, max=1000, help="Fields per class.")] = 12,
+    epochs: Annotated[int, typer.Option(min=1, max=100_000, help="Most epochs of training.")] = 50,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Seed of everything random.")] = 0,
     backend: Backend = None,
     device: Device = "auto",
     json: Json = False,

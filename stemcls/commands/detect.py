@@ -12,6 +12,7 @@ import typer
 from stemcls.commands.detect_report import document_of, score_of, show, show_grid
 from stemcls.commands.terminal import Json, config_options, print_json, progress, resolved, say
 from stemcls.config.imaging import DetectConfig, ReadConfig
+from stemcls.config.options import MOST_SEED
 from stemcls.errors import InputError, SkippedError
 
 if TYPE_CHECKING:
@@ -52,12 +53,15 @@ def detect(
         ),
     ] = None,
     within_px: Annotated[
-        float, typer.Option(min=0.1, help="Largest distance from a known cell, pixels.")
+        float,
+        typer.Option(min=0.1, max=100_000.0, help="Largest distance from a known cell, pixels."),
     ] = 10.0,
     sample: Annotated[
-        int | None, typer.Option(min=1, help="Look at this many of the fields, drawn at random.")
+        int | None, typer.Option(
+            min=1, max=10_000_000, help="Look at this many of the fields, drawn at random."
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of --sample.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Seed of --sample.")] = 0,
     grid: Annotated[
         list[str] | None,
         typer.Option(

@@ -31,13 +31,13 @@ def evaluate(
     ] = None,
     label_map: Annotated[
         Path | None, typer.Option(
-            help="TOML file of lines \"name in the store\" = \"class of the model\"; \"\" leaves a "
-            "label out."
+            help="TOML file of lines \"name in the store\" = \"class of the model\", or a table "
+            "with columns label and class; an empty class leaves the label out."
         ),
     ] = None,
     views: Annotated[
         int | None,
-        typer.Option(help="Flips and turns averaged (default: the run's)."),
+        typer.Option(min=1, max=8, help="Flips and turns averaged (default: the run's)."),
     ] = None,
     calibrated: Annotated[
         bool, typer.Option(

@@ -36,13 +36,19 @@ def populations(
         ),
     ] = None,
     top: Annotated[
-        float, typer.Option(help="Percent of cells in the gate of each channel's brightest.")
+        float,
+        typer.Option(
+            min=0.001, max=100.0, help="Percent of cells in the gate of each channel's brightest."
+        ),
     ] = 5.0,
     test: Annotated[
         str, typer.Option(help="t test of every two predicted classes: welch or student.")
     ] = "welch",
     views: Annotated[
-        int | None, typer.Option(help="Flips and turns averaged (default: as the run was scored).")
+        int | None,
+        typer.Option(
+            min=1, max=8, help="Flips and turns averaged (default: as the run was scored)."
+        ),
     ] = None,
     out: Annotated[
         Path | None,
@@ -86,7 +92,7 @@ def populations(
         )
     found = describe_population(
         opened, probabilities, card.classes, top_percent=top, test=test,
-        cuts=sorted(numbers_of(cut or (), float, "--cut") or SCORE_CUTS),
+        cuts=sorted(numbers_of(cut or (), float, "--cut", 0.0, 1.0) or SCORE_CUTS),
     )
     files = found.write(out) if out is not None else []
     document = {**found.to_document(), "files": [str(file) for file in files]}

@@ -38,10 +38,16 @@ def predict(
         str, typer.Option(help="What an image is: cells to find, crops, or auto.")
     ] = "auto",
     pixel_size_um: Annotated[
-        float, typer.Option(min=0.0, help="Edge of a pixel, micrometres, where files do not say.")
+        float,
+        typer.Option(
+            min=0.0, max=1000.0, help="Edge of a pixel, micrometres, where files do not say."
+        ),
     ] = 0.0,
     views: Annotated[
-        int | None, typer.Option(help="Flips and turns averaged (default: as the run was scored).")
+        int | None,
+        typer.Option(
+            min=1, max=8, help="Flips and turns averaged (default: as the run was scored)."
+        ),
     ] = None,
     strict: Annotated[bool, typer.Option(help="Exit with 3 if a file was skipped.")] = False,
     backend: Backend = None,

@@ -47,7 +47,8 @@ def recipes(
     ] = None,
     changes: Changes = None,
     slots: Annotated[
-        int | None, typer.Option(help="Of a search: folds at once, as in `stemcls tune`.")
+        int | None,
+        typer.Option(min=1, max=4096, help="Of a search: folds at once, as in `stemcls tune`."),
     ] = None,
     scheduler: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Of a search: a Dask cluster.")

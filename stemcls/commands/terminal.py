@@ -19,6 +19,7 @@ from stemcls.config.options import Option, from_mapping, merged, options_of, spl
 from stemcls.errors import InputError
 from stemcls.evaluation.numbertext import interval_text, number_text
 from stemcls.notices import Notice, worded
+from stemcls.paths import check_ordinary, given_folder
 from stemcls.progress import Update
 from stemcls.safetext import safe_text
 
@@ -81,6 +82,29 @@ def config_options(cls: type, skip: tuple[str, ...] = ()) -> Callable[[Callable]
     return decorate
 
 
+def with_checked_arguments(command: Callable) -> Callable:
+    """Return a command that refuses what no option can mean, before it does anything.
+
+    A path must not be a pipe, a device or a link to nothing, the workspace must not be a file, and
+    a number must be one. What each command expects beyond that it says itself.
+    """
+
+    @functools.wraps(command)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        for name, given in kwargs.items():
+            flag = f"--{name.rstrip('_').replace('_', '-')}"
+            for value in given if isinstance(given, list | tuple) else (given,):
+                if isinstance(value, Path):
+                    found = check_ordinary(value)
+                    if name == "workspace" and found is not None:
+                        given_folder(value, flag)
+                elif isinstance(value, float) and math.isnan(value):
+                    raise InputError(f"{flag}: nan is no number; `--help` says what it may be")
+        return command(*args, **kwargs)
+
+    return wrapper
+
+
 def resolved(cls: type[Item], given: dict[str, Any], base: dict[str, Any] | None = None) -> Item:
     """Return the config of class `cls` for what a file (`base`) and the user (`given`) say."""
     return from_mapping(cls, merged(base or {}, given))
@@ -122,18 +146,21 @@ def _items(entry: Option, texts: list[str]) -> list[Any]:
     return numbers_of(texts, typing.get_args(hint)[0], f"--{entry.flag}")
 
 
-def numbers_of(texts: Iterable[str], kind: type, flag: str) -> list[Any]:
+def numbers_of(
+    texts: Iterable[str], kind: type, flag: str, least: float = -math.inf, most: float = math.inf
+) -> list[Any]:
     """Return the items of lists as the numbers (or texts) that they are.
 
     Args:
         texts: Each holds items with commas between.
         kind: int, float or str.
         flag: Name of the option, for the error.
+        least, most: Inclusive bounds of a number; of settings, `from_mapping` holds them.
 
     Raises:
-        InputError: One is no number.
+        InputError: One is no number, or out of bounds.
     """
-    items = []
+    items: list[Any] = []
     for item in split_list(texts):
         try:
             items.append(kind(item))
@@ -142,6 +169,8 @@ def numbers_of(texts: Iterable[str], kind: type, flag: str) -> list[Any]:
                 f"{flag}: {item!r} is no {'whole number' if kind is int else 'number'}; give "
                 "several with commas between, as in 1,2"
             ) from None
+        if kind is not str and most < math.inf and not least <= items[-1] <= most:
+            raise InputError(f"{flag}: {item} is out of range; expected {least:g} to {most:g}")
     return items
 
 

@@ -32,8 +32,9 @@ def train(
     recipe: Recipe = None,
     changes: Changes = None,
     folds: Annotated[
-        int, typer.Option(min=0, help="Cross-validate in this many grouped folds.")
-    ] = 0,
+        int | None,
+        typer.Option(min=0, max=100, help="Cross-validate in this many grouped folds, 2 or more."),
+    ] = None,
     resume: Annotated[
         Path | None, typer.Option(help="Go on with an interrupted run (folder or name).")
     ] = None,
@@ -52,7 +53,8 @@ def train(
     from stemcls.models.backend import start_keras
 
     if resume:
-        if store is not None or given or config is not None or folds or recipe or changes:
+        own = (store, config, folds, given or None, recipe or None, changes or None)
+        if any(value is not None for value in own):
             raise InputError(
                 "--resume repeats the run's own config; give no store or other settings"
             )
@@ -97,10 +99,10 @@ def train(
         say(f"next: stemcls explain {run.path}   or   stemcls predict {run.path} FIELDS")
 
 
-def _prepared(experiment: Experiment, workspace: Path, folds: int) -> Any:
-    if folds == 1:
+def _prepared(experiment: Experiment, workspace: Path, folds: int | None) -> Any:
+    if folds is not None and folds < 2:
         raise InputError("--folds needs 2 or more; leave it out for a single run")
-    if folds:
+    if folds is not None:
         from stemcls.training.folds import prepare_folds
 
         return prepare_folds(experiment, workspace, folds)

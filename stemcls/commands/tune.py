@@ -33,10 +33,13 @@ def tune(
         Path | None, typer.Argument(help="Crop store; not needed with --config or --resume.")
     ] = None,
     trials: Annotated[
-        int | None, typer.Option(min=1, help=f"Settings to try (default: {TRIALS}).")
+        int | None, typer.Option(min=1, max=100_000, help=f"Settings to try (default: {TRIALS}).")
     ] = None,
     folds: Annotated[
-        int | None, typer.Option(help=f"Grouped folds that score a setting (default: {FOLDS}).")
+        int | None,
+        typer.Option(
+            min=1, max=100, help=f"Grouped folds that score a setting (default: {FOLDS})."
+        ),
     ] = None,
     backbone: Annotated[
         list[str] | None,
@@ -65,7 +68,8 @@ def tune(
         ),
     ] = None,
     slots: Annotated[
-        int | None, typer.Option(help="Folds at once (default: one per GPU, else 1).")
+        int | None,
+        typer.Option(min=1, max=4096, help="Folds at once (default: one per GPU, else 1)."),
     ] = None,
     devices: Annotated[
         str, typer.Option(help="cpu, or numbers of GPUs: 0,1 (default: all GPUs, else cpu).")
@@ -76,7 +80,8 @@ def tune(
         ),
     ] = None,
     max_hours: Annotated[
-        float | None, typer.Option(min=0.0, help="Begin no fold after this; conclude then.")
+        float | None,
+        typer.Option(min=0.0, max=100_000.0, help="Begin no fold after this; conclude then."),
     ] = None,
     config: ConfigFile = None,
     recipe: Recipe = None,
@@ -85,7 +90,7 @@ def tune(
         Path | None, typer.Option(metavar="STUDY", help="Go on with a study (folder or name).")
     ] = None,
     extend: Annotated[
-        int | None, typer.Option(min=1, help="With --resume: this many trials more.")
+        int | None, typer.Option(min=1, max=100_000, help="With --resume: this many trials more.")
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the space and three samples; train nothing.")

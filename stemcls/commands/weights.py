@@ -22,7 +22,9 @@ def weights(
     backbone: Annotated[
         str | None, typer.Option(help="Only this one; needed to import.")
     ] = None,
-    alpha: Annotated[float, typer.Option(help="Width multiplier of the MobileNets.")] = 1.0,
+    alpha: Annotated[
+        float, typer.Option(min=0.05, max=4.0, help="Width multiplier of the MobileNets.")
+    ] = 1.0,
     replace: Annotated[
         bool, typer.Option("--replace", help="Import in the place of other weights.")
     ] = False,

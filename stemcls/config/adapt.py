@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from stemcls.config.experiment import StageConfig
-from stemcls.config.options import option
+from stemcls.config.options import MOST_SEED, option
 from stemcls.errors import InputError
 
 ADAPT_STAGES = (
@@ -24,7 +24,7 @@ class AdaptConfig:
 
     labels: tuple[int, ...] = option(
         (10, 30, 100), "Labelled crops per class to learn from, a quarter of which stop training; "
-        "numbers that the store cannot give are left out."
+        "numbers that the store cannot give are left out.", least=2, most=1_000_000,
     )
     by: str = option(
         "auto", "Keep together: all crops of a group, or of a field (auto: groups if there are).",
@@ -37,7 +37,9 @@ class AdaptConfig:
         "mean_recall", "What better means.",
         choices=("mean_recall", "balanced_accuracy", "accuracy", "auroc", "f1_macro"),
     )
-    seed: int = option(0, "Seed of split, draw of labels, order and augmentation.", least=0)
+    seed: int = option(
+        0, "Seed of split, draw of labels, order and augmentation.", least=0, most=MOST_SEED
+    )
     stages: tuple[StageConfig, ...] = ADAPT_STAGES
 
     def __post_init__(self) -> None:

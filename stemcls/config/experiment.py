@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from stemcls.config.options import option
+from stemcls.config.options import MOST_SEED, option
 from stemcls.errors import InputError
 
 # Sizes of the groups of flips and quarter turns that a square has.
@@ -47,7 +47,7 @@ class ModelConfig:
     weights: str = option(
         "imagenet", "imagenet, none, or a weights file: .h5 of Keras; .safetensors, .npz of torch."
     )
-    alpha: float = option(1.0, "Width multiplier of the MobileNets.", least=0.05)
+    alpha: float = option(1.0, "Width multiplier of the MobileNets.", least=0.05, most=4.0)
     input_px: int = option(
         0, "Resize crops inside the model until their shorter edge is this; 0: as stored, or the "
         "least that the backbone takes.",
@@ -57,9 +57,11 @@ class ModelConfig:
         (32,), "Pixels per feature where the head taps the backbone: 8, 16 or 32; several are "
         "pooled one by one and joined.", least=8, most=32,
     )
-    dense: tuple[int, ...] = option((), "Units of each dense layer between pooling and logits.")
+    dense: tuple[int, ...] = option(
+        (), "Units of each dense layer between pooling and logits.", least=1, most=65_536
+    )
     dropout: float = option(0.3, "Dropout before each dense layer.", least=0.0, most=0.95)
-    l2: float = option(1e-3, "L2 penalty on dense kernels.", least=0.0)
+    l2: float = option(1e-3, "L2 penalty on dense kernels.", least=0.0, most=100.0)
     label_smoothing: float = option(
         0.0, "Share of each label that is spread over all classes.", least=0.0, most=0.9
     )
@@ -103,18 +105,21 @@ class StageConfig:
         "its last block (the layers at the tap's resolution), or all of it.",
         choices=("none", "last-block", "all"),
     )
-    epochs: int = option(10, "Most epochs; 0 leaves the stage out.", least=0)
-    learning_rate: float = option(1e-4, "Rate of the head, at its start.", least=0.0)
-    batch_size: int = option(32, "Crops (or cached feature vectors) per step.", least=1)
+    epochs: int = option(10, "Most epochs; 0 leaves the stage out.", least=0, most=100_000)
+    learning_rate: float = option(1e-4, "Rate of the head, at its start.", least=1e-9, most=10.0)
+    batch_size: int = option(
+        32, "Crops (or cached feature vectors) per step.", least=1, most=65_536
+    )
     patience: int = option(
-        5, "Epochs without a better validation loss before it stops.", least=1
+        5, "Epochs without a better validation loss before it stops.", least=1, most=100_000,
     )
     views: int = option(
         8, "With trainable=none: cached flips and quarter turns of every training crop: 1, 2, 4 or "
         "8.", least=1, most=8,
     )
     backbone_factor: float = option(
-        1.0, "Rate of the backbone as a fraction of the head's (Wang 2023: 0.01).", least=0.0
+        1.0, "Rate of the backbone as a fraction of the head's (Wang 2023: 0.01).", least=0.0,
+        most=100.0,
     )
     schedule: str = option(
         "constant", "Rate over the epochs: constant; cosine: falls to 0 over all of them; plateau: "
@@ -124,7 +129,7 @@ class StageConfig:
     optimizer: str = option("adam", "Optimiser.", choices=("adam", "adamw", "sgd"))
     weight_decay: float = option(
         0.0, "Decoupled weight decay of adamw or sgd: a step shrinks each weight by this times its "
-        "own rate.", least=0.0,
+        "own rate.", least=0.0, most=10.0,
     )
     batch_norm: str = option(
         "auto", "BatchNorm of the layers that learn: fixed, or learn (statistics, scale, offset); "
@@ -172,7 +177,9 @@ class Experiment:
         "", "Finished run or .keras file whose model training goes on from, head and all; empty: a "
         "new head on the backbone's weights."
     )
-    seed: int = option(0, "Seed of split, weights, order and augmentation.", least=0)
+    seed: int = option(
+        0, "Seed of split, weights, order and augmentation.", least=0, most=MOST_SEED
+    )
     balance: str = option(
         "class-weights", "Unequal classes: weigh by the inverse of their count, oversample to the "
         "largest, draw each class equally often, or none of these.",

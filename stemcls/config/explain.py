@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from stemcls.config.options import option
+from stemcls.config.options import MOST_SEED, option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,15 +13,16 @@ class MethodSettings:
 
     top_channels: int = option(
         0, "Score-CAM: only this many channels per crop, the most active; 0: all. The error it "
-        "makes is measured and told.", least=0,
+        "makes is measured and told.", least=0, most=65_536,
     )
     patch_px: int = option(
-        0, "Occlusion: edge of the grey patch, pixels; 0: an eighth of the crop.", least=0
+        0, "Occlusion: edge of the grey patch, pixels; 0: an eighth of the crop.", least=0,
+        most=4096,
     )
-    samples: int = option(16, "SmoothGrad: noisy copies of each crop.", least=1)
+    samples: int = option(16, "SmoothGrad: noisy copies of each crop.", least=1, most=10_000)
     noise: float = option(
         0.15, "SmoothGrad: standard deviation of the noise, fraction of the crop's range.",
-        least=0.0,
+        least=0.0, most=10.0,
     )
     lrp: str = option(
         "epsilon-gamma-box", "LRP: preset of rules.",
@@ -32,9 +33,9 @@ class MethodSettings:
     )
     lrp_epsilon: float = option(
         1e-6, "LRP: added to the size of each sum that relevance is divided by; more of it, such "
-        "as 0.1, lets weak evidence vanish.", least=1e-30,
+        "as 0.1, lets weak evidence vanish.", least=1e-30, most=1000.0,
     )
-    seed: int = option(0, "Seed of everything random.", least=0)
+    seed: int = option(0, "Seed of everything random.", least=0, most=MOST_SEED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,13 +57,15 @@ class ExplainConfig:
     rows: str = option("", "Store rows, such as 3,17,20; default: telling ones.")
     per_class: int = option(
         2, "Without --rows, pictures of this many surest and least sure cells of each entry of the "
-        "confusion matrix.", least=1,
+        "confusion matrix.", least=1, most=10_000,
     )
     cells: int = option(
-        64, "Without --rows, cells drawn at random for pixel scores and mean maps.", least=0
+        64, "Without --rows, cells drawn at random for pixel scores and mean maps.", least=0,
+        most=1_000_000,
     )
     label_epochs: int = option(
         0, "With --check: also train a copy of the network on shuffled labels, for at most this "
         "many epochs, and compare its maps; 0: leave that out.", least=0, flag="check-labels",
+        most=100_000,
     )
     settings: MethodSettings = field(default=MethodSettings())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from stemcls.config.options import option
+from stemcls.config.options import MOST_SEED, option
 from stemcls.errors import InputError
 
 _CROPS, _BRIGHTNESS, _IMAGES = "Crops", "Brightness", "Images and groups"
@@ -17,34 +17,43 @@ class SimulateConfig:
     """Fields of cells whose every parameter is known."""
 
     classes: int = option(3, "Number of classes.", least=1, most=26)
-    fields: int = option(6, "Fields per class.", least=1)
-    cells: int = option(40, "Cells per field.", least=0)
-    groups: int = option(3, "Donors; the fields of each class go round them.", least=1)
+    fields: int = option(6, "Fields per class.", least=1, most=100_000)
+    cells: int = option(40, "Cells per field.", least=0, most=100_000)
+    groups: int = option(
+        3, "Donors; the fields of each class go round them.", least=1, most=100_000
+    )
     modality: str = option(
         "dic", "Contrast.", choices=("dic", "phase", "brightfield", "fluorescence")
     )
     slices: int = option(3, "Slices (channels) per file.", least=1, most=8)
     size_px: int = option(512, "Edge of a field, pixels.", least=64, most=8192)
-    radius_px: float = option(12.0, "Mean cell radius, pixels.", least=3.0)
-    pixel_size_um: float = option(0.5, "Edge of a pixel, micrometres.", least=1e-4)
+    radius_px: float = option(12.0, "Mean cell radius, pixels.", least=3.0, most=1024.0)
+    pixel_size_um: float = option(0.5, "Edge of a pixel, micrometres.", least=1e-4, most=1000.0)
     difficulty: float = option(
         0.3, "0: classes easily told apart, 1: the same but for noise.", least=0.0, most=1.0
     )
     size_effect: float = option(
-        0.0, "Relative difference of mean radius between the first and last class."
+        0.0, "Relative difference of mean radius between the first and last class.",
+        least=-0.95, most=10.0,
     )
     brightness_effect: float = option(
-        0.0, "Relative difference of brightness between the first and last class."
+        0.0, "Relative difference of brightness between the first and last class.",
+        least=-0.95, most=10.0,
     )
-    debris: int = option(4, "Debris particles per field, not in the truth.", least=0)
-    clusters: int = option(2, "Clusters of touching cells per field.", least=0)
-    noise: float = option(0.02, "Noise standard deviation, fraction of full scale.", least=0.0)
-    shading: float = option(0.15, "Uneven illumination, fraction of full scale.", least=0.0)
-    shear_deg: float = option(45.0, "Direction of DIC shear, degrees.")
+    debris: int = option(4, "Debris particles per field, not in the truth.", least=0, most=100_000)
+    clusters: int = option(2, "Clusters of touching cells per field.", least=0, most=100_000)
+    noise: float = option(
+        0.02, "Noise standard deviation, fraction of full scale.", least=0.0, most=1.0
+    )
+    shading: float = option(
+        0.15, "Uneven illumination, fraction of full scale.", least=0.0, most=1.0
+    )
+    shear_deg: float = option(45.0, "Direction of DIC shear, degrees.", least=-360.0, most=360.0)
     batch_effect: float = option(
-        0.0, "Acquisition difference confounded with the class, fraction of full scale."
+        0.0, "Acquisition difference confounded with the class, fraction of full scale.",
+        least=-1.0, most=1.0,
     )
-    seed: int = option(0, "Seed of everything random.", least=0)
+    seed: int = option(0, "Seed of everything random.", least=0, most=MOST_SEED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +91,7 @@ class QualityConfig:
     )
     min_focus: float = option(
         0.0, "Leave out fields whose focus score is below this; `stemcls info` shows the scores.",
-        least=0.0,
+        least=0.0, most=1e12,
     )
     bits: int = option(
         0, "Bits that 16-bit files really use (12 for many cameras), for brightness and clipping; "
@@ -117,20 +126,21 @@ class DetectConfig:
     )
     diameter_px: float = option(
         0.0, "Usual diameter of a cell, pixels; cells of half to twice this size are found. "
-        "0: estimated from the images.", least=0.0, panel="",
+        "0: estimated from the images.", least=0.0, most=10_000.0, panel="",
     )
     min_sigma: float = option(
         0.0, "Smallest blob, standard deviation in pixels (radius / 1.414); 0: from the diameter.",
-        least=0.0,
+        least=0.0, most=10_000.0,
     )
     max_sigma: float = option(
         0.0, "Largest blob, standard deviation in pixels (radius / 1.414); 0: from the diameter.",
-        least=0.0,
+        least=0.0, most=10_000.0,
     )
     num_sigma: int = option(8, "Scales between them, evenly spaced in log.", least=1, most=100)
     threshold: float | None = option(
         None, "Least response: 1 is a full, isolated disc (default 0.4); with modality raw the "
         "threshold of skimage's blob_log, blob_dog or blob_doh (default theirs).", least=0.0,
+        most=1e9,
     )
     overlap: float = option(
         0.3, "Largest overlap of two blobs, fraction of the smaller one.", least=0.0, most=1.0
@@ -141,23 +151,26 @@ class DetectConfig:
     )
     min_distance_px: float = option(
         0.0, "Least distance of two cells, pixels; of a closer pair the surer one stays.",
-        least=0.0, flag="min-distance",
+        least=0.0, flag="min-distance", most=100_000.0,
     )
-    border_px: int = option(0, "Drop cells whose centre is this near the edge, pixels.", least=0)
+    border_px: int = option(
+        0, "Drop cells whose centre is this near the edge, pixels.", least=0, most=100_000
+    )
     edge_radii: float = option(
         0.45, "Drop cells that the field's edge cuts: centre nearer than this many radii.",
-        least=0.0,
+        least=0.0, most=100.0,
     )
     min_relative_radius: float = option(
         0.6, "Drop blobs smaller than this many typical radii of the field (debris).", least=0.0,
+        most=100.0,
     )
     max_relative_radius: float = option(
         2.0, "Drop blobs larger than this many typical radii of the field (clusters); 0: keep.",
-        least=0.0,
+        least=0.0, most=1000.0,
     )
     size_outliers: float = option(
         5.0, "Drop blobs whose log radius is this many robust standard deviations (median and MAD) "
-        "from the field's; 0: keep them.", least=0.0,
+        "from the field's; 0: keep them.", least=0.0, most=1000.0,
     )
 
     def __post_init__(self) -> None:
@@ -181,11 +194,18 @@ class RecordedConfig:
     """
 
     dtype: tuple[str, ...] = option((), "Types of the pixels in the files.")
-    bits: tuple[int, ...] = option((), "Bits that those use, where the files say fewer than all.")
+    bits: tuple[int, ...] = option(
+        (), "Bits that those use, where the files say fewer than all.",
+        least=0, most=64,
+    )
     slices: tuple[str, ...] = option((), "Names of the slices that make the crops, in order.")
-    pixel_size_um: tuple[float, ...] = option((), "Least and largest edge of a pixel, micrometres.")
+    pixel_size_um: tuple[float, ...] = option(
+        (), "Least and largest edge of a pixel, micrometres.", least=0.0, most=1e6
+    )
     modality: str = option("", "What the slices show, where the cell finder settled it.")
-    size_px: tuple[int, ...] = option((), "Height and width of a crop.")
+    size_px: tuple[int, ...] = option(
+        (), "Height and width of a crop.", least=0, most=100_000
+    )
     warnings: tuple[str, ...] = option((), "What was odd about the images.")
 
 
@@ -220,7 +240,7 @@ class BuildConfig:
         0.0,
         "Edge of a crop, micrometres: crops of fields with different pixel sizes are resampled to "
         "one scale; 0: crops are cut pixel by pixel.",
-        least=0.0,
+        least=0.0, most=100_000.0,
         panel=_CROPS,
     )
     channels: str = option(
@@ -249,6 +269,7 @@ class BuildConfig:
         (),
         "With --scale store: raw values that become 0 and 255, two for each channel in turn; "
         "none: measured on the fields.",
+        least=-1e12, most=1e12,
         panel=_BRIGHTNESS,
     )
     edge: str = option(
@@ -261,7 +282,7 @@ class BuildConfig:
         0.0,
         "With --cells: find the cells, keep those within this many pixels of a known centre, and "
         "give them its label; 0: cut crops at the known centres themselves.",
-        least=0.0, flag="cells-match",
+        least=0.0, most=100_000.0, flag="cells-match",
         panel=_CROPS,
     )
     core: float = option(
@@ -280,7 +301,7 @@ class BuildConfig:
     )
     pixel_size_um: float = option(
         0.0, "Edge of a pixel, micrometres, where a file does not say; 0: unknown.",
-        least=0.0, flag="pixel-size-um",
+        least=0.0, most=1000.0, flag="pixel-size-um",
         panel=_IMAGES,
     )
     subsample: float = option(
@@ -288,7 +309,9 @@ class BuildConfig:
         least=1e-6, most=1.0,
         panel=_IMAGES,
     )
-    subsample_seed: int = option(0, "Seed of that draw.", least=0, panel=_IMAGES)
+    subsample_seed: int = option(
+        0, "Seed of that draw.", least=0, most=MOST_SEED, panel=_IMAGES
+    )
     label: str | None = option(
         None, "Column of --manifest or --cells that names the classes (default: label).",
         panel=_IMAGES,

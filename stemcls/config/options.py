@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import keyword
+import math
 import re
 import tomllib
 import types
@@ -13,8 +14,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from stemcls.errors import InputError, check_known, nearest
+from stemcls.paths import given_file
 
 Config = TypeVar("Config")
+# Of NumPy and Keras.
+MOST_SEED = 2**32 - 1
+# More than any setting has; Python's own limit would be a traceback.
+_MOST_LEVELS = 20
+_LONGEST = 80
 
 
 def option(
@@ -142,7 +149,9 @@ def from_mapping(cls: type[Config], mapping: Mapping[str, Any], where: str = "co
         hint = hints[key]
         if dataclasses.is_dataclass(hint):
             if not isinstance(value, Mapping):
-                raise InputError(f"{place} is a section: expected a table, found {value!r}")
+                raise InputError(
+                    f"{place} is a section: expected a table, found {shortened(value)}"
+                )
             values[key] = from_mapping(typing.cast(type, hint), value, place)
         elif kind := _listed_section(hint):
             values[key] = _sections(kind, value, known[key].default, place)
@@ -202,12 +211,16 @@ def parse_assignment(text: str) -> dict[str, Any]:
     """
     path, equals, written = text.partition("=")
     keys = [key.strip() for key in path.split(".")]
-    if not equals or not all(keys):
-        raise InputError(f"--set {text}: expected SECTION.KEY=VALUE, as in model.dropout=0.5")
+    if not equals or not all(keys) or len(keys) > _MOST_LEVELS:
+        raise InputError(
+            f"--set {shortened(text)}: expected SECTION.KEY=VALUE, as in model.dropout=0.5"
+        )
     try:
         nested = tomllib.loads(f"value = {written}")["value"]
     except tomllib.TOMLDecodeError:
         nested = written.strip()
+    except (ValueError, RecursionError) as error:  # a number or a nesting without end
+        raise InputError(f"--set {shortened(text)} is not a value: {error}") from None
     for key in reversed(keys):
         nested = {key: nested}
     return typing.cast(dict[str, Any], nested)
@@ -219,11 +232,12 @@ def read_toml(path: Path) -> dict[str, Any]:
     Raises:
         InputError: The file is missing or is not TOML.
     """
+    given_file(path, "config file")
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"config file {path} does not exist") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except RecursionError:
+        raise InputError(f"config file {path} is not valid TOML: nested too deeply") from None
+    except ValueError as error:  # no TOML, no UTF-8, or a number of thousands of digits
         raise InputError(f"config file {path} is not valid TOML: {error}") from error
 
 
@@ -246,7 +260,7 @@ def _sections(kind: type, value: Any, default: Any, place: str) -> tuple[Any, ..
     if isinstance(value, Mapping):
         value = _changed_sections([to_mapping(section) for section in default], value, place)
     if not isinstance(value, list | tuple) or not all(isinstance(v, Mapping) for v in value):
-        raise InputError(f"{place}: expected a list of tables, found {value!r}")
+        raise InputError(f"{place}: expected a list of tables, found {shortened(value)}")
     return tuple(
         from_mapping(kind, section, f"{place}.{section.get('name', number)}")
         for number, section in enumerate(value)
@@ -259,12 +273,14 @@ def _changed_sections(sections: list[Any], changes: Mapping[str, Any], place: st
     for key, change in changes.items():
         if key in names:
             at = names.index(key)
-        elif key.isdecimal() and int(key) < len(names):
+        elif key.isdecimal() and len(key) < 5 and int(key) < len(names):
             at = int(key)
         else:
             raise InputError(f"{place}.{key} is not there{nearest(key, names)}")
         if not isinstance(change, Mapping):
-            raise InputError(f"{place}.{key} is a section: expected a table, found {change!r}")
+            raise InputError(
+                f"{place}.{key} is a section: expected a table, found {shortened(change)}"
+            )
         result[at] = merged(result[at], change)
     return result
 
@@ -279,14 +295,34 @@ def _checked(value: Any, hint: Any, about: Mapping[str, Any], place: str) -> Any
         kind = typing.get_args(hint)[0]
         return tuple(_checked(item, kind, about, place) for item in items)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
+        try:
+            value = float(value)
+        except OverflowError:
+            value = math.inf if value > 0 else -math.inf
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
-        raise InputError(f"{place}: expected {hint.__name__}, found {value!r}")
+        raise InputError(f"{place}: expected {hint.__name__}, found {shortened(value)}")
     choices, least, most = about.get("choices"), about.get("least"), about.get("most")
     if choices and value not in choices:
-        raise InputError(f"{place}: {value!r} is not a choice{nearest(str(value), choices)}")
+        hint = nearest(str(value), choices)
+        raise InputError(f"{place}: {shortened(value)} is not a choice{hint}")
+    expected = f"expected {least} to {most}"
+    if isinstance(value, float) and math.isnan(value):
+        raise InputError(f"{place}: nan is no number; {expected}")
     if least is not None and not value >= least:
-        raise InputError(f"{place}: {value} is below the least allowed, {least}")
+        raise InputError(
+            f"{place}: {shortened(value)} is below the least allowed, {least}; {expected}"
+        )
     if most is not None and not value <= most:
-        raise InputError(f"{place}: {value} is above the most allowed, {most}")
+        raise InputError(
+            f"{place}: {shortened(value)} is above the most allowed, {most}; {expected}"
+        )
     return value
+
+
+def shortened(value: Any) -> str:
+    """Return a value as a message shows it, a long one by its beginning."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # a number of thousands of digits, a nesting without end
+        text = f"a {type(value).__name__} without end"
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

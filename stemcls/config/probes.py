@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from stemcls.config.experiment import ModelConfig
-from stemcls.config.options import option
+from stemcls.config.options import MOST_SEED, option
 from stemcls.errors import InputError
 
 # Flags of `ModelConfig` that frozen features do not depend on.
@@ -23,11 +23,12 @@ class AuditConfig:
     features: str = option("simple", _FEATURES_HELP, choices=("simple", "backbone"))
     classes: tuple[str, ...] = option((), "Look at these classes only (default: all).")
     crops: int = option(
-        4000, "Most crops that classifiers are fitted to; more are drawn at random.", least=50
+        4000, "Most crops that classifiers are fitted to; more are drawn at random.", least=50,
+        most=1_000_000,
     )
     folds: int = option(5, "Most folds of cross-validation.", least=2, most=20)
     shuffles: int = option(499, "Permutations of the labels per test.", least=199, most=100_000)
-    seed: int = option(0, "Seed of folds, permutations and draws.", least=0)
+    seed: int = option(0, "Seed of folds, permutations and draws.", least=0, most=MOST_SEED)
     model: ModelConfig = field(default_factory=ModelConfig)
 
 
@@ -49,7 +50,7 @@ class CurveConfig:
     )
     classes: tuple[str, ...] = option((), "Tell these classes apart only (default: all).")
     resamples: int = option(500, "Bootstrap resamples for intervals.", least=100, most=100_000)
-    seed: int = option(0, "Seed of split, draws and resamples.", least=0)
+    seed: int = option(0, "Seed of split, draws and resamples.", least=0, most=MOST_SEED)
     model: ModelConfig = field(default_factory=ModelConfig)
 
     def __post_init__(self) -> None:
@@ -71,6 +72,8 @@ class EmbedConfig:
         choices=("pca", "tsne", "umap"),
     )
     crops: int = option(1500, "Most crops; more are drawn at random.", least=20, most=20_000)
-    perplexity: float = option(30.0, "Neighbours that t-SNE and UMAP keep close.", least=2.0)
+    perplexity: float = option(
+        30.0, "Neighbours that t-SNE and UMAP keep close.", least=2.0, most=10_000.0
+    )
     neighbours: int = option(15, "Neighbours that purity counts.", least=1, most=200)
-    seed: int = option(0, "Seed of draws and layouts.", least=0)
+    seed: int = option(0, "Seed of draws and layouts.", least=0, most=MOST_SEED)

@@ -34,7 +34,7 @@ class LayoutConfig:
     )
     group_what: str = option("", "What that unit is: experiment, mouse, line.")
     groups_per_class: int = option(
-        0, "Units that every class needs; 0: the level may be missing.", least=0
+        0, "Units that every class needs; 0: the level may be missing.", least=0, most=100_000,
     )
     shared: bool = option(
         False, "Whether one unit holds several classes, under one name; else equal names differ."
@@ -46,8 +46,8 @@ class LayoutConfig:
 class SearchConfig:
     """How settings are searched, where the paper did so."""
 
-    trials: int = option(30, "Settings to try.", least=1)
-    folds: int = option(3, "Grouped folds that score a setting.", least=2)
+    trials: int = option(30, "Settings to try.", least=1, most=100_000)
+    folds: int = option(3, "Grouped folds that score a setting.", least=2, most=100)
     objective: str = option("balanced_accuracy", "Metric to improve, the mean over folds.")
     algorithm: str = option("ei", "How settings are suggested.")
     racing: bool = option(True, "Give up settings that are hopeless after their first folds.")
@@ -58,8 +58,10 @@ class FigureConfig:
     """A number that the paper reports, and where ours is found."""
 
     name: str = option("", "What it is.")
-    paper: float = option(0.0, "The paper's value.")
-    spread: float = option(0.0, "Its standard deviation or error, where given; 0: none.")
+    paper: float = option(0.0, "The paper's value.", least=-1e9, most=1e9)
+    spread: float = option(
+        0.0, "Its standard deviation or error, where given; 0: none.", least=0.0, most=1e9
+    )
     ours: str = option(
         "", "Place in the results, as in scores/per_class/MPP/sensitivity; empty: not compared."
     )

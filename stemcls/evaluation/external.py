@@ -15,6 +15,8 @@ from stemcls.evaluation.metrics import CALIBRATION, HEADLINE, compute_metrics
 from stemcls.evaluation.predictions import Predictions
 from stemcls.store.classes import places_among
 from stemcls.store.cropstore import CropStore
+from stemcls.store.names import normal_name
+from stemcls.store.tables import read_table
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,11 +37,16 @@ class Matched:
 
 
 def read_label_map(path: Path) -> dict[str, str]:
-    """Read a TOML file of `"name in the store" = "class of the model"`; "" leaves a label out.
+    """Read which class of the model each label of a store is; "" leaves a label out.
 
+    Args:
+        path: TOML file of lines `"name in the store" = "class of the model"`; or, with another
+            suffix than .toml, a table with the columns label and class.
     Raises:
-        InputError: No such file, or something else in it.
+        InputError: No such file, or something else in it, or a label that is there twice.
     """
+    if path.suffix.lower() != ".toml":
+        return _label_table(path)
     found = read_toml(path)
     for name, target in found.items():
         if not isinstance(target, str):
@@ -47,6 +54,19 @@ def read_label_map(path: Path) -> dict[str, str]:
                 f"{path}: expected lines of \"name in the store\" = \"class of the model\", found "
                 f"{name} = {target!r}"
             )
+    return {normal_name(name): normal_name(target) for name, target in found.items()}
+
+
+def _label_table(path: Path) -> dict[str, str]:
+    found: dict[str, str] = {}
+    table = read_table(path, ("label", "class"))
+    for line, row in table:
+        name = normal_name(row["label"])
+        if not name:
+            raise InputError(f"{table.path} line {line}: the label is empty")
+        if name in found:
+            raise InputError(f"{table.path} line {line}: {name!r} is there twice; keep one line")
+        found[name] = normal_name(row["class"])
     return found
 
 

@@ -198,16 +198,17 @@ def _whole_numbers(
 ) -> None:
     """Write 1.0 as 1 in columns of whole numbers, as a column with gaps is written by pandas."""
     for name in names:
-        given = [cell for cell in values[name] if cell]
-        floats = [cell for cell in given if _WHOLE_FLOAT.fullmatch(cell) and _is_whole(cell)]
-        if not floats or any(not _WHOLE.fullmatch(c) and c not in set(floats) for c in given):
+        given = set(values[name]) - {""}
+        floats = {cell for cell in given if _WHOLE_FLOAT.fullmatch(cell) and _is_whole(cell)}
+        if not floats or not all(_WHOLE.fullmatch(cell) for cell in given - floats):
             continue
-        places = {cell: str(int(Decimal(cell))) for cell in set(floats)}
+        places = {cell: str(int(Decimal(cell))) for cell in floats}
+        first = next(cell for cell in values[name] if cell in floats)
         values[name] = [places.get(cell, cell) for cell in values[name]]
         notices.append(Notice(
             "whole-numbers",
-            f"{path.name}: column {name} holds whole numbers only, so {floats[0]} is read as "
-            f"{places[floats[0]]}",
+            f"{path.name}: column {name} holds whole numbers only, so {first} is read as "
+            f"{places[first]}",
             (str(path),),
         ))
 

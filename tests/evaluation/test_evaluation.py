@@ -12,7 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stemcls.errors import InputError
 from stemcls.evaluation.evaluation import evaluate_predictions
+from stemcls.evaluation.external import read_label_map
 from stemcls.evaluation.figures import draw_confusion, draw_roc, fitted, write_figure
 from stemcls.evaluation.predictions import read_predictions
 
@@ -121,3 +123,12 @@ def test_evaluation_imports_no_keras_and_no_global_plotting_state(tmp_path: Path
         cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_a_label_map_may_be_a_table(tmp_path):
+    path = tmp_path / "names.csv"
+    path.write_text("Label;Class\nLT-HSC (SLAM);LT-HSC\ndebris;\n", encoding="utf-8")
+    assert read_label_map(path) == {"LT-HSC (SLAM)": "LT-HSC", "debris": ""}
+    path.write_text("label,class\na,x\na,y\n", encoding="utf-8")
+    with pytest.raises(InputError, match="line 3: 'a' is there twice"):
+        read_label_map(path)

@@ -13,7 +13,9 @@ import pytest
 import tifffile
 from PIL import Image, ImageOps
 
+from stemcls.config.imaging import BuildConfig, ReadConfig
 from stemcls.errors import InputError
+from stemcls.imaging.prepare import prepare
 from stemcls.imaging.readers import describe_file, read_field
 
 RNG = np.random.default_rng(5)
@@ -255,8 +257,6 @@ def test_frames_of_an_animation_are_time_points(suffix, tmp_path):
     assert scene["axes"]["T"] == 4
     with pytest.raises(InputError, match=r"T=4, S=3.*choose with --time"):
         read_field(path)
-    from stemcls.config.imaging import ReadConfig
-
     pixels = read_field(path, ReadConfig(time="2")).pixels
     assert (pixels == 120).all()
 
@@ -279,8 +279,41 @@ def test_float_pixels_beyond_any_brightness_are_refused(value, tmp_path):
         read_field(tmp_path / "a.tif")
 
 
-@pytest.mark.parametrize("dtype", ["i1", "i2", "i4", "u4", "f2", "f8"])
+@pytest.mark.parametrize(("dtype", "value"), [("u8", 2**63), ("i8", -(2**62))])
+def test_whole_numbers_beyond_any_brightness_are_refused(dtype, value, tmp_path):
+    pixels = np.zeros((16, 16), dtype)
+    pixels[3, 4] = value
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="minisblack")
+    with pytest.raises(InputError, match=r"a\.tif holds pixels as large as"):
+        read_field(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("dtype", ["i1", "i2", "i4", "i8", "u4", "f2", "f4", "f8"])
 def test_other_number_types_are_kept(dtype, tmp_path):
     pixels = RNG.integers(-100, 100, (24, 32)).astype(dtype)
     tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="minisblack")
     assert np.array_equal(read_field(tmp_path / "a.tif").pixels[0], pixels)
+
+
+def test_real_jpegs_are_what_opencv_makes_of_them(shared_data):
+    for path in sorted((shared_data / "chula" / "fields").glob("*.jpg"))[:5]:
+        assert np.array_equal(read_field(path).pixels, planes(cv2.imread(str(path))[..., ::-1]))
+
+
+def test_real_microscope_files_say_how_many_bits_their_cameras_had(shared_data):
+    folder = shared_data / "formats"
+    for name, bits in (
+        ("cluster.nd2", 12), ("CellDivision_T3_Z5_CH2_X240_Y170.czi", 14), ("CH1_16bit.tif", None)
+    ):  # fmt: skip
+        assert describe_file(folder / name)["scenes"][0]["bits"] == bits
+
+
+def test_remarks_and_bits_reach_the_build(tmp_path):
+    path = tmp_path / "a.png"
+    cells = np.where(DEEP > 2000, DEEP, 100)
+    tifffile.imwrite(
+        path, cells, photometric="miniswhite", extratags=[(281, 3, 1, 4095, True)]
+    )  # fmt: skip
+    made = prepare(path, BuildConfig(kind="crops"))
+    assert made.notices[0].message == "it is named .png but holds TIFF data; it was read as that"
+    assert made.quality.brightness == pytest.approx((4095 - cells).mean() * 255 / 4095, rel=1e-3)

@@ -6,7 +6,7 @@ import io
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stemcls.errors import InputError
@@ -66,7 +66,7 @@ _TEXT = st.text(
 ).map(str.strip).filter(lambda text: not text.startswith("'"))
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(
     rows=st.lists(st.tuples(_TEXT.filter(bool), _TEXT, _TEXT), min_size=1, max_size=5),
     delimiter=st.sampled_from(",;\t|"), encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
@@ -254,7 +254,7 @@ def test_a_workbook_that_could_mean_several_things_is_refused(tmp_path):
         read_book(table(tmp_path, b"PK\x03\x04" + bytes(99), "broken.xlsx"))
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150)
 @given(st.one_of(st.binary(max_size=60), st.text(max_size=60).map(
     lambda text: f"path,label\n{text}".encode("utf-8", "replace")
 )))

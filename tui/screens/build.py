@@ -145,7 +145,9 @@ class BuildScreen(Screen[Task | None]):
             return
         pattern = self._setting(("group",)).value
         try:
-            groups = f"\n{grouping(self._seen.files, pattern)}" if pattern else ""
+            # Without parentheses it names a column of the manifest or of the table of cells.
+            told = pattern and "(" in pattern
+            groups = f"\n{grouping(self._seen.files, pattern)}" if told else ""
         except StemclsError as error:
             self._tell("#folder-told", str(error), bad=True)
         else:

@@ -33,7 +33,7 @@ class Work:
         choices=("auto", "cells", "crops"),
     )
     pixel_size_um: float = option(
-        0.0, "Edge of a pixel, micrometres, where files do not say.", least=0.0
+        0.0, "Edge of a pixel, micrometres, where files do not say.", least=0.0, most=1000.0
     )
     views: int = option(0, "Flips and turns averaged; 0: as the run was scored.", least=0, most=8)
     overlay: bool = option(True, "Draw every field with its cells, to browse them here.")

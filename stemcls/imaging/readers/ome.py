@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +12,9 @@ from xml.etree import ElementTree
 import numpy as np
 
 from stemcls.imaging.readers.scene import finite, micrometres, moment, positive, square
+
+_ROOT_CHARACTERS = 4000
+_ROOT_UUID = re.compile(r"""<(?:\w+:)?OME\b[^>]*?\bUUID\s*=\s*["']([^"']*)["']""")
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,12 @@ class OmeDocument:
     images: tuple[OmeImage, ...]
     uuid: str
     elsewhere: str
+
+
+def ome_uuid(xml: str) -> str:
+    """Return the UUID of the file itself, without parsing the rest, which may be long."""
+    found = _ROOT_UUID.search(xml[:_ROOT_CHARACTERS])
+    return found.group(1) if found else ""
 
 
 def ome_document(xml: str) -> OmeDocument:

@@ -11,7 +11,7 @@ import numpy as np
 import tifffile
 
 from stemcls.imaging.readers.ifds import check_directories
-from stemcls.imaging.readers.ome import Member, OmeDocument, OmeImage, ome_document
+from stemcls.imaging.readers.ome import Member, OmeDocument, OmeImage, ome_document, ome_uuid
 from stemcls.imaging.readers.pages import Pages, read_page
 from stemcls.imaging.readers.photometric import meaning_of
 from stemcls.imaging.readers.scene import NotReadError, Scene, fewer_bits
@@ -198,7 +198,7 @@ class _Members:
         file = tifffile.TiffFile(other)
         xml = file.ome_metadata if file.is_ome else None
         if xml and member.uuid:
-            found = ome_document(xml).uuid
+            found = ome_uuid(xml)
             if found and found != member.uuid:
                 file.close()
                 raise NotReadError(

@@ -219,13 +219,12 @@ def _inverted(_: Any, meaning: Meaning, samples: np.ndarray) -> np.ndarray:
 
 
 def _looked_up(page: Any, numbers: np.ndarray) -> np.ndarray:
-    colours = np.asarray(page.tags[320].value, np.uint16).reshape(3, -1)
+    colours: np.ndarray = np.asarray(page.tags[320].value, np.uint16).reshape(3, -1)
     if colours.max(initial=0) > 255:  # else an old writer, which put bytes into the table
         colours = colours >> 8
-    numbers = numbers.astype(np.uint16)
     if numbers.max(initial=0) >= colours.shape[1]:
         raise ValueError(f"its palette has {colours.shape[1]} colours, a pixel names another")
-    return np.moveaxis(colours.astype(np.uint8)[:, numbers], 0, -1)
+    return np.moveaxis(colours.astype(np.uint8)[:, numbers.astype(np.uint16)], 0, -1)
 
 
 def _from_cmyk(_: Any, meaning: Meaning, inks: np.ndarray) -> np.ndarray:

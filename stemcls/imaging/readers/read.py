@@ -245,7 +245,7 @@ def _check_pixels(path: Path, pixels: np.ndarray) -> None:
             f"{path} holds {pixels.dtype} pixels, expected whole or floating-point numbers; "
             "export it as 8-bit or 16-bit"
         )
-    if pixels.dtype.kind != "f":
+    if pixels.dtype.kind != "f" and pixels.dtype.itemsize < 8:
         return
     if not np.isfinite(pixels).all():
         bad = int((~np.isfinite(pixels)).sum())
@@ -253,7 +253,7 @@ def _check_pixels(path: Path, pixels: np.ndarray) -> None:
             f"{path} holds {bad} NaN or infinite pixels; replace them with numbers, or export "
             "the file as 16-bit"
         )
-    most = float(np.abs(pixels).max())
+    most = max(float(pixels.max()), -float(pixels.min()))
     if most > _MOST_FLOAT or 0 < most < _LEAST_FLOAT:
         raise InputError(
             f"{path} holds pixels as large as {most:.3g}, expected a brightness of at most "
@@ -274,27 +274,35 @@ def _reader_of(path: Path) -> tuple[Reader, tuple[str, ...]]:
             raise InputError(f"{path} is named {suffix} but its content is no {named.format}")
     else:
         head = _head(path)
-        known = named is not None and not named.folder and named.recognises(head)
-        reader_found = named if known else reader_of_content(head)
-        if reader_found is None and named is None:
-            raise InputError(
-                f"{path} has no image suffix that is read ({', '.join(READERS)}), nor the content "
-                "of one; export it as OME-TIFF from the microscope software"
-            )
-        if reader_found is None:
-            raise InputError(
-                f"{path} is named {suffix} but its content is no {named.format}: {_WAY_OUT}"
-            )
-        reader = reader_found
-        if named is not None and not known:
-            remarks = (f"it is named {suffix} but holds {reader.format} data; it was read as that",)
+        if named is not None and not named.folder and named.recognises(head):
+            reader = named
+        else:
+            reader = _reader_by_content(path, head, named, suffix)
+            if named is not None:
+                remarks = (
+                    f"it is named {suffix} but holds {reader.format} data; it was read as that",
+                )
     problem = missing_package(reader)
     if problem:
         raise InputError(f"{path}: {problem}")
     return reader, remarks
 
 
+def _reader_by_content(path: Path, head: bytes, named: Reader | None, suffix: str) -> Reader:
+    found = reader_of_content(head)
+    if found is not None:
+        return found
+    if named is None:
+        raise InputError(
+            f"{path} has no image suffix that is read ({', '.join(READERS)}), nor the content of "
+            "an image; export it as OME-TIFF from the microscope software"
+        )
+    raise InputError(f"{path} is named {suffix} but its content is no {named.format}: {_WAY_OUT}")
+
+
 def _head(path: Path) -> bytes:
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path} is a pipe or a device, expected an image file")
     try:
         with path.open("rb") as file:
             head = file.read(128)

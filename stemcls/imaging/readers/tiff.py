@@ -22,6 +22,7 @@ from stemcls.imaging.readers.tiffmeta import About, about_file, check_counts
 
 __all__ = ["open_tiff", "read_page"]
 
+_DNG_VERSION = 50706
 _POSITION_AXES = "RPM"  # Micro-Manager's regions, positions and tiles of an LSM
 
 
@@ -44,6 +45,8 @@ def open_tiff(path: Path) -> Iterator[Sequence[Scene]]:
 
 
 def _plain_scenes(path: Path, file: tifffile.TiffFile) -> list[Scene]:
+    if _DNG_VERSION in file.pages.first.tags:
+        raise NotReadError("it is the raw file of a camera (DNG); save it as TIFF or PNG")
     last = file.pages[len(file.pages) - 1]
     check_segments(last, file.filehandle.size)
     series = [one for one in file.series if not _is_preview(file, one)] or list(file.series)
