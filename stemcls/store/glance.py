@@ -31,7 +31,7 @@ _SURELY_CROPS_PX = 128  # no microscope's field is this small
 _MAYBE_CROPS_PX = 512
 _CENTRED, _CLEARLY_CENTRED = 0.3, 0.45
 _FEW = 5  # images, below which one cell in the middle may be chance
-_SEVERAL, _MANY = 3, 5  # whole objects inside an image
+_SEVERAL = 3  # whole objects inside an image
 _CUTS = 0.75  # of an image's edge, below which crops of a given size are cut from it
 _USUAL = 0.9  # share of the images that count as all
 _MOST_PADDING = 2.0  # times the usual edge, beyond which padding would be most of a crop
@@ -159,9 +159,10 @@ def kind_of(glimpses: Sequence[Glimpse], config: BuildConfig) -> str:
         inside = float(np.median([one.inside for one in glimpses]))
         equal = _commonest(glimpses)[1] >= _USUAL * len(glimpses)
         cuts = 0 < config.crop_px < _CUTS * edge
-        if (cuts or inside >= _MANY) and (middle < _CENTRED or (cuts and inside >= _MANY)):
+        several = inside >= _SEVERAL
+        if (cuts or several) and (middle < _CENTRED or (cuts and several)):
             return "cells"
-        if not cuts and inside < _SEVERAL and (
+        if not cuts and not several and (
             (edge <= _SURELY_CROPS_PX and (equal or middle >= _CENTRED))
             or (middle >= _CENTRED and len(glimpses) >= _FEW)
         ):

@@ -92,7 +92,7 @@ def test_small_images_of_many_cells_are_fields_too(source):
     [
         lambda seed: cell(seed, 400),  # one cell, but larger than crops are
         lambda seed: np.random.default_rng(seed).integers(0, 255, (200, 200), np.uint8),
-        lambda seed: field(seed, 200 + 10 * seed, step=88),  # few cells, sizes differ
+        lambda seed: np.roll(cell(seed, 200, 30), (60, 50), (0, 1)),  # one cell, not in the middle
     ],
 )
 def test_what_could_be_either_is_asked_and_nothing_is_left_behind(source, make):
