@@ -27,7 +27,7 @@ SAME_SCALE = 0.05
 OVERLAYS = "-overlays"
 AT_BORDER = "at the border: filled by reflection"
 FITTED = "of another size: brought to that of the model's crops"
-_MOST_SHRINKING = 2.0  # an image that is larger than a crop by more than this is a field
+_MOST_SHRINKING = 1.25  # an image that is larger than a crop by more than this is something else
 
 
 @dataclass(frozen=True, eq=False)
