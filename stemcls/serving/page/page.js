@@ -92,7 +92,10 @@ async function predict(files) {
 }
 
 function list() {
-  at("skipped").replaceChildren(...answer.skipped.map((one) => element("li", one.reason)));
+  at("skipped").replaceChildren(
+    ...answer.skipped.map((one) => element("li", one.reason)),
+    ...answer.warnings.map((one) => element("li", `warning: ${one.paths.join(", ")}: ${one.message}`)),
+  );
   at("which").replaceChildren(
     ...answer.images.map((image, number) =>
       element("option", `${image.name} (${image.cells.length})`, { value: number })),
