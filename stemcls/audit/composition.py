@@ -6,7 +6,7 @@ from collections import defaultdict
 
 import numpy as np
 
-from stemcls.audit.duplicates import twins
+from stemcls.audit.duplicates import find_twins
 from stemcls.audit.finding import CannotTellError, Finding
 from stemcls.audit.subject import Subject
 from stemcls.evaluation.runfiles import read_split
@@ -84,7 +84,8 @@ def check_duplicates(subject: Subject) -> Finding:
     if len(rows) > MOST_COMPARED:
         random = np.random.default_rng(subject.config.seed)
         rows = np.sort(random.choice(rows, MOST_COMPARED, False))
-    pairs = twins(store, rows, subject.interruption.check)
+    found = find_twins(store, rows, subject.interruption.check)
+    pairs = found.pairs
     side, elsewhere = _sides(subject, rows)
     apart = pairs[side[pairs[:, 0]] != side[pairs[:, 1]]]
     touched = len(np.unique(apart))
@@ -92,6 +93,7 @@ def check_duplicates(subject: Subject) -> Finding:
     interval = binomial_interval(touched, len(rows))
     details = {
         "crops": len(rows), "pairs": len(pairs), "pairs_apart": len(apart),
+        "pairs_not_compared": found.n_unaligned,
         "examples": rows[apart[:_SHOWN]].tolist(), "fields": _field_pairs(subject, rows[apart]),
     }
     if not touched:

@@ -28,6 +28,7 @@ BENCHMARKS: dict[str, tuple[str, str]] = {
     "serve": ("stemcls.bench.serving", "serve"),
     "evaluate": ("stemcls.bench.evaluation", "evaluate"),
     "audit": ("stemcls.bench.audit", "audit"),
+    "copies": ("stemcls.bench.copies", "copies"),
     "curve": ("stemcls.bench.curve", "curve"),
     "explain-scorecam": ("stemcls.bench.explaining", "explain_scorecam"),
     "explain-gradcam": ("stemcls.bench.explaining", "explain_gradcam"),

@@ -81,7 +81,9 @@ def _file(path: Path) -> Check:
     value["opens"] = True
     slices, rows, columns = field.pixels.shape
     named = ", ".join(field.channels[:6]) + (", ..." if slices > 6 else "")
-    why = f"opens as it is: {slices} x {rows} x {columns} ({named})"
+    why = "; ".join(
+        [f"opens as it is: {slices} x {rows} x {columns} ({named})", *field.remarks]
+    )
     return _check(name, "pass", value, why)
 
 

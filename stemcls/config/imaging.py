@@ -246,7 +246,8 @@ class BuildConfig:
     channels: str = option(
         "auto",
         "auto: 2-4 slices to a red-green-blue composite, 1 stays grey; grey or rgb force one; "
-        "else up to three names or numbers (from 1) of slices, as in 'DIC' or 'DIC,GFP'.",
+        "all: every slice a channel; else names or numbers (from 1) of slices, as in 'DIC' or "
+        "'DIC,GFP': up to three make a red-green-blue composite, more as many channels.",
     )
     scale: str = option(
         "auto",

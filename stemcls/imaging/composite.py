@@ -11,9 +11,10 @@ from stemcls.errors import InputError, check_known, nearest
 from stemcls.imaging.field import Field
 from stemcls.imaging.levels import PERCENTILES, to_8_bit, visible_range
 
-CHANNELS = ("auto", "grey", "rgb")
+CHANNELS = ("auto", "grey", "rgb", "all")
 SCALES = ("auto", "none", "field", "store")
 _MOST_SLICES = 4
+_MOST_MERGED = 128  # of OpenCV 5; 4.x takes 512
 _EMPTY = 0.05  # of the strongest slice's level and contrast
 _BLACK_8_BIT = 2
 _SAMPLE_EDGE = 128
@@ -35,7 +36,7 @@ class Composite:
 
 
 def compose(field: Field, channels: str = "auto", scale: str = "auto") -> np.ndarray:
-    """Make an image (Y, X, C) with 1 or 3 channels; see `compose_slices`."""
+    """Make an image (Y, X, C) with 1, 3 or more channels; see `compose_slices`."""
     slices = choose_slices(field, channels)
     return compose_slices(field, slices, channels, scale).image
 
@@ -45,8 +46,8 @@ def choose_slices(field: Field, channels: str) -> tuple[int, ...]:
 
     Args:
         channels: auto: all of up to three, of 4 the last (near black in DIC sets) is dropped;
-            grey: all; rgb: as auto; else up to three names or numbers (from 1) of slices,
-            separated by commas, in the order wanted.
+            grey and all: all; rgb: as auto; else names or numbers (from 1) of any number of
+            slices, separated by commas, in the order wanted.
     Returns: Numbers from 0.
 
     Raises:
@@ -54,20 +55,20 @@ def choose_slices(field: Field, channels: str) -> tuple[int, ...]:
     Source: the slice rule is that of Khalkhali et al. 2025.
     """
     count = len(field.pixels)
-    if channels == "grey":
+    if channels in ("grey", "all"):
         return tuple(range(count))
     if channels in CHANNELS:
         if count > _MOST_SLICES:
             raise InputError(
                 f"{field.path} has {count} slices ({', '.join(field.channels[:8])}), at most 4 "
-                "make a composite; choose up to three by name or number (from 1), as in "
-                f"--channels '{field.channels[0]}', or channels=grey"
+                "are taken without asking; choose by name or number (from 1), as in "
+                f"--channels '{','.join(field.channels[:2])}', or --channels all or grey"
             )
         return tuple(range(min(count, 3)))
     wanted = [part.strip() for part in channels.split(",") if part.strip()]
-    if not wanted or len(wanted) > 3:
+    if not wanted:
         raise InputError(
-            f"channels: {channels!r} names {len(wanted)} slices; a composite is made of 1, 2 or 3"
+            f"channels: {channels!r} names no slice; {field.path} has {', '.join(field.channels)}"
         )
     slices = tuple(_slice_number(field, name) for name in wanted)
     if len(set(slices)) < len(slices):
@@ -80,6 +81,8 @@ def compose_slices(
     percentiles: tuple[float, float] = PERCENTILES, scale_range: tuple[float, ...] = (),
 ) -> Composite:
     """Make an image of chosen slices: 1 is grey, 2 are red and green with an empty blue, 3 RGB.
+
+    Four and more become as many channels.
 
     Args:
         slices: From `choose_slices`.
@@ -120,8 +123,15 @@ def compose_slices(
         planes = [*planes, np.zeros_like(planes[0])]
     elif len(planes) == 1 and channels == "rgb":
         planes = planes * 3
+    return Composite(_merged(planes), slices, ranges)
+
+
+def _merged(planes: list[np.ndarray]) -> np.ndarray:
+    """Return (Y, X, C) of planes (Y, X), by OpenCV where it can: it is faster."""
+    if len(planes) > _MOST_MERGED:
+        return np.stack(planes, axis=-1)
     image = cv2.merge([np.ascontiguousarray(plane) for plane in planes])
-    return Composite(image.reshape(*image.shape[:2], len(planes)), slices, ranges)
+    return image.reshape(*image.shape[:2], len(planes))
 
 
 def empty_slices(field: Field, slices: tuple[int, ...]) -> list[int]:

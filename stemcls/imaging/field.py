@@ -21,6 +21,10 @@ class Field:
         pixel_size_um: Edge of a pixel in micrometres, or None where the file does not say.
         acquired: When it was recorded, or None.
         position_um: Stage y and x of the field in micrometres, or None.
+        bits: Bits that the values use, where the file says that those are fewer than the type's:
+            12 for a camera's 0 to 4095 in uint16. None: all of the type's, or unknown.
+        remarks: What the user should know of how the file was read: sentences without its name,
+            the same for every field with the same cause.
     """
 
     pixels: np.ndarray
@@ -29,6 +33,8 @@ class Field:
     pixel_size_um: float | None = None
     acquired: datetime | None = None
     position_um: tuple[float, float] | None = None
+    bits: int | None = None
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

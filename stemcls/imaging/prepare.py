@@ -103,7 +103,7 @@ def read_image(path: Path, read: ReadConfig, pixel_size_um: float = 0.0) -> Fiel
 
 def notices_of(field: Field) -> tuple[Notice, ...]:
     """Return what the reader wants to be known of a field."""
-    return tuple(Notice("file", remark) for remark in getattr(field, "remarks", ()))
+    return tuple(Notice("file", remark) for remark in field.remarks)
 
 
 def read_slices(path: Path, build: BuildConfig) -> np.ndarray:
@@ -143,7 +143,7 @@ def _read(
     slices = choose_slices(field, build.channels)
     planes = [field.pixels[n] for n in slices]
     surfaces = [] if build.kind == "crops" else [background_of(plane) for plane in planes]
-    quality = measure_quality(planes, build.quality.bits, surfaces or None)
+    quality = measure_quality(planes, build.quality.bits or field.bits or 0, surfaces or None)
     check_quality(quality, build.quality)
     return field, slices, surfaces, quality
 

@@ -15,6 +15,7 @@ from stemcls.imaging.shrink import shrunk
 
 _FULL_SCALE_8_BIT = 255.0
 _OPENCV_DEPTHS = {np.dtype(np.uint8): cv2.CV_8U, np.dtype(np.uint16): cv2.CV_16U}
+_OPENCV_CHANNELS = 4
 _CAMERA_BITS = (10, 12, 14)
 _FOCUS_LONGEST_PX = 1024
 _SURFACE_LONGEST_PX = _FOCUS_LONGEST_PX // 2
@@ -138,11 +139,14 @@ def brighten(image: np.ndarray, target: float) -> np.ndarray:
     Source: Kim et al. 2022 (130).
     """
     top = int(np.iinfo(image.dtype).max)
-    level = _mean(_brightest(list(cv2.split(image)))) * _FULL_SCALE_8_BIT / top
+    planes = [np.ascontiguousarray(image[..., n]) for n in range(image.shape[2])]
+    level = _mean(_brightest(planes)) * _FULL_SCALE_8_BIT / top
     if level <= 0:
         return image
     values = np.rint(np.minimum(np.arange(top + 1) * (target / level), top)).astype(image.dtype)
-    return cv2.LUT(image, values).reshape(image.shape) if top == 255 else values[image]
+    if top == 255 and len(planes) <= _OPENCV_CHANNELS:
+        return cv2.LUT(image, values).reshape(image.shape)
+    return values[image]
 
 
 def reduced(plane: np.ndarray, longest_px: int) -> np.ndarray:

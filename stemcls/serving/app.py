@@ -94,7 +94,9 @@ def make_app(
         reading = work.Reading(kind, pixel_size_um)
         async with _laid_out(files, config, home) as (uploads, skipped):
             return await worker.run(
-                lambda loaded: work.predict_uploads(loaded, uploads, skipped, reading, pictures)
+                lambda loaded, check: work.predict_uploads(
+                    loaded, uploads, skipped, reading, pictures, check
+                )
             )
 
     @app.post(
@@ -119,7 +121,7 @@ def make_app(
         async with _laid_out(files, config, home) as (uploads, skipped):
             upload = _chosen(uploads, skipped, name)
             return await worker.run(
-                lambda loaded: work.explain_upload(
+                lambda loaded, _: work.explain_upload(
                     loaded, upload, reading, (y_px, x_px), method, target
                 )
             )

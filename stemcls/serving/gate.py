@@ -67,7 +67,7 @@ class Gate:
         try:
             with self._worker.place():
                 async with asyncio.timeout(seconds):
-                    await self._app(scope, _counted(receive, limit), answer)
+                    await _while_there(self._app, scope, _Body(receive, limit), answer)
         except FullError:
             return _later(f"{self._worker.taken} requests are waiting already")
         except TimeoutError:
@@ -76,11 +76,15 @@ class Gate:
 
     def _foreign(self, headers: Headers) -> JSONResponse | None:
         """Refuse pages of other sites, which a browser would let send to this machine too."""
-        host = urlsplit(f"//{headers.get('host', '')}").hostname or ""
+        origin = headers.get("origin")
+        try:
+            host = urlsplit(f"//{headers.get('host', '')}").hostname or ""
+            sent_by = urlsplit(origin).netloc if origin else headers.get("host")
+        except ValueError as error:
+            return problem(400, f"the Host or Origin of the request is malformed: {error}")
         if self._config.is_local and host not in (*_LOCAL, self._config.host):
             return problem(403, f"this server is for this machine only, not for {host!r}")
-        origin = headers.get("origin")
-        if origin and urlsplit(origin).netloc != headers.get("host"):
+        if sent_by != headers.get("host"):
             return problem(403, "pages of other sites may not send requests here")
         return None
 
@@ -127,16 +131,45 @@ def _later(why: str) -> JSONResponse:
     return problem(503, f"{why}; try again in a moment", {"Retry-After": str(RETRY_SECONDS)})
 
 
-def _counted(receive: Receive, limit: int) -> Receive:
-    """Stop reading a body as soon as it is too large, whatever its header said."""
-    read = 0
+class _Body:
+    """An ASGI receive that stops at a body which is too large, whatever its header said.
 
-    async def count() -> Message:
-        nonlocal read
-        message = await receive()
-        read += len(message.get("body", b""))
-        if read > limit:
-            raise HTTPException(413, too_large(limit))
+    Args:
+        receive: Of the request.
+        limit: Most bytes.
+    """
+
+    def __init__(self, receive: Receive, limit: int) -> None:
+        self._receive = receive
+        self._limit = limit
+        self._read = 0
+        self._whole = asyncio.Event()
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        self._read += len(message.get("body", b""))
+        if self._read > self._limit:
+            raise HTTPException(413, too_large(self._limit))
+        if message["type"] == "http.disconnect" or not message.get("more_body", False):
+            self._whole.set()
         return message
 
-    return count
+    async def client_left(self) -> None:
+        """Return when the client has closed its connection after it had sent everything."""
+        await self._whole.wait()
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+
+async def _while_there(app: ASGIApp, scope: Scope, body: _Body, answer: _Answer) -> None:
+    """Answer a request; one whose client has left is cancelled, so that no work is done for it."""
+    answering = asyncio.ensure_future(app(scope, body, answer))
+    leaving = asyncio.ensure_future(body.client_left())
+    try:
+        await asyncio.wait((answering, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if answering.done():
+            await answering
+    finally:
+        for task in (answering, leaving):
+            task.cancel()
+        await asyncio.gather(answering, leaving, return_exceptions=True)

@@ -16,6 +16,7 @@ from stemcls.errors import InputError
 from stemcls.evaluation.verdict import Line
 from stemcls.models.saved import ModelCard
 from stemcls.serving.app import make_app
+from stemcls.serving.connections import LimitedProtocol
 from stemcls.serving.worker import FAILED, Worker
 
 _SECONDS_TO_END = 5
@@ -89,7 +90,7 @@ def open_server(
     server = uvicorn.Server(uvicorn.Config(
         make_app(worker, card, name, config, Path(uploads.name), verdict), log_level="warning",
         access_log=False, server_header=False, timeout_graceful_shutdown=_SECONDS_TO_END,
-        lifespan="off",
+        lifespan="off", http=LimitedProtocol, ws="none",
     ))
     return Server(f"http://{host}:{port}/", worker, opened, server, uploads)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -76,7 +76,7 @@ def load(path: Path, device: str) -> Loaded:
 
 def predict_uploads(
     loaded: Loaded, uploads: Sequence[Upload], refused: Sequence[tuple[str, str]],
-    reading: Reading, pictures: bool,
+    reading: Reading, pictures: bool, check: Callable[[], None] = lambda: None,
 ) -> Answer:
     """Classify every cell of some images.
 
@@ -86,6 +86,7 @@ def predict_uploads(
         refused: Names of other files, with the reason.
         reading: How to take them.
         pictures: Also return each image, for drawing on.
+        check: Called after each image; may raise.
     Raises:
         InputError: Not one file could be used.
     """
@@ -102,6 +103,7 @@ def predict_uploads(
         pixel_size_um=reading.pixel_size_um, views=card.views,
     )
     for upload, one in zip(uploads, found, strict=True):
+        check()
         if not isinstance(one, Predicted):
             skipped.append(Skipped(path=upload.name, reason=upload.renamed(one[1])))
             continue

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
 Job = Callable[[Any], Any]
+Check = Callable[[], None]
 
 LOADING, READY, FAILED, STOPPED = "loading", "ready", "failed", "stopped"
 
 
 class FullError(Exception):
     """The line is full."""
+
+
+class AbandonedError(Exception):
+    """Nobody waits for the result."""
 
 
 class Worker:
@@ -74,11 +80,26 @@ class Worker:
         finally:
             self._taken -= 1
 
-    async def run(self, job: Callable[[Any], Result]) -> Result:
-        """Wait for the thread to do a job; one that is cancelled before its turn is never done."""
+    async def run(self, job: Callable[[Any, Check], Result]) -> Result:
+        """Wait for the thread to do a job; one that is cancelled before its turn is never done.
+
+        Args:
+            job: Called with the model and with a function to call now and then, which raises
+                `AbandonedError` when nobody waits any more.
+        """
         done: Future[Any] = Future()
-        self._jobs.put((job, done))
-        result: Result = await asyncio.wrap_future(done)
+        waited_for = threading.Event()
+        waited_for.set()
+
+        def check() -> None:
+            if not waited_for.is_set():
+                raise AbandonedError
+
+        self._jobs.put((lambda loaded: job(loaded, check), done))
+        try:
+            result: Result = await asyncio.wrap_future(done)
+        finally:
+            waited_for.clear()
         return result
 
     def _work(self) -> None:
@@ -95,8 +116,11 @@ class Worker:
                 continue
             try:
                 done.set_result(job(loaded))
+            except InvalidStateError:
+                continue  # whoever waited has left
             except BaseException as error:  # noqa: BLE001 - it is raised again by `run`
-                done.set_exception(error)
+                with contextlib.suppress(InvalidStateError):
+                    done.set_exception(error)
         self._enter(STOPPED)
 
     def _enter(self, state: str) -> None:

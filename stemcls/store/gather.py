@@ -92,7 +92,7 @@ class Columns:
             self.centers_px.add(center)
             self.intensity.add(means)
         self.radius_px.extend(entry["radius_px"])
-        self.at_border.extend(entry["at_border"])
+        self.at_border.extend(entry.get("at_border") or [False] * entry["n"])
         size_um = entry["crop_pixel_um"]
         self.crop_pixel_um.add(None if size_um is None else round(size_um, 6))
         if len(entry["channels"]) > len(self.source_channels):

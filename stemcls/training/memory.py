@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 
+from stemcls.machine import free_memory_bytes
 from stemcls.store.cropstore import CropStore
 
 # What crops, and again features, may take of the memory that is free.
@@ -16,7 +15,7 @@ SHARE = 0.25
 
 def spare_memory_bytes() -> float:
     """Return how much one large array of a run may take."""
-    return SHARE * min(_free_memory_bytes(), _left_in_container_bytes())
+    return SHARE * free_memory_bytes()
 
 
 def crop_reader(
@@ -32,23 +31,3 @@ def crop_reader(
     if int(np.prod(store.shape)) * store.dtype.itemsize > allowed:
         return store.read
     return store.read(slice(None)).__getitem__
-
-
-def _free_memory_bytes() -> float:
-    try:
-        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return float(line.split()[1]) * 1024
-    except OSError:
-        pass  # only Linux tells; elsewhere half of what is built in is taken as free
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2
-
-
-def _left_in_container_bytes() -> float:
-    folder = Path("/sys/fs/cgroup")
-    try:
-        limit = (folder / "memory.max").read_text(encoding="ascii").strip()
-        used = (folder / "memory.current").read_text(encoding="ascii").strip()
-    except OSError:
-        return float("inf")
-    return float("inf") if limit == "max" else max(0.0, float(limit) - float(used))

@@ -49,8 +49,8 @@ def test_nothing_readable_is_an_error(tmp_path):
 BAD_FILES = {
     "a.foo": (lambda path: path.write_bytes(b"pixels"), r"a.foo has no image suffix .*export it"),
     "lies.png": (
-        lambda path: path.write_bytes(tiff_bytes(np.zeros((50, 50), np.uint8))),
-        r"lies.png is named .png but holds TIFF data; give it the suffix",
+        lambda path: path.write_bytes(b"hello, this is text"),
+        r"lies.png is named .png but its content is no PNG: export it again",
     ),
     "cut.tif": (
         lambda path: path.write_bytes(tiff_bytes(np.ones((2, 300, 300), np.uint16))[:250_000]),

@@ -48,7 +48,7 @@ def test_every_part_of_the_machine_is_checked(invoke, tmp_path, monkeypatch):
     assert checks["weights"]["value"]["folders"] == [
         str(tmp_path / "weights"), str(tmp_path / "keras" / "models")
     ]
-    assert checks["format TIFF"]["value"]["suffixes"] == [".tif", ".tiff"]
+    assert checks["format TIFF"]["value"]["suffixes"] == [".tif", ".tiff", ".btf", ".tf8"]
 
 
 def test_weights_that_are_there_are_listed(invoke, tmp_path, monkeypatch):

@@ -9,18 +9,22 @@ import cv2
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
 from stemcls.errors import InputError
-from stemcls.imaging.readers import READERS, list_images, read_field
+from stemcls.imaging.readers import READERS, describe_file, list_images, read_field
 
 RNG = np.random.default_rng(0)
 RGB = cv2.GaussianBlur(RNG.integers(0, 255, (40, 50, 3), dtype=np.uint8), (0, 0), 3)
+FILES = sorted(suffix for suffix, reader in READERS.items() if not reader.folder)
 PLAIN = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".ome.tif", ".ome.tiff")
 
 
 def write(path: Path, image: np.ndarray) -> None:
     if "tif" in path.suffix:
         tifffile.imwrite(path, image, photometric="rgb" if image.ndim == 3 else "minisblack")
+    elif path.suffix in (".gif", ".webp"):
+        Image.fromarray(image).save(path, lossless=True)
     else:
         bgr = image[..., ::-1] if image.ndim == 3 else image
         suffix = path.suffix.lower()
@@ -59,7 +63,7 @@ def test_a_png_with_a_changed_byte_is_refused(tmp_path):
         read_field(path)
 
 
-@pytest.mark.parametrize("suffix", sorted(READERS))
+@pytest.mark.parametrize("suffix", FILES)
 def test_every_format_refuses_an_empty_file_a_folder_and_a_foreign_file(suffix, tmp_path):
     path = tmp_path / f"field{suffix}"
     path.write_bytes(b"")
@@ -74,23 +78,38 @@ def test_every_format_refuses_an_empty_file_a_folder_and_a_foreign_file(suffix, 
         read_field(path)
 
 
-@pytest.mark.parametrize("suffix", sorted(set(READERS) - {".png"}))
-def test_every_format_says_what_a_lying_suffix_holds(suffix, tmp_path):
-    (tmp_path / f"a{suffix}").write_bytes(cv2.imencode(".png", RGB)[1].tobytes())
-    with pytest.raises(InputError, match=r"is named \.[a-z0-9.]+ but holds PNG data"):
-        read_field(tmp_path / f"a{suffix}")
+@pytest.mark.parametrize("suffix", sorted(set(FILES) - {".png"}))
+def test_content_decides_the_format_and_a_lying_suffix_is_a_remark(suffix, tmp_path):
+    write(tmp_path / "a.png", RGB)
+    (tmp_path / "a.png").rename(tmp_path / f"a{suffix}")
+    field = read_field(tmp_path / f"a{suffix}")
+    assert np.array_equal(field.pixels, np.moveaxis(RGB, 2, 0))
+    assert field.remarks == (f"it is named {suffix} but holds PNG data; it was read as that",)
+    assert describe_file(tmp_path / f"a{suffix}")["remarks"] == list(field.remarks)
 
 
-def test_a_lying_suffix_is_named(tmp_path):
-    write(tmp_path / "field.jpg", RGB)
-    (tmp_path / "field.jpg").rename(tmp_path / "field.png")
-    with pytest.raises(InputError, match=r"named \.png but holds JPEG"):
-        read_field(tmp_path / "field.png")
+@pytest.mark.parametrize("kind", [".jpg", ".tif", ".gif", ".webp", ".jp2"])
+@pytest.mark.parametrize("name", ["field", "field.dat", "field.xyz"])
+def test_an_image_under_a_name_that_says_nothing_is_read_without_remark(kind, name, tmp_path):
+    write(tmp_path / f"a{kind}", RGB)
+    expected = read_field(tmp_path / f"a{kind}").pixels
+    (tmp_path / f"a{kind}").rename(tmp_path / name)
+    field = read_field(tmp_path / name)
+    assert np.array_equal(field.pixels, expected)
+    assert not field.remarks
+
+
+@pytest.mark.parametrize("text", [b"BMI,age\n22,31\n", b"PK\x03\x04 a book", b"[section]\na=1\n"])
+def test_a_text_or_archive_is_not_taken_for_an_image(text, tmp_path):
+    (tmp_path / "notes.dat").write_bytes(text)
+    with pytest.raises(InputError, match=r"no image suffix that is read .*nor the content"):
+        read_field(tmp_path / "notes.dat")
 
 
 def test_missing_and_unknown_files_are_refused(tmp_path):
     with pytest.raises(InputError, match="does not exist"):
         read_field(tmp_path / "none.png")
+    (tmp_path / "field.xyz").write_text("hello")
     with pytest.raises(InputError, match="no image suffix that is read"):
         read_field(tmp_path / "field.xyz")
 
@@ -216,7 +235,7 @@ def test_ome_tiff_without_its_second_file_is_refused(tmp_path):
         "urn:uuid:2</UUID></TiffData></Pixels></Image></OME>"
     )
     tifffile.imwrite(tmp_path / "a.ome.tif", pixels[0], description=xml, metadata=None)
-    with pytest.raises(InputError, match=r"plane 2 is missing.*beside this one"):
+    with pytest.raises(InputError, match=r"b\.ome\.tif, another file of .*, is missing.*beside"):
         read_field(tmp_path / "a.ome.tif")
-    tifffile.imwrite(tmp_path / "b.ome.tif", pixels[1], metadata=None)
+    tifffile.imwrite(tmp_path / "b.ome.tif", pixels[1], metadata=None, ome=False)
     assert np.array_equal(read_field(tmp_path / "a.ome.tif").pixels, pixels)

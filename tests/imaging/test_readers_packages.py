@@ -26,11 +26,17 @@ def test_a_missing_package_is_named_with_the_way_out(suffix, tmp_path, monkeypat
     if sys.version_info < reader.python:
         pytest.skip("this Python is refused before the package is looked for")
     monkeypatch.setitem(sys.modules, reader.package, None)
-    (tmp_path / f"a{suffix}").write_bytes(reader.signatures[0] + bytes(64))
+    if reader.folder:
+        (tmp_path / f"a{suffix}").mkdir()
+        (tmp_path / f"a{suffix}" / "zarr.json").write_text("{}")
+    else:
+        head = b"".join(reader.signatures[:1]).ljust(reader.at, b"\0") if reader.inside else b""
+        head += b"".join((reader.inside or reader.signatures)[:1])
+        (tmp_path / f"a{suffix}").write_bytes(head + bytes(64))
     with pytest.raises(InputError) as caught:
         read_field(tmp_path / f"a{suffix}")
     assert f"a{suffix}: the package {reader.package} " in str(caught.value)
-    assert "pip install 'stemcls[microscopes]'" in str(caught.value)
+    assert f"pip install 'stemcls[{reader.extra}]'" in str(caught.value)
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="oirfile runs on this Python")

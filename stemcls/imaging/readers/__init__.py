@@ -2,14 +2,21 @@
 
 from stemcls.imaging.readers.read import (
     count_pixels,
+    dataset_files,
     describe_file,
     list_images,
     list_unread,
     read_field,
 )
-from stemcls.imaging.readers.table import READERS, Reader, missing_package, suffix_of
+from stemcls.imaging.readers.table import (
+    READERS,
+    Reader,
+    is_image_folder,
+    missing_package,
+    suffix_of,
+)
 
 __all__ = [
-    "READERS", "Reader", "count_pixels", "describe_file", "list_images", "list_unread",
-    "missing_package", "read_field", "suffix_of",
+    "READERS", "Reader", "count_pixels", "dataset_files", "describe_file", "is_image_folder",
+    "list_images", "list_unread", "missing_package", "read_field", "suffix_of",
 ]  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from stemcls.imaging.readers.scene import Scene, finite, moment, positive, square
+from stemcls.imaging.readers.scene import Scene, fewer_bits, finite, moment, positive, square
 
 _DTYPES = {
     "Gray8": "u1", "Gray16": "u2", "Gray32Float": "f4", "Bgr24": "u1", "Bgr48": "u2",
@@ -70,6 +70,7 @@ def _scene(
         | {axis: length for axis, length in axes.items() if axis not in "TZC"},
         (box.h, box.w), np.dtype(_DTYPES[kind]), read, samples,
         _channels(about, axes.get("C", 1)), _pixel_size_um(about), _acquired(about), position_um,
+        _bits(about, np.dtype(_DTYPES[kind])),
     )  # fmt: skip
 
 
@@ -101,6 +102,12 @@ def _channels(about: Mapping[str, Any], count: int) -> tuple[str, ...]:
     channels = _many(_at(about["Image"], "Dimensions", "Channels").get("Channel"))
     names = tuple(str(one.get("@Name") or one.get("Fluor") or "") for one in channels)
     return names if len(names) == count else ()
+
+
+def _bits(about: Mapping[str, Any], dtype: np.dtype) -> int | None:
+    channels = _many(_at(about["Image"], "Dimensions", "Channels").get("Channel"))
+    found = {one.get("ComponentBitCount") for one in channels}
+    return fewer_bits(found.pop(), dtype) if len(found) == 1 else None
 
 
 def _pixel_size_um(about: Mapping[str, Any]) -> float | None:

@@ -10,13 +10,16 @@ _TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 
                16: 8, 17: 8, 18: 8}  # fmt: skip
 # Without these a page is read wrongly or a stack falls apart: bits, description, strips, tiles.
 _NEEDED = {258, 270, 273, 279, 324, 325, 50838, 50839}
+_SUBFILE_TYPE, _ORIENTATION = 254, 274
 
 
-def check_directories(path: Path) -> None:
+def check_directories(path: Path) -> set[int]:
     """Follow the directories of a TIFF or BigTIFF file to the last one.
 
     tifffile goes on without the pages and tags that lie beyond the end of a file and only logs
     it, so that a file cut short would lose planes.
+
+    Returns: The orientations of its pages; smaller copies of an image are not looked at.
 
     Raises:
         ValueError: A directory, or a value that it needs, lies beyond the end of the file.
@@ -29,12 +32,16 @@ def check_directories(path: Path) -> None:
         big = struct.unpack_from(order + "H", head, 2)[0] == 43
         place = struct.unpack_from(order + ("Q" if big else "I"), head, 8 if big else 4)[0]
         seen: set[int] = set()
+        turned: set[int] = set()
         while place and place not in seen:
             seen.add(place)
-            place = _following(file, order, big, place, size, len(seen))
+            place = _following(file, order, big, place, size, len(seen), turned)
+    return turned
 
 
-def _following(file: BinaryIO, order: str, big: bool, place: int, size: int, page: int) -> int:
+def _following(
+    file: BinaryIO, order: str, big: bool, place: int, size: int, page: int, turned: set[int]
+) -> int:
     """Check one directory; return the place of the next one, 0 after the last."""
     count_format, tag_format, next_format = ("Q", "HHQQ", "Q") if big else ("H", "HHII", "I")
     counted = struct.calcsize(order + count_format)
@@ -49,9 +56,16 @@ def _following(file: BinaryIO, order: str, big: bool, place: int, size: int, pag
     if len(table) < length:
         raise ValueError(f"the directory of page {page} ends beyond the file's {size} bytes")
     inline = struct.calcsize(order + next_format)
+    orientation, preview = 1, 0
     for start in range(0, count * tag_bytes, tag_bytes):
         tag, kind, items, value = struct.unpack_from(order + tag_format, table, start)
         held = _TYPE_BYTES.get(kind, 0) * items
         if tag in _NEEDED and held > inline and value + held > size:
             raise ValueError(f"tag {tag} of page {page} ends beyond the file's {size} bytes")
+        if tag == _ORIENTATION and kind == 3:
+            (orientation,) = struct.unpack_from(order + "H", table, start + tag_bytes - inline)
+        if tag == _SUBFILE_TYPE and kind == 4:
+            (preview,) = struct.unpack_from(order + "I", table, start + tag_bytes - inline)
+    if not preview:
+        turned.add(orientation)
     return int(struct.unpack_from(order + next_format, table, count * tag_bytes)[0])

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from stemcls.imaging.readers.scene import Scene, finite, micrometres, positive, square
+from stemcls.imaging.readers.scene import Scene, fewer_bits, finite, micrometres, positive, square
 
 _METRE_UM = 1e6
 
@@ -67,7 +67,7 @@ def _scene(image: Any, tile: int | None) -> Scene:
         {axis: sizes[stored] for axis, stored in own.items()},
         (sizes[rows], sizes[columns]), image.dtype, read, samples,
         _channels(image, sizes.get("C", 1)), _pixel_size_um(image, rows, columns),
-        _acquired(image), _position_um(image, tile),
+        _acquired(image), _position_um(image, tile), _bits(image),
     )  # fmt: skip
 
 
@@ -84,6 +84,12 @@ def _channels(image: Any, count: int) -> tuple[str, ...]:
         f"{name} {names[: n + 1].count(name)}" if name and names.count(name) > 1 else name
         for n, name in enumerate(names)
     )
+
+
+def _bits(image: Any) -> int | None:
+    path = "./Data/Image/ImageDescription/Channels/ChannelDescription"
+    found = {one.get("Resolution") for one in image.xml_element.findall(path)}
+    return fewer_bits(found.pop(), np.dtype(image.dtype)) if len(found) == 1 else None
 
 
 def _pixel_size_um(image: Any, rows: str, columns: str) -> float | None:

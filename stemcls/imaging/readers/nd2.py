@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from stemcls.imaging.readers.quiet import no_warnings
-from stemcls.imaging.readers.scene import Scene, finite, positive, square
+from stemcls.imaging.readers.scene import Scene, fewer_bits, finite, positive, square
 
 _MODERN = b"\xda\xce\xbe\n"
 _MAP_AT_END = struct.Struct("<32sQ")
@@ -77,6 +77,7 @@ def _scene(
         name, axes, shape, file.dtype, read, samples, _channels(file, sizes.get("C", 1)),
         _calibrated(file, square(positive(size.x), positive(size.y))),
         acquired, frame_position_um or position_um,
+        fewer_bits(about.bitsPerComponentSignificant, np.dtype(file.dtype)),
     )
 
 

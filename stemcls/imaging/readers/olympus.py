@@ -12,7 +12,7 @@ import numpy as np
 import tifffile
 
 from stemcls.imaging.readers.quiet import hushed
-from stemcls.imaging.readers.scene import Scene, micrometres, moment, positive, square
+from stemcls.imaging.readers.scene import Scene, fewer_bits, micrometres, moment, positive, square
 from stemcls.imaging.readers.tiff import read_page
 
 _OIR_SIZE_AT = 32
@@ -71,6 +71,7 @@ def _oif_scene(file: Any, path: Path) -> Scene:
     return Scene(
         "", axes, shape, dtype, read, channels=_oif_channels(settings, axes.get("C", 1)),
         pixel_size_um=square(*edges), acquired=moment(str(date).strip("'\"")),
+        bits=fewer_bits(reference.get("ValidBitCounts"), dtype),
     )
 
 

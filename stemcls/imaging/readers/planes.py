@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,9 +13,8 @@ import numpy as np
 from stemcls.config.imaging import ReadConfig
 from stemcls.errors import InputError, nearest
 from stemcls.imaging.field import Field
-from stemcls.imaging.readers.scene import Scene
+from stemcls.imaging.readers.scene import RGB, Scene
 
-RGB = ("red", "green", "blue")
 PROJECTIONS = ("max", "mean")
 _OPTIONS = {"scene": "scene", "T": "time", "Z": "z", "C": "channel-plane"}
 _STEMS = {"C": "channel", "Z": "z", "T": "t", "scene": "scene"}
@@ -77,14 +77,28 @@ def field_of(path: Path, wanted: Plan) -> Field:
     ]
     pixels = planes[0][..., None] if scene.samples == 1 else planes[0]
     pixels = np.moveaxis(pixels, -1, 0) if len(planes) == 1 else np.stack(planes)
-    if scene.samples > 1:
-        pixels = pixels[:3] if len(pixels) >= 3 else pixels[:1]
+    if scene.samples not in (1, 3):
+        raise ValueError(f"its pixels have {scene.samples} samples, expected grey or colour")
     if pixels.dtype == bool:
         pixels = pixels.astype(np.uint8) * np.uint8(255)
+    bits, remarks = scene.bits, scene.remarks
+    if bits is not None and int(pixels.max(initial=0)) >= 2**bits:
+        bits = None
+        remarks = (*remarks, "it says that its values use fewer bits than they do; all are taken")
     return Field(
         np.ascontiguousarray(pixels), path, _names(wanted, len(pixels)), scene.pixel_size_um,
-        scene.acquired, scene.position_um,
+        scene.acquired, scene.position_um, bits, remarks,
     )
+
+
+def bytes_of(wanted: Plan) -> int:
+    """Return how much memory the planes of a plan take, or those that are projected into one."""
+    scene = wanted.scene
+    plane = math.prod(scene.shape) * scene.samples * scene.dtype.itemsize
+    kept = scene.axes[wanted.slices] if wanted.slices else 1
+    if any(choice == "mean" for choice in wanted.choices.values()):
+        return plane * kept + math.prod(scene.shape) * scene.samples * 8
+    return plane * kept
 
 
 def listed(axes: Mapping[str, int], among: Sequence[str] | None = None) -> str:
