@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stemcls.config.imaging import BuildConfig
+from stemcls.config.imaging import FOLDER_LEVELS, BuildConfig
 from stemcls.config.options import Option, from_mapping
 from stemcls.errors import InputError
 from tui.flags import flags
@@ -52,7 +52,11 @@ class FolderView:
         first = f"{len(self.files)}{'+' if self.more else ''} files: {listed(kinds)}."
         if not tops:
             return f"{first} No sub-folders, so no classes unless a manifest or cells name them."
-        return f"{first} Sub-folders, one class each: {listed(tops)}."
+        inner = Counter(
+            parts[1] for name in self.files if len(parts := Path(name).parts) > 2
+        )
+        donors = f" In them: {listed(inner)}; group: folder takes these as donors." if inner else ""
+        return f"{first} Sub-folders, one class each: {listed(tops)}.{donors}"
 
 
 def scan(folder: Path) -> FolderView:
@@ -84,18 +88,29 @@ def listed(counts: Counter[str]) -> str:
 
 
 def grouping(files: Iterable[str], pattern: str) -> str:
-    """Return what a regular expression makes of the paths, as the build would use it.
+    """Return what `folder`, `folder2` or a regular expression makes of the paths.
 
     Raises:
         InputError: It is no regular expression, has no group, or matches nothing.
     """
+    if pattern in FOLDER_LEVELS:
+        level = FOLDER_LEVELS[pattern]
+        return _counted(pattern, [
+            parts[level] if len(parts := Path(name).parts) > level + 1 else None for name in files
+        ])
     try:
         compiled = re.compile(pattern)
     except re.error as error:
         raise InputError(f"group: {pattern!r} is not a regular expression: {error}") from error
     if not compiled.groups:
         raise InputError(f"group: {pattern!r} needs parentheses, as in '(donor[0-9]+)'")
-    names = [found.group(1) if (found := compiled.search(name)) else None for name in files]
+    return _counted(
+        pattern,
+        [found.group(1) if (found := compiled.search(name)) else None for name in files],
+    )
+
+
+def _counted(pattern: str, names: list[str | None]) -> str:
     counts = Counter(name for name in names if name)
     missing = sum(not name for name in names)
     if not counts:

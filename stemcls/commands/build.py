@@ -16,6 +16,7 @@ from stemcls.commands.terminal import (
     progress,
     resolved,
     say,
+    say_ignored,
     say_skipped,
     say_warnings,
 )
@@ -81,23 +82,29 @@ def build(
     if out is None:
         name = source.resolve().stem if source.is_file() else source.resolve().name
         out = workspace / "datasets" / f"{name}.h5"
+    said: list[str] = []
+
+    def tell(sentence: str) -> None:
+        said.append(sentence)
+        say(sentence)
+
     with progress("build") as update:
         document = build_store(
-            source, out, config, manifest, cells, update, say, workers, force, look=True
+            source, out, config, manifest, cells, update, tell, workers, force, look=True
         )
     if json:
         print_json(document)
     else:
-        _show(document)
+        _show(document, said)
     skipped = document["skipped"]
     if skipped and strict:
         raise SkippedError(
-            f"{len(skipped)} of {document['images']} images were skipped, and --strict was asked "
-            f"for; {out} holds the others"
+            f"{len(skipped)} of {document['fields'] + len(skipped)} images were skipped, and "
+            f"--strict was asked for; {out} holds the others"
         )
 
 
-def _show(document: dict[str, Any]) -> None:
+def _show(document: dict[str, Any], said: list[str]) -> None:
     classes = dict(document["classes"])
     if document["unlabelled"]:
         classes["(unlabelled)"] = document["unlabelled"]
@@ -118,7 +125,10 @@ def _show(document: dict[str, Any]) -> None:
         )
     for reason, count in document["dropped"].items():
         say(f"{count} left out: {reason}")
-    say_warnings(document["warnings"], document["images"])
+    begun = "\n".join(said)  # what was said before the build began is not said again
+    new = [entry for entry in document["warnings"] if entry["message"] not in begun]
+    say_warnings(new, document["images"])
+    say_ignored(document["ignored"])
     say_skipped(document["skipped"])
     if document["look"]:
         say(f"look at what is in it: {document['look']}")

@@ -54,13 +54,19 @@ def check_formats() -> Iterator[Check]:
 
 def check_files(paths: Iterable[Path]) -> Iterator[Check]:
     """Check whether files, and the images below folders, open, and with which choices."""
-    from stemcls.imaging.readers import list_images
+    from stemcls.imaging.listing.walk import walk
 
     for path in paths:
-        inside = list_images(path) if path.is_dir() else [path]
-        if not inside:
+        if not path.is_dir():
+            yield _file(path)
+            continue
+        walked = walk(path)
+        if not walked.images:
             yield _check(f"file {path}", "fail", None, "the folder holds no image files")
-        yield from map(_file, inside)
+        yield from map(_file, walked.images)
+        for entry in walked.skipped:
+            told = entry.document(path)
+            yield _check(f"file {told['path']}", "fail", None, told["reason"])
 
 
 def _file(path: Path) -> Check:

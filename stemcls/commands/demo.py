@@ -149,6 +149,6 @@ def _predict(run: Any, fields: Path, seed: int) -> Any:
     out = run.path / "predictions"
     with progress("6/6 predict") as update:
         return predict_table(
-            model, card, expand([fields]), out / "cells.csv", overlays=out / "overlays",
+            model, card, list(expand([fields]).names), out / "cells.csv", overlays=out / "overlays",
             views=card.views, update=update,
         )

@@ -11,7 +11,7 @@ import typer
 
 from stemcls.commands.detect_report import document_of, score_of, show, show_grid
 from stemcls.commands.terminal import Json, config_options, print_json, progress, resolved, say
-from stemcls.config.imaging import DetectConfig, ReadConfig
+from stemcls.config.imaging import DetectConfig, GivenConfig, ReadConfig
 from stemcls.config.options import MOST_SEED
 from stemcls.errors import InputError, SkippedError
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from stemcls.imaging.detection.survey import Look
     from stemcls.imaging.field import Detections, Field
+    from stemcls.imaging.listing.fields import FieldList
+    from stemcls.imaging.listing.positions import Position
     from stemcls.imaging.tuning.scoring import KnownCells
 
 _SHEET = Path("detect-grid.png")
@@ -27,8 +29,11 @@ _SHEET = Path("detect-grid.png")
 
 @dataclass(frozen=True, kw_only=True)
 class FindConfig:
-    """Which planes are read, and how cells are found in them."""
+    """Which files and planes are read, and how cells are found in them."""
 
+    files: GivenConfig = field(
+        default_factory=GivenConfig, metadata={"panel": "Images and groups"}
+    )
     read: ReadConfig = field(default_factory=ReadConfig, metadata={"panel": "Planes of a file"})
     detect: DetectConfig = field(default_factory=DetectConfig, metadata={"panel": "Finding cells"})
 
@@ -78,16 +83,21 @@ def detect(
     json: Json = False,
 ) -> None:
     """Find the cells of microscope fields."""
-    from stemcls.imaging.detection.survey import list_fields, sample_paths
-    from stemcls.imaging.tuning.scoring import known_by_path
+    from stemcls.imaging.detection.survey import sample_paths
+    from stemcls.imaging.listing.fields import list_fields
     from stemcls.store.truth import read_truth
 
     config = resolved(FindConfig, given)
-    names = list_fields(fields)
+    listed = list_fields(
+        fields, config.read, config.files.exclude, config.files.one_file_per_channel
+    )
+    names = listed.names
+    if not names:
+        raise InputError("--exclude leaves no field to look at")
     paths = list(names) if sample is None else sample_paths(list(names), sample, seed)
-    known: dict[Path, KnownCells] | None = None
+    known: dict[Position, KnownCells] | None = None
     if truth is not None:
-        known = known_by_path(names, read_truth(truth, say), truth)
+        known = _known(listed, read_truth(truth, say), truth)
         if not known.keys() & set(paths):
             raise InputError(
                 f"{truth} knows none of the {len(paths)} fields drawn by --sample; draw more, or "
@@ -101,18 +111,39 @@ def detect(
         raise InputError(f"--sheet {sheet} is for --grid; --overlay draws single fields")
     else:
         document = _find(config, paths, names, overlay, out, known, within_px)
+    document["skipped"] = [*listed.skipped, *document["skipped"]]
+    document["ignored"] = listed.ignored
+    document["warnings"] = [
+        *(
+            {**notice.document(), "path": "", "warning": notice.message}
+            for notice in listed.notices
+        ),
+        *document.get("warnings", ()),
+    ]
     if json:
         print_json(document)
     else:
         (show_grid if grid else show)(document)
     skipped = document["skipped"]
     if skipped and strict:
-        raise SkippedError(f"{len(skipped)} of {len(paths)} files were skipped (--strict)")
+        total = len(document["fields"]) + len(skipped)
+        raise SkippedError(f"{len(skipped)} of {total} files were skipped (--strict)")
+
+
+def _known(
+    listed: FieldList, cells: Mapping[str, KnownCells], truth: Path
+) -> dict[Position, KnownCells]:
+    """Find the known cells of each field; a position of a file is known by its name."""
+    from stemcls.imaging.tuning.scoring import known_by_path
+
+    places = {Path(str(position)): position for position in listed.names}
+    return {places[path]: known for path, known in known_by_path(places, cells, truth).items()}
 
 
 def _find(
-    config: FindConfig, paths: list[Path], names: Mapping[Path, str], overlay: Path | None,
-    out: Path | None, known: Mapping[Path, KnownCells] | None, within_px: float,
+    config: FindConfig, paths: list[Position], names: Mapping[Position, str],
+    overlay: Path | None, out: Path | None, known: Mapping[Position, KnownCells] | None,
+    within_px: float,
 ) -> dict[str, Any]:
     from stemcls.imaging.detection.celltable import write_cells
     from stemcls.imaging.detection.survey import survey
@@ -133,9 +164,9 @@ def _find(
 
 
 def _try(
-    grid: list[str], given: dict[str, Any], read: ReadConfig, paths: list[Path],
-    names: Mapping[Path, str], sheet: Path | None, known: Mapping[Path, KnownCells] | None,
-    within_px: float,
+    grid: list[str], given: dict[str, Any], read: ReadConfig, paths: list[Position],
+    names: Mapping[Position, str], sheet: Path | None,
+    known: Mapping[Position, KnownCells] | None, within_px: float,
 ) -> dict[str, Any]:
     from stemcls.imaging.tuning.combinations import combinations_of
     from stemcls.imaging.tuning.grid import try_settings
@@ -161,7 +192,7 @@ def _check_new(path: Path | None, flag: str, suffix: str) -> None:
         raise InputError(f"there is no folder {path.parent} to write {path.name} to; make it first")
 
 
-def _overlay_paths(overlay: Path | None, paths: list[Path]) -> dict[Path, Path]:
+def _overlay_paths(overlay: Path | None, paths: list[Position]) -> dict[Position, Path]:
     """Return where to draw each field; a folder of drawings is laid out as the fields are."""
     if overlay is None:
         return {}
@@ -177,7 +208,7 @@ def _overlay_paths(overlay: Path | None, paths: list[Path]) -> dict[Path, Path]:
         raise InputError(f"--overlay {overlay} is a file, expected a .png file or a folder")
     from stemcls.atomic import check_new
 
-    whole = [Path(os.path.normpath(path.absolute())) for path in paths]
+    whole = [Path(os.path.normpath(Path(str(path)).absolute())) for path in paths]
     above = os.path.commonpath([path.parent for path in whole])
     drawings = {
         path: overlay / place.relative_to(above).with_name(f"{place.name}.png")
@@ -188,13 +219,13 @@ def _overlay_paths(overlay: Path | None, paths: list[Path]) -> dict[Path, Path]:
     return drawings
 
 
-def _drawing(drawings: Mapping[Path, Path]) -> Look | None:
+def _drawing(drawings: Mapping[Position, Path]) -> Look | None:
     if not drawings:
         return None
     from stemcls.imaging.overlay import draw_overlay
     from stemcls.imaging.tuning.viewable import viewable
 
-    def draw(path: Path, one: Field, cells: Detections) -> None:
+    def draw(path: Position, one: Field, cells: Detections) -> None:
         drawings[path].parent.mkdir(parents=True, exist_ok=True)
         draw_overlay(viewable(one), cells.centers_px, cells.radius_px, drawings[path])
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stemcls.commands.terminal import print_table, say, say_skipped
+from stemcls.commands.terminal import print_table, say, say_ignored, say_skipped
 from stemcls.errors import InputError
 from stemcls.evaluation.numbertext import number_text
 
 if TYPE_CHECKING:
     from stemcls.imaging.detection.survey import FoundCells, Survey
+    from stemcls.imaging.listing.positions import Position
     from stemcls.imaging.tuning.scoring import KnownCells
 
 _MOST_ROWS = 40
@@ -23,7 +23,7 @@ _CELL_UM = (2.0, 200.0)  # diameters of cells: platelets to oocytes
 _SAME_SCALE = 1.05  # pixel sizes within this factor count as one
 
 
-def document_of(result: Survey, names: Mapping[Path, str]) -> dict[str, Any]:
+def document_of(result: Survey, names: Mapping[Position, str]) -> dict[str, Any]:
     """Return what was found in every field, as plain values."""
     from stemcls.imaging.detection.celltable import cell_rows, radius_spread
     from stemcls.imaging.detection.survey import common_pixel_size
@@ -126,7 +126,7 @@ def _open_warnings(result: Survey) -> list[dict[str, str]]:
 
 
 def score_of(
-    result: Survey, known: Mapping[Path, KnownCells], within_px: float
+    result: Survey, known: Mapping[Position, KnownCells], within_px: float
 ) -> dict[str, Any]:
     """Return the scores of each field and of all together.
 
@@ -184,7 +184,8 @@ def show(document: dict[str, Any]) -> None:
     if "score" in document:
         _show_score(document["score"])
     for entry in document["warnings"]:
-        say(f"warning: {entry['path']}: {entry['warning']}")
+        say(f"warning: {entry['path']}: {entry['warning']}".replace(": :", ":"))
+    say_ignored(document["ignored"])
     say_skipped(document["skipped"])
     if "out" in document:
         say(f"table: {document['out']}")
@@ -248,6 +249,7 @@ def show_grid(document: dict[str, Any]) -> None:
         (diameter_px,) = diameters
         estimated = ", estimated" if grid[0]["diameter_estimated"] else ""
         say(f"usual diameter looked for: {diameter_px:g} px{estimated}")
+    say_ignored(document["ignored"])
     say_skipped(document["skipped"])
     if scored:
         unknown = [one["path"] for one in fields if all(f1 is None for f1 in one["f1"])]

@@ -1,7 +1,7 @@
 """`stemcls predict`: a finished model on new fields, crops or stores."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,11 +16,15 @@ from stemcls.commands.terminal import (
     progress,
     resolved,
     say,
+    say_ignored,
     say_skipped,
     say_warnings,
 )
 from stemcls.config.imaging import DetectConfig
 from stemcls.errors import SkippedError, check_known
+
+if TYPE_CHECKING:
+    from stemcls.imaging.listing.positions import Position
 
 
 @config_options(DetectConfig)
@@ -49,6 +53,22 @@ def predict(
             min=1, max=8, help="Flips and turns averaged (default: as the run was scored)."
         ),
     ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(help="Leave out files and folders of this name, as in build; repeatable."),
+    ] = None,
+    scene: Annotated[
+        str, typer.Option(help="Positions of files: all (the default), names or numbers.")
+    ] = "",
+    time: Annotated[
+        str, typer.Option(help="Time points of files: all, or numbers (default: as trained).")
+    ] = "",
+    z: Annotated[
+        str, typer.Option(help="Focal plane: a number, max or mean (default: as trained).")
+    ] = "",
+    one_file_per_channel: Annotated[
+        str, typer.Option(help="Samples of several files: auto, no, or a pattern, as in build.")
+    ] = "",
     strict: Annotated[bool, typer.Option(help="Exit with 3 if a file was skipped.")] = False,
     backend: Backend = None,
     device: Device = "auto",
@@ -64,31 +84,40 @@ def predict(
 
     start_keras(backend, device, shares_batches=True)
     from stemcls.evaluation.runfiles import model_named
+    from stemcls.imaging.listing.litter import OVERLAYS
     from stemcls.models.saved import load_model
-    from stemcls.prediction.inputs import KINDS, OVERLAYS, expand
+    from stemcls.prediction.inputs import KINDS, expand, reading_of, recipe_of
     from stemcls.prediction.predict import predict_table
     from stemcls.store.find import find_input
 
     check_known(kind, KINDS, f"--kind {kind!r} is not a choice")
-    files = expand([find_input(path, workspace) for path in paths])
     network, card = load_model(model_named(model, workspace))
+    read = reading_of(card, scene, time, z)
+    channels = one_file_per_channel or recipe_of(card).files.one_file_per_channel
+    paths = [find_input(path, workspace) for path in paths]
+    given_files = expand(paths, read, exclude or (), channels)
+    files: list[Path | Position] = [*given_files.names, *given_files.stores]
     built = card.build.get("detect", {})
     detection = resolved(DetectConfig, given, built) if given else None
     with progress("predict") as update:
         table = predict_table(
             network, card, files, out, detection=detection, kind=kind, update=update,
-            pixel_size_um=pixel_size_um,
+            pixel_size_um=pixel_size_um, read=read,
             views=card.views if views is None else views,
             overlays=out.with_name(out.stem + OVERLAYS) if overlay else None,
         )
+    skipped = [*given_files.skipped, *table.skipped]
     document: dict[str, Any] = {
         "rows": table.rows,
         "composition": table.composition,
         "out": str(table.out),
-        "skipped": table.skipped,
+        "skipped": skipped,
+        "ignored": given_files.ignored,
         "overlays": table.overlays,
         "dropped": table.dropped,
-        "warnings": [notice.document() for notice in table.warnings],
+        "warnings": [
+            notice.document() for notice in (*given_files.notices, *table.warnings)
+        ],
     }
     if json:
         print_json(document)
@@ -100,6 +129,8 @@ def predict(
         for reason, count in table.dropped.items():
             say(f"{count} left out: {reason}")
         say_warnings(document["warnings"], len(files))
-        say_skipped(table.skipped)
-    if strict and table.skipped:
-        raise SkippedError(f"{len(table.skipped)} of {len(files)} files were skipped")
+        say_ignored(given_files.ignored)
+        say_skipped(skipped)
+    if strict and skipped:
+        total = len(files) + len(given_files.skipped)
+        raise SkippedError(f"{len(skipped)} of {total} files were skipped")

@@ -218,13 +218,34 @@ def say(message: str) -> None:
 
 
 def say_skipped(skipped: Iterable[Mapping[str, str]]) -> None:
-    """Say which files were passed over and why, each file's name once."""
-    for entry in skipped:
+    """Say which files were passed over and why: a reason once, with the first of its files."""
+    for reason, paths in _by_reason(skipped).items():
+        say(f"skipped {_some(paths)}: {reason}")
+
+
+def say_ignored(ignored: Iterable[Mapping[str, str]]) -> None:
+    """Say in one line what is no image, so that nobody has to wonder."""
+    reasons = _by_reason(ignored)
+    if reasons:
+        told = "; ".join(f"{_some(paths, 2)} ({reason})" for reason, paths in reasons.items())
+        say(f"ignored: {told}")
+
+
+def _by_reason(entries: Iterable[Mapping[str, str]]) -> dict[str, list[str]]:
+    """Return the paths of every reason; a path is cut off the beginning of its reason."""
+    found: dict[str, list[str]] = {}
+    for entry in entries:
         path, reason = entry["path"], entry["reason"]
-        folder, found, rest = reason.partition(path)
-        if found and (not folder or folder.endswith("/")):
+        folder, there, rest = reason.partition(path)
+        if there and (not folder or folder.endswith("/")):
             reason = rest.lstrip(": ")
-        say(f"skipped {path}: {reason}")
+        found.setdefault(reason, []).append(path)
+    return found
+
+
+def _some(paths: list[str], most: int = 4) -> str:
+    more = f" and {len(paths) - most} more" if len(paths) > most else ""
+    return ", ".join(paths[:most]) + more
 
 
 def say_warnings(warnings: Iterable[Mapping[str, Any]], total: int | None = None) -> None:

@@ -10,6 +10,8 @@ from stemcls.errors import InputError
 
 _CROPS, _BRIGHTNESS, _IMAGES = "Crops", "Brightness", "Images and groups"
 _CELLS = "Finding cells"
+# What `group` may be beside a column and a pattern: folders below that of the class.
+FOLDER_LEVELS = {"folder": 1, "folder1": 1, "folder2": 2, "folder3": 3}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,11 +67,50 @@ class ReadConfig:
     becomes the slices.
     """
 
-    scene: str = option("", "Scene, position or image of a file: its number from 0, or its name.")
-    time: str = option("", "Time point: a number from 0, max, mean or slices.")
+    scene: str = option(
+        "", "Scenes, positions or images of a file: all (the default), or names or numbers from 0 "
+        "with commas between; each is a field of its own.",
+    )
+    time: str = option(
+        "", "Time points: all, or numbers from 0 with commas between, each a field of its own; "
+        "max, mean or slices join them.",
+    )
     z: str = option("", "Focal plane: a number from 0, max, mean or slices.")
     channel: str = option(
         "", "Channel: its name or number from 0, max, mean or slices.", flag="channel-plane"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class GivenConfig:
+    """Which files of a folder are taken as which images."""
+
+    exclude: tuple[str, ...] = option(
+        (), "Leave out files and folders of this name (*, ? as in a shell), or of this path below "
+        "the folder where it has a slash; repeatable.",
+    )
+    one_file_per_channel: str = option(
+        "", "Samples of several files, such as *_Ch1.tif, *_Ch2.tif: auto puts them together by "
+        "their names, no takes every file as an image of its own, or a regular expression whose "
+        "group is the channel.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilesConfig(GivenConfig):
+    """What the folders of a store's images mean."""
+
+    unlabelled: tuple[str, ...] = option(
+        (), "Folder below SRC whose images have no class; repeatable.",
+    )
+    class_level: int = option(
+        0, "Folder level below SRC that names the classes; 0: the first, and the build asks where "
+        "that looks wrong.", least=0, most=9,
+    )
+    split_folders: str = option(
+        "ask", "Folders such as train and test above equal class folders: merge takes the class "
+        "from the level below and keeps the split as a column, classes takes them as classes.",
+        choices=("ask", "merge", "classes"),
     )
 
 
@@ -221,7 +262,7 @@ class BuildConfig:
     )
     crop_px: int = option(
         0,
-        "Edge of a crop, pixels; 0: 64 for cells of 24 to 44 px, else twice their usual diameter; "
+        "Edge of a crop, pixels; 0: 64 for cells of 22 to 44 px, else twice their usual diameter; "
         "for crops their own size; 512 for fields. Crops and fields are brought to a given size.",
         least=0, most=4096,
     )
@@ -318,8 +359,9 @@ class BuildConfig:
     )
     group: str | None = option(
         None,
-        "Column of --manifest or --cells that names the donor, line, mouse or experiment; or a "
-        "regular expression on the path below SRC whose first group, in parentheses, names it.",
+        "Donor, line, mouse or experiment of an image: folder (the first level below the class), "
+        "folder2 (the second), a column of --manifest or --cells, or a regular expression on the "
+        "path below SRC whose first group, in parentheses, is its name.",
     )
     same_names: str = option(
         "ask",
@@ -330,6 +372,7 @@ class BuildConfig:
     group_what: str = option(
         "group", "What a group is: donor, line, mouse, experiment, plate.", panel=_IMAGES,
     )
+    files: FilesConfig = field(default_factory=FilesConfig, metadata={"panel": _IMAGES})
     read: ReadConfig = field(default_factory=ReadConfig, metadata={"panel": "Planes of a file"})
     quality: QualityConfig = field(
         default_factory=QualityConfig, metadata={"panel": "Quality of fields"}

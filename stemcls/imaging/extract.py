@@ -7,7 +7,7 @@ only in what they do with the result.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ from stemcls.imaging.crops import (
 )
 from stemcls.imaging.detection.detect import detect
 from stemcls.imaging.field import Detections, Field
+from stemcls.imaging.listing.positions import Position
 from stemcls.imaging.prepare import Prepared, prepare
 from stemcls.imaging.tuning.matching import match_centers
 from stemcls.imaging.tuning.scoring import KnownCells
@@ -89,26 +90,17 @@ class _Cells:
         self.score, self.known = self.score[rows], self.known[rows]
 
 
-def open_image(
-    path: Path, build: BuildConfig, scene: str = "", time: str = "", z: str = ""
-) -> Prepared:
+def open_image(path: Path | Position, build: BuildConfig) -> Prepared:
     """Read, judge and compose an image, as every use of it begins.
 
     Args:
-        path: The file.
+        path: The file, or which position of it.
         build: Settings of the store, with numbers in `scale_range` where it says scale=store.
-        scene, time, z: What of the file, instead of what `build.read` says; "": as it says.
 
     Raises:
         InputError: As `prepare`.
     """
-    return prepare(path, at_place(build, scene, time, z))
-
-
-def at_place(build: BuildConfig, scene: str = "", time: str = "", z: str = "") -> BuildConfig:
-    """Return the settings for one scene, time point and focal plane of a file."""
-    chosen = {key: value for key, value in (("scene", scene), ("time", time), ("z", z)) if value}
-    return replace(build, read=replace(build.read, **chosen)) if chosen else build
+    return prepare(path, build)
 
 
 def find_cells(field: Field, config: DetectConfig) -> Detections:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from stemcls.imaging.composite import (
     empty_slices,
 )
 from stemcls.imaging.field import Field
+from stemcls.imaging.listing.positions import Position, as_position, read_position
 from stemcls.imaging.quality import (
     Quality,
     background_of,
@@ -26,7 +28,7 @@ from stemcls.imaging.quality import (
     flatten,
     measure_quality,
 )
-from stemcls.imaging.readers import read_field
+from stemcls.imaging.readers.arrays import is_crop_arrays, read_crop_arrays
 from stemcls.notices import Notice
 
 SAMPLE_PIXELS = 2**16
@@ -54,11 +56,11 @@ class Prepared:
         return self.composite.image
 
 
-def prepare(path: Path, build: BuildConfig) -> Prepared:
+def prepare(path: Path | Position, build: BuildConfig) -> Prepared:
     """Read a field, judge it, even out its light and make its composite.
 
     Args:
-        path: The file.
+        path: The file, or which position of it.
         build: Settings of the store, with numbers in `scale_range` where it says scale=store.
 
     Raises:
@@ -84,21 +86,63 @@ def prepare(path: Path, build: BuildConfig) -> Prepared:
     return Prepared(field, composite, quality, notices)
 
 
-def read_image(path: Path, read: ReadConfig, pixel_size_um: float = 0.0) -> Field:
+def read_image(path: Path | Position, read: ReadConfig, pixel_size_um: float = 0.0) -> Field:
     """Read the planes of a file that settings name.
 
     Args:
-        path: The file.
+        path: The file, or which position of it.
         read: Which planes.
         pixel_size_um: Edge of a pixel where the file does not say; 0: unknown.
 
     Raises:
-        InputError: As `read_field`.
+        InputError: As `read_position`.
     """
-    field = read_field(path, read)
+    place = as_position(path)
+    if is_crop_arrays(place.path):
+        field = _crop_of(place.path, place.scene)
+    else:
+        field = read_position(place, read)
     if field.pixel_size_um is None and pixel_size_um:
         field = replace(field, pixel_size_um=pixel_size_um)
     return field
+
+
+def array_crops(path: Path) -> tuple[np.ndarray, np.ndarray | None, tuple[str, ...]]:
+    """Return images, labels and names of a file of crops, as `read_crop_arrays`; kept for the next.
+
+    Raises:
+        InputError: As `read_crop_arrays`.
+    """
+    try:
+        stat = path.stat()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    return _array_crops(path, stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(maxsize=1)
+def _array_crops(
+    path: Path, changed_ns: int, size: int  # noqa: ARG001 - of the file that is kept
+) -> tuple[np.ndarray, np.ndarray | None, tuple[str, ...]]:
+    return read_crop_arrays(path)
+
+
+def _crop_of(path: Path, scene: str) -> Field:
+    """Return one crop of a file of crops, its number from 0 as the scene."""
+    images, _, _ = array_crops(path)
+    if not scene.isdecimal() or int(scene) >= len(images):
+        raise InputError(
+            f"{path} holds {len(images)} crops; expected the number of one, 0 to "
+            f"{len(images) - 1}, as the scene, found {scene!r}"
+        )
+    image = images[int(scene)]
+    image = image[..., None] if image.ndim == 2 else image
+    count = image.shape[2]
+    names = {1: ("grey",), 3: ("red", "green", "blue")}
+    return Field(
+        np.moveaxis(image, 2, 0), path,
+        names.get(count, tuple(f"channel {number + 1}" for number in range(count))),
+    )
 
 
 def notices_of(field: Field) -> tuple[Notice, ...]:
@@ -106,7 +150,7 @@ def notices_of(field: Field) -> tuple[Notice, ...]:
     return tuple(Notice("file", remark) for remark in field.remarks)
 
 
-def read_slices(path: Path, build: BuildConfig) -> np.ndarray:
+def read_slices(path: Path | Position, build: BuildConfig) -> np.ndarray:
     """Return the (C, Y, X) slices of a field in which there is something to see.
 
     Raises:
@@ -117,7 +161,7 @@ def read_slices(path: Path, build: BuildConfig) -> np.ndarray:
     return field.pixels
 
 
-def sample_slices(path: Path, build: BuildConfig) -> list[np.ndarray]:
+def sample_slices(path: Path | Position, build: BuildConfig) -> list[np.ndarray]:
     """Return evenly spread pixels of each slice that takes part, as `prepare` would scale them.
 
     Returns: One (n,) array per slice, n at most `SAMPLE_PIXELS` or a little more.
@@ -132,7 +176,7 @@ def sample_slices(path: Path, build: BuildConfig) -> list[np.ndarray]:
 
 
 def _read(
-    path: Path, build: BuildConfig
+    path: Path | Position, build: BuildConfig
 ) -> tuple[Field, tuple[int, ...], list[Background], Quality]:
     """Return a field that is good enough, the slices that take part, their backgrounds, quality.
 

@@ -8,26 +8,26 @@ from pathlib import Path
 
 import numpy as np
 
-from stemcls.config.imaging import BuildConfig, DetectConfig
+from stemcls.config.imaging import BuildConfig, DetectConfig, ReadConfig
 from stemcls.config.options import from_mapping
 from stemcls.errors import InputError
 from stemcls.imaging.crops import crop_scale
-from stemcls.imaging.extract import Extracted, at_place, extract, open_image
+from stemcls.imaging.extract import Extracted, extract, open_image
+from stemcls.imaging.listing.fields import FieldList, list_fields
+from stemcls.imaging.listing.positions import JOINS, Position, as_position
+from stemcls.imaging.listing.walk import STORE_SUFFIXES, shown
 from stemcls.imaging.prepare import Prepared
-from stemcls.imaging.readers import list_images
 from stemcls.imaging.tuning.scoring import KnownCells
 from stemcls.models.saved import ModelCard
 from stemcls.notices import Notice
 from stemcls.store.sources import Source
 from stemcls.store.verify import open_verified
 
-STORE_SUFFIXES = (".h5", ".hdf5")
 KINDS = ("auto", "cells", "crops")
 SAME_SCALE = 0.05
-OVERLAYS = "-overlays"
 AT_BORDER = "at the border: filled by reflection"
 FITTED = "of another size: brought to that of the model's crops"
-_MOST_SHRINKING = 2.0  # an image that is larger than a crop by more than this is a field
+_MOST_SHRINKING = 1.25  # an image that is larger than a crop by more than this is something else
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +35,7 @@ class Sample:
     """The crops of one file, or of one store.
 
     Attributes:
-        path: The file.
+        path: The file, or which position of it.
         n: Crops.
         read: Rows (n,) to crops (n, H, W, C).
         centers_px: (N, 2) y, x in the file named by `paths`.
@@ -48,7 +48,7 @@ class Sample:
         notices: What is odd about the file.
     """
 
-    path: Path
+    path: Path | Position
     n: int
     read: Callable[[np.ndarray], np.ndarray]
     centers_px: np.ndarray
@@ -61,26 +61,35 @@ class Sample:
     notices: tuple[Notice, ...] = ()
 
 
-def expand(paths: list[Path]) -> list[Path]:
-    """Replace folders by the images and stores in them.
+def expand(
+    paths: Sequence[Path], read: ReadConfig | None = None, exclude: Sequence[str] = (),
+    channels: str = "",
+) -> FieldList:
+    """List what is to be predicted: fields, one for each position of a file, and crop stores.
+
+    Args:
+        paths: Fields, crops, folders of them, or stores.
+        read: Which positions and time points count.
+        exclude: Patterns of what to leave out of folders.
+        channels: How one file per channel is put together, see `list_fields`.
 
     Raises:
         InputError: A path does not exist, or nothing was found.
     """
-    found: list[Path] = []
-    for path in paths:
-        if path.is_dir():
-            stores = (p for p in sorted(path.iterdir()) if p.suffix.lower() in STORE_SUFFIXES)
-            images = (p for p in list_images(path) if not p.parent.name.endswith(OVERLAYS))
-            inside = [*images, *stores]
-            if not inside:
-                raise InputError(f"folder {path} holds no images and no crop stores")
-            found += inside
-        elif path.is_file():
-            found.append(path)
-        else:
-            raise InputError(f"{path} does not exist; expected fields, crops, a folder or a store")
-    return list(dict.fromkeys(found))
+    found = list_fields(paths, read, exclude, channels, stores=True)
+    if not found.names and not found.stores:
+        raise InputError("--exclude leaves nothing to predict")
+    return found
+
+
+def reading_of(card: ModelCard, scene: str = "", time: str = "", z: str = "") -> ReadConfig:
+    """Return which planes of new files a model takes: as it was trained, or as said here.
+
+    Every position of a new file counts, unless the model learned from joined ones.
+    """
+    read = recipe_of(card).read
+    joined = read.scene if read.scene in JOINS else ""
+    return replace(read, scene=scene or joined, time=time or read.time, z=z or read.z)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,19 +97,21 @@ class Opened:
     """One image as the model's training store would have read it.
 
     Attributes:
-        path: The file.
+        path: The file, and which position of it.
         prepared: Its field and composite.
         build: Settings of the store; kind is "crops" or "fields" where the image is one.
+        notices: How it differs from the images of training.
     """
 
-    path: Path
+    path: Position
     prepared: Prepared
     build: BuildConfig
+    notices: tuple[Notice, ...] = ()
 
 
 def load_sample(
-    source: Path | Source, card: ModelCard, detection: DetectConfig | None, kind: str,
-    pixel_size_um: float = 0.0,
+    source: Path | Position | Source, card: ModelCard, detection: DetectConfig | None, kind: str,
+    pixel_size_um: float = 0.0, read: ReadConfig | None = None,
 ) -> Sample:
     """Read one file the way the model's training store was built.
 
@@ -111,25 +122,29 @@ def load_sample(
         kind: "cells" looks for cells in each image, "crops" takes each image as one crop; "auto"
             takes an image of exactly the crop size as a crop, and others as the store did.
         pixel_size_um: Edge of a pixel where a file does not say; 0: as the training store had it.
+        read: Which planes of a file, from `reading_of`; None: as the training store had it.
 
     Raises:
         InputError: Unreadable, outside the training store's limits of quality, or other channels
             or crop size than the model takes.
     """
-    source = source if isinstance(source, Source) else Source(source, str(source))
-    if source.problem:
-        raise InputError(source.problem)
-    path = source.path
-    if path.suffix.lower() in STORE_SUFFIXES:
-        return _from_store(path, card)
-    opened = _open(source, card, kind, pixel_size_um)
+    place = _place(source)
+    if place.problem:
+        raise InputError(place.problem)
+    if place.path.suffix.lower() in STORE_SUFFIXES:
+        return _from_store(place.path, card)
+    opened = _open(place, card, kind, pixel_size_um, read)
     build = opened.build
     if build.kind != "cells":
-        return _sample(opened, _whole(opened, card), source.scene)
+        return _sample(opened, _whole(opened, card))
     _check_cells(opened, card)
     if detection is not None:
         build = replace(build, detect=detection)
-    return _sample(opened, extract(opened.prepared, build), source.scene)
+    return _sample(opened, extract(opened.prepared, build))
+
+
+def _place(source: Path | Position | Source) -> Position:
+    return source.place if isinstance(source, Source) else as_position(source)
 
 
 def crop_at(
@@ -146,7 +161,7 @@ def crop_at(
     Raises:
         InputError: As `load_sample`, or the crop would leave the field.
     """
-    opened = _open(Source(path, str(path)), card, kind, pixel_size_um)
+    opened = _open(as_position(path), card, kind, pixel_size_um)
     if opened.build.kind != "cells":
         return _whole(opened, card).images[0]
     _check_cells(opened, card)
@@ -161,15 +176,78 @@ def recipe_of(card: ModelCard) -> BuildConfig:
     """Return the settings that the training store was made with, its usual diameter included."""
     # A store that does not know of these rules was built without them.
     build = from_mapping(BuildConfig, {"core": 0.0, "edge": "drop", **card.build})
+    if build.scale == "auto" and build.recorded.dtype and "uint8" not in build.recorded.dtype:
+        # Every image of training was scaled by its own range, so an 8-bit one is too.
+        build = replace(build, scale="field")
     return replace(build, match_px=0.0)
 
 
-def _open(source: Source, card: ModelCard, kind: str, pixel_size_um: float) -> Opened:
-    path, build = source.path, recipe_of(card)
+def _by_name(prepared: Prepared, build: BuildConfig) -> BuildConfig:
+    """Return the settings that take the slices of training by name, where their order differs."""
+    wanted, there = build.recorded.slices, prepared.field.channels
+    found = tuple(there[number] for number in prepared.composite.slices)
+    if build.channels == "grey" or found == wanted or not wanted or len(set(wanted)) < len(wanted):
+        return build
+    if not set(wanted) <= set(there) or any("," in name for name in wanted):
+        return build
+    return replace(build, channels=",".join(wanted))
+
+
+def _differences(prepared: Prepared, build: BuildConfig, turned: bool) -> Iterator[Notice]:
+    """Yield what tells an image from those of training, where the store recorded them.
+
+    Args:
+        prepared: The image.
+        build: Settings it was opened with.
+        turned: Whether its slices were put into the order of training.
+    """
+    field, seen = prepared.field, build.recorded
+    dtype = field.pixels.dtype.name
+    if seen.dtype and dtype not in seen.dtype:
+        done = (
+            "it is scaled by its own range, as those were"
+            if build.scale in ("field", "store") else
+            "its brightness may lie elsewhere; export it as those of training were"
+        )
+        yield Notice(
+            "other-bit-depth",
+            f"its pixels are {dtype}, those of training were {', '.join(seen.dtype)}: {done}",
+        )
+    found = tuple(field.channels[number] for number in prepared.composite.slices)
+    if seen.slices and build.channels != "grey" and found != seen.slices:
+        yield Notice(
+            "other-channels",
+            f"its slices are {', '.join(found)}, those of training {', '.join(seen.slices)}: the "
+            "model may see other things than it learned; export with the same names and order",
+        )
+    elif turned:
+        yield Notice(
+            "other-order",
+            f"its slices come in another order than those of training ({', '.join(seen.slices)}) "
+            "and were matched by name",
+        )
+    if seen.pixel_size_um and not field.pixel_size_um and not build.crop_um:
+        yield Notice(
+            "unknown-scale",
+            "it does not say how large its pixels are, so nobody can tell whether its cells have "
+            "the size of those of training; --pixel-size-um says it",
+        )
+
+
+def _open(
+    path: Position, card: ModelCard, kind: str, pixel_size_um: float,
+    read: ReadConfig | None = None,
+) -> Opened:
+    build = recipe_of(card)
+    if read is not None:
+        build = replace(build, read=read)
     if pixel_size_um:
         build = replace(build, pixel_size_um=pixel_size_um)
-    build = at_place(build, source.scene, source.time, source.z)
     prepared = open_image(path, build)
+    named = _by_name(prepared, build)
+    turned = named is not build
+    if turned:
+        build, prepared = named, open_image(path, named)
     image = prepared.image
     if str(image.dtype) != card.dtype or image.shape[2] != len(card.channels):
         raise InputError(
@@ -181,7 +259,8 @@ def _open(source: Source, card: ModelCard, kind: str, pixel_size_um: float) -> O
         kind = "crops" if whole or card.kind != "cells" else "cells"
     if kind == "crops" and card.kind == "fields":
         kind = "fields"
-    return Opened(path, prepared, _for_kind(build, kind, card))
+    notices = tuple(_differences(prepared, build, turned))
+    return Opened(path, prepared, _for_kind(build, kind, card), notices)
 
 
 def _for_kind(build: BuildConfig, kind: str, card: ModelCard) -> BuildConfig:
@@ -217,7 +296,7 @@ def _check_cells(opened: Opened, card: ModelCard) -> None:
         )
 
 
-def _check_scale(path: Path, found_um: float | None, wanted_um: float | None) -> None:
+def _check_scale(path: Path | Position, found_um: float | None, wanted_um: float | None) -> None:
     if found_um and wanted_um and abs(found_um / wanted_um - 1) > SAME_SCALE:
         raise InputError(
             f"{path} has {found_um:.4g} um a pixel, the model was trained on {wanted_um:.4g}: its "
@@ -246,20 +325,21 @@ def _whole(opened: Opened, card: ModelCard) -> Extracted:
     return extract(opened.prepared, opened.build)
 
 
-def _sample(opened: Opened, found: Extracted, scene: str) -> Sample:
+def _sample(opened: Opened, found: Extracted) -> Sample:
     height, width = opened.prepared.image.shape[:2]
     radius = found.radius_px
     if opened.build.kind != "cells":
         radius = np.full(len(radius), min(height, width) / 2, np.float32)
-    path, count = str(opened.path), len(found.images)
+    place, count = opened.path, len(found.images)
+    path = shown(place.path)
     differs = opened.build.kind == "crops" and (height, width) != found.images.shape[1:3]
     fitted = FITTED if differs else ""
     return Sample(
         opened.path, count, found.images.__getitem__, found.centers_px, radius, [path] * count,
         opened.prepared.image if opened.build.kind == "cells" else None,
-        {why: count for why, count in found.dropped.items() if count}, scene,
+        {why: count for why, count in found.dropped.items() if count}, place.title,
         [AT_BORDER if over else fitted for over in found.at_border],
-        tuple(replace(notice, paths=(path,)) for notice in found.notices),
+        tuple(replace(one, paths=(str(place),)) for one in (*opened.notices, *found.notices)),
     )
 
 
@@ -275,12 +355,12 @@ def _from_store(path: Path, card: ModelCard) -> Sample:
 
 
 def load_samples(
-    sources: Sequence[Path | Source], card: ModelCard, detection: DetectConfig | None, kind: str,
-    pixel_size_um: float = 0.0,
-) -> Iterator[Sample | tuple[Path, str]]:
+    sources: Sequence[Path | Position | Source], card: ModelCard, detection: DetectConfig | None,
+    kind: str, pixel_size_um: float = 0.0, read: ReadConfig | None = None,
+) -> Iterator[Sample | tuple[Path | Position, str]]:
     """Yield each file's sample, or the file and why it was skipped."""
     for source in sources:
         try:
-            yield load_sample(source, card, detection, kind, pixel_size_um)
+            yield load_sample(source, card, detection, kind, pixel_size_um, read)
         except InputError as error:
-            yield source.path if isinstance(source, Source) else source, str(error)
+            yield _place(source), str(error)

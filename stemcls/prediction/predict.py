@@ -11,16 +11,17 @@ from typing import Any
 import numpy as np
 
 from stemcls import atomic
-from stemcls.config.imaging import DetectConfig
+from stemcls.config.imaging import DetectConfig, ReadConfig
 from stemcls.errors import InputError, explained_disk_errors
 from stemcls.evaluation.calibration.conformal import least_probabilities, sets_of
+from stemcls.imaging.listing.positions import Position, as_position
+from stemcls.imaging.listing.walk import shown
 from stemcls.imaging.overlay import draw_overlay
 from stemcls.models.inference import predict
 from stemcls.models.saved import ModelCard
 from stemcls.notices import Notice, gathered
 from stemcls.prediction.inputs import Sample, load_samples
 from stemcls.progress import Update
-from stemcls.store.sources import Source
 
 COLUMNS = ("path", "scene", "y_px", "x_px", "radius_px", "class", "score", "notes")
 
@@ -70,25 +71,27 @@ class Predicted:
 def predict_files(
     model: Any,
     card: ModelCard,
-    paths: Sequence[Path | Source],
+    paths: Sequence[Path | Position],
     *,
     detection: DetectConfig | None = None,
     kind: str = "auto",
     pixel_size_um: float = 0.0,
     views: int = 1,
     batch_size: int = 64,
-) -> Iterator[Predicted | tuple[Path, str]]:
+    read: ReadConfig | None = None,
+) -> Iterator[Predicted | tuple[Path | Position, str]]:
     """Yield what the model says of each file, or the file and why it was skipped.
 
     Args:
         model: keras.Model that `card` describes.
         card: Its card.
-        paths: Files, from `inputs.expand`.
+        paths: Files, stores and positions of files, from `inputs.expand`.
         detection, kind, pixel_size_um: As `inputs.load_sample`.
         views: Dihedral views averaged: 1, 2, 4 or 8.
         batch_size: Crops per step of the network.
+        read: Which planes of a file, from `inputs.reading_of`.
     """
-    for sample in load_samples(paths, card, detection, kind, pixel_size_um):
+    for sample in load_samples(paths, card, detection, kind, pixel_size_um, read):
         if not isinstance(sample, Sample):
             yield sample
             continue
@@ -101,7 +104,7 @@ def predict_files(
 def predict_table(
     model: Any,
     card: ModelCard,
-    paths: Sequence[Path | Source],
+    paths: Sequence[Path | Position],
     out: Path,
     *,
     detection: DetectConfig | None = None,
@@ -111,13 +114,14 @@ def predict_table(
     views: int = 1,
     batch_size: int = 64,
     update: Update | None = None,
+    read: ReadConfig | None = None,
 ) -> Table:
     """Predict `paths` file by file; the table takes its name when it is complete.
 
     Args:
         model, card, paths: As for `predict_files`.
         out: CSV to write; an existing file is never overwritten.
-        detection, kind, pixel_size_um, views, batch_size: As for `predict_files`.
+        detection, kind, pixel_size_um, views, batch_size, read: As for `predict_files`.
         overlays: Folder for one PNG per field, with each cell ringed in its class' colour.
         update: Called as update(done, total, note).
     Raises:
@@ -139,12 +143,12 @@ def predict_table(
         writer.writerow(columns_of(card))
         found = predict_files(
             model, card, paths, detection=detection, kind=kind, pixel_size_um=pixel_size_um,
-            views=views, batch_size=batch_size,
+            views=views, batch_size=batch_size, read=read,
         )
         for number, one in enumerate(found, start=1):
             if not isinstance(one, Predicted):
                 path, reason = one
-                skipped.append({"path": str(path), "reason": reason})
+                skipped.append({"path": shown(str(path)), "reason": reason})
                 continue
             writer.writerows(rows_of(one, card))
             dropped.update(one.sample.dropped)
@@ -190,7 +194,8 @@ def rows_of(found: Predicted, card: ModelCard) -> Iterator[list[Any]]:
 def _draw(found: Predicted, image: np.ndarray, card: ModelCard, folder: Path) -> str:
     sample = found.sample
     folder.mkdir(parents=True, exist_ok=True)
-    name = f"{sample.path.parent.name}-{sample.path.name}".lstrip("-")
+    place = as_position(sample.path)
+    name = f"{place.path.parent.name}-{place.name}".lstrip("-")
     path, number = folder / f"{name}.png", 1
     while path.exists():
         number += 1

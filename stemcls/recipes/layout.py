@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from stemcls.atomic import csv_writer
+from stemcls.config.imaging import FilesConfig
 from stemcls.config.protocol import LayoutConfig
 from stemcls.errors import InputError
 from stemcls.recipes.words import expected
@@ -33,7 +34,11 @@ def find_images(data: Path, layout: LayoutConfig) -> list[Source]:
     if not data.is_dir():
         raise InputError(f"--data {data} is not a folder: expected {expected(data, layout)}")
     try:
-        sources = list_sources(data, None, None, None).sources
+        sources = list_sources(
+            data, None, None, None, files=FilesConfig(
+                class_level=1, split_folders="classes", one_file_per_channel="no"
+            )
+        ).sources
     except InputError as error:
         raise InputError(f"{error}; expected {expected(data, layout)}") from error
     class_of = _classes(data, layout, sources)
@@ -47,9 +52,10 @@ def find_images(data: Path, layout: LayoutConfig) -> list[Source]:
 def write_manifest(path: Path, sources: Sequence[Source]) -> None:
     """Write which images are used, as `stemcls build --manifest` takes it."""
     with csv_writer(path) as writer:
-        writer.writerow(["path", "label", "group"])
+        writer.writerow(["path", "label", "group", "scene", "time"])
         for source in sources:
-            writer.writerow([source.name, source.label, source.group or ""])
+            name = source.name.removesuffix(f"[{source.place.title}]")
+            writer.writerow([name, source.label, source.group or "", source.scene, source.time])
 
 
 def _classes(data: Path, layout: LayoutConfig, sources: Sequence[Source]) -> dict[str | None, str]:

@@ -26,7 +26,8 @@ def build(work: Work) -> Found:
     if not work.store_path.exists():
         sources = find_images(work.data, layout)
         write_manifest(manifest, sources)
-        config = replace(work.protocol.build, group_what=layout.group_what or "group")
+        named = layout.group_what if any(source.group for source in sources) else ""
+        config = replace(work.protocol.build, group_what=named or "group")
         with work.show("build") as update:
             document = build_store(
                 work.data, work.store_path, config, manifest, update=update, tell=work.say

@@ -15,6 +15,8 @@ from stemcls.atomic import check_new
 from stemcls.config.imaging import BuildConfig
 from stemcls.config.options import to_mapping
 from stemcls.errors import CancelledError, InputError, StemclsError, explained_disk_errors
+from stemcls.imaging.prepare import array_crops
+from stemcls.imaging.readers.arrays import is_crop_arrays
 from stemcls.interruption import interruptible
 from stemcls.notices import Notice, worded
 from stemcls.progress import Update
@@ -27,7 +29,7 @@ from stemcls.store.names import settle_names
 from stemcls.store.notices import Findings
 from stemcls.store.overlaps import REASON, SeenCells
 from stemcls.store.settle import Settled, settle
-from stemcls.store.sources import Source
+from stemcls.store.sources import Listing, Source
 from stemcls.store.subsample import subsample
 from stemcls.store.workers import Crew, WorkerStartError, cores
 from stemcls.store.writer import write_store
@@ -40,6 +42,7 @@ _KINDS = {
     "cells": "fields: cells are found in them", "crops": "ready-made crops: each image is one cell",
     "fields": "fields: each is one sample",
 }
+_MOST_BESIDE = 30
 
 
 def build_store(
@@ -77,8 +80,17 @@ def build_store(
     """
     check_new(out)
     _check_settings(config, cells)
-    listing = list_sources(source, manifest, cells, config.group, config.label)
+    if is_crop_arrays(source):
+        listing, config = _listed_arrays(source, config, manifest, cells)
+    else:
+        listing = list_sources(
+            source, manifest, cells, config.group, config.label, config.files, config.read,
+            config.group_what,
+        )
     listing = settle_names(listing, config.same_names)
+    if tell is not None:
+        for notice in listing.notices:
+            tell(f"warning: {worded(notice)}")
     sources = subsample(listing.sources, config.subsample, config.subsample_seed)
     with explained_disk_errors(
         out, "what was done so far is kept; free some space and run the same command again"
@@ -104,13 +116,48 @@ def build_store(
                 if tell is not None and guessed:
                     tell(f"SRC holds {_KINDS[config.kind]}")
                 _gather(journal, sources, config, settled, crew, stopped, update)
-            document = _finish(
-                journal, sources, config, [*listing.notices, *settled.told()], source, out, stopped,
-                force,
-            )
+            try:
+                document = _finish(
+                    journal, sources, config, [*listing.notices, *settled.told()], source, out,
+                    stopped, force,
+                )
+            except InputError as error:
+                raise InputError(f"{error}{_beside(listing)}") from error
+    document["skipped"] += [entry.document() for entry in listing.skipped]
     document["ignored"] = [asdict(entry) for entry in listing.ignored]
     document["look"] = draw_look(out, sources, document["warnings"]) if look else None
     return {**document, "continued_at": n_before, "restarted": journal.restarted}
+
+
+def _beside(listing: Listing) -> str:
+    """Name what no reader is there for, for an error that ends a build."""
+    if not listing.skipped:
+        return ""
+    named = ", ".join(entry.path for entry in listing.skipped[:_MOST_BESIDE])
+    more = len(listing.skipped) - _MOST_BESIDE
+    return (
+        f"; and {len(listing.skipped)} files are of formats that are not read, or cannot be "
+        f"reached: {named}{f' and {more} more' if more > 0 else ''}"
+    )
+def _listed_arrays(
+    path: Path, config: BuildConfig, manifest: Path | None, cells: Path | None
+) -> tuple[Listing, BuildConfig]:
+    """Return the crops of an NPZ or IDX file as images of their own, and settings for crops."""
+    if manifest is not None or cells is not None or config.group:
+        raise InputError(
+            f"{path} holds arrays of crops with their labels; --manifest, --cells and --group are "
+            "for image files"
+        )
+    images, labels, names = array_crops(path)
+    sources = [
+        Source(
+            path, f"{path.name}#{row}", names[labels[row]] if labels is not None else None,
+            scene=str(row),
+        )
+        for row in range(len(images))
+    ]
+    kind = "crops" if config.kind == "auto" else config.kind
+    return Listing(sources), dataclasses.replace(config, kind=kind)
 
 
 def _check_settings(config: BuildConfig, cells: Path | None) -> None:
@@ -180,7 +227,8 @@ def _sensible_workers(sources: list[Source]) -> int:
             sizes.append(source.path.stat().st_size)
         except OSError:
             sizes.append(0)
-    return 1 if sum(sizes) < _SMALL_BYTES * len(sizes) else min(cores(), len(sources))
+    few = sum(sizes) < _SMALL_BYTES * len(sizes) or is_crop_arrays(sources[0].path)
+    return 1 if few else min(cores(), len(sources))
 
 
 def _check_layout(
@@ -334,8 +382,8 @@ def _fingerprint(sources: list[Source]) -> str:
         except OSError:
             state = (-1, -1)
         known = (
-            source.name, source.label, source.group, source.cells, source.problem, source.scene,
-            source.time, source.z, sorted(source.metadata.items()),
+            source.name, source.label, source.group, source.cells, source.place,
+            sorted(source.metadata.items()),
         )
         digest.update(repr((known, state)).encode("utf-8", "backslashreplace"))
     return digest.hexdigest()

@@ -13,7 +13,6 @@ import numpy as np
 from stemcls.config.imaging import BuildConfig, DetectConfig
 from stemcls.errors import InputError, StemclsError
 from stemcls.imaging.composite import choose_slices, compose_slices
-from stemcls.imaging.extract import at_place
 from stemcls.imaging.objects import find_objects
 from stemcls.imaging.prepare import read_image
 from stemcls.notices import Notice
@@ -31,8 +30,7 @@ _SURELY_CROPS_PX = 128  # no microscope's field is this small
 _MAYBE_CROPS_PX = 512
 _CENTRED, _CLEARLY_CENTRED = 0.3, 0.45
 _FEW = 5  # images, below which one cell in the middle may be chance
-_OFF_CENTRE = 0.15
-_SEVERAL, _MANY = 3, 5  # whole objects inside an image
+_SEVERAL = 3  # whole objects inside an image
 _CUTS = 0.75  # of an image's edge, below which crops of a given size are cut from it
 _USUAL = 0.9  # share of the images that count as all
 _MOST_PADDING = 2.0  # times the usual edge, beyond which padding would be most of a crop
@@ -111,8 +109,7 @@ def _how_many(sources: Sequence[Source]) -> int:
 def _glimpse(source: Source, config: BuildConfig) -> Glimpse:
     if source.problem:
         raise InputError(source.problem)
-    config = at_place(config, source.scene, source.time, source.z)
-    field = read_image(source.path, config.read, config.pixel_size_um)
+    field = read_image(source.place, config.read, config.pixel_size_um)
     slices = choose_slices(field, config.channels)
     corner = replace(field, pixels=field.pixels[:, :_CORNER_PX, :_CORNER_PX])
     scale = "field" if config.scale == "store" else config.scale
@@ -122,7 +119,7 @@ def _glimpse(source: Source, config: BuildConfig) -> Glimpse:
         source.name, source.label, (height, width), composed.shape[2], composed.dtype.name,
         {
             "path": source.name, "label": source.label, "dtype": field.pixels.dtype.name,
-            "bits": getattr(field, "bits", None), "pixel_size_um": field.pixel_size_um,
+            "bits": field.bits, "pixel_size_um": field.pixel_size_um,
             "slices": [field.channels[number] for number in slices],
             "channels": list(field.channels), "shape": list(field.pixels.shape),
         },
@@ -160,9 +157,10 @@ def kind_of(glimpses: Sequence[Glimpse], config: BuildConfig) -> str:
         inside = float(np.median([one.inside for one in glimpses]))
         equal = _commonest(glimpses)[1] >= _USUAL * len(glimpses)
         cuts = 0 < config.crop_px < _CUTS * edge
-        if middle < _CENTRED and (cuts or (inside >= _MANY and middle < _OFF_CENTRE)):
+        several = inside >= _SEVERAL
+        if (cuts or several) and (middle < _CENTRED or (cuts and several)):
             return "cells"
-        if not cuts and inside < _SEVERAL and (
+        if not cuts and not several and (
             (edge <= _SURELY_CROPS_PX and (equal or middle >= _CENTRED))
             or (middle >= _CENTRED and len(glimpses) >= _FEW)
         ):

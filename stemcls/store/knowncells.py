@@ -102,7 +102,9 @@ class _Fields:
         self._by_bare_name: dict[str, list[int]] = defaultdict(list)
         self._sources = sources
         for number, source in enumerate(sources):
-            self._by_name[_folded(source.name)].append(number)
+            whole = source.name.removesuffix(f"[{source.place.title}]")
+            for name in {_folded(source.name), _folded(whole)}:
+                self._by_name[name].append(number)
             self._by_bare_name[_folded(source.path.name)].append(number)
 
     def find(self, row: Mapping[str, str], table: Path, line: int) -> int | None:
@@ -120,7 +122,8 @@ class _Fields:
             wanted = row.get(column, "")
             if wanted and len(candidates) > 1:
                 candidates = [
-                    at for at in candidates if getattr(self._sources[at], column) == wanted
+                    at for at in candidates
+                    if wanted in (found := getattr(self._sources[at], column), found.lstrip("#"))
                 ]
         if len(candidates) > 1:
             names = {self._sources[at].name for at in candidates}

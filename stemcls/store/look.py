@@ -12,7 +12,7 @@ import numpy as np
 from stemcls.config.imaging import BuildConfig
 from stemcls.config.options import from_mapping
 from stemcls.errors import StemclsError
-from stemcls.imaging.extract import at_place, open_image
+from stemcls.imaging.extract import open_image
 from stemcls.imaging.field import Detections
 from stemcls.imaging.tuning.contactsheet import Row, Tile, write_sheet
 from stemcls.imaging.tuning.tile import TILE_PX, choose_window, draw_tile, picture_of
@@ -108,8 +108,7 @@ def _field(
     usual = np.argsort(counts, kind="stable")[len(counts) // 2]
     name = store.fields.path[fields[usual]]
     source = sources[name]
-    config = at_place(config, source.scene, source.time, source.z)
-    image = open_image(source.path, config).field
+    image = open_image(source.place, config).field
     here = rows[store.field_index[rows] == fields[usual]]
     radius = np.asarray(store.radius_px[here], np.float32)
     known = radius[np.isfinite(radius)]

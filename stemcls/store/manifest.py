@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
+from stemcls.config.imaging import FOLDER_LEVELS
 from stemcls.errors import InputError, nearest
 from stemcls.safetext import safe_text
 from stemcls.store.knowncells import read_cells, with_known_cells
@@ -16,8 +17,6 @@ from stemcls.store.names import normal_name, twin_key
 from stemcls.store.sources import Source
 from stemcls.store.tables import Table, posix_path, read_table
 
-# `--group folder` is no column.
-FOLDER = "folder"
 _BYTE = re.compile(r"\\x([89a-f][0-9a-f])")
 
 
@@ -106,7 +105,7 @@ class Tables:
             return None, None
         found = _column(self._manifest, name), _column(self._cells, name)
         tables = [table for table in (self._manifest, self._cells) if table is not None]
-        pattern = option == "group" and ("(" in name or not tables or name == FOLDER)
+        pattern = option == "group" and ("(" in name or not tables or name in FOLDER_LEVELS)
         if any(found) or pattern:
             return found
         if not tables:

@@ -87,7 +87,8 @@ def measure_diameter(
         InputError: No estimate can be trusted.
         CancelledError: Stopped.
     """
-    searched = [one for one in sources if one.cells is None or config.match_px]
+    # Where all places are known, the size is still needed, for crops and for predictions.
+    searched = [one for one in sources if one.cells is None or config.match_px] or sources
     chosen = spread(searched, SAMPLE_FIELDS)
     votes: list[np.ndarray] = []
     # Halves that are spread alike, because a crew cannot be stopped within one for nothing.
@@ -136,8 +137,8 @@ def watched(
 
 
 def _size_votes(source: Source, config: BuildConfig) -> np.ndarray:
-    return size_votes(read_slices(source.path, config), config.detect)
+    return size_votes(read_slices(source.place, config), config.detect)
 
 
 def _sampled(source: Source, config: BuildConfig) -> list[np.ndarray]:
-    return sample_slices(source.path, config)
+    return sample_slices(source.place, config)

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from stemcls.imaging.listing.positions import Position
+from stemcls.imaging.listing.walk import PassedOver
 from stemcls.notices import Notice
 
 
@@ -36,6 +38,8 @@ class Source:
         time: Time point to read, as in `ReadConfig.time`; "" where nothing is chosen.
         z: Focal plane to read, as in `ReadConfig.z`; "" where nothing is chosen.
         metadata: Further columns of the manifest (plate, well, passage, ...), name to text.
+        files: The files of a sample that is stored as one file per channel; empty otherwise.
+        channels: Names of those channels.
     """
 
     path: Path
@@ -48,14 +52,23 @@ class Source:
     time: str = ""
     z: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
+    files: tuple[Path, ...] = ()
+    channels: tuple[str, ...] = ()
 
+    @property
+    def place(self) -> Position:
+        """What to read: the file, the position of it, or the files of its channels."""
+        scene, time = self.scene.lstrip("#"), f"t={self.time}" if self.time else ""
+        title = "+".join(self.channels) or " ".join(filter(None, (scene, time)))
+        return Position(
+            self.path, self.scene, self.time, self.z, title, self.files, self.channels,
+            self.problem,
+        )
 
-@dataclass(frozen=True, slots=True)
-class Ignored:
-    """A file or folder below the source folder that is no image, and why it was passed over."""
-
-    path: str
-    reason: str
+    @property
+    def is_part(self) -> bool:
+        """Whether the image is not just what its file holds."""
+        return bool(self.scene or self.time or self.files)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +77,12 @@ class Listing:
 
     Attributes:
         sources: The images, in a fixed order; one with a `problem` will be skipped.
+        skipped: Images, or what may be images, that no reader is there for.
         ignored: What was passed over by name.
         notices: What is odd about the list as a whole.
     """
 
     sources: list[Source]
-    ignored: tuple[Ignored, ...] = ()
+    skipped: tuple[PassedOver, ...] = ()
+    ignored: tuple[PassedOver, ...] = ()
     notices: tuple[Notice, ...] = ()

@@ -65,7 +65,7 @@ BAD_FILES = {
         lambda path: tifffile.imwrite(
             path, np.zeros((2, 3, 40, 40), np.uint8), ome=True, metadata={"axes": "TZYX"}
         ),
-        r"axes.tif has more than one axis .*choose with --time .*--z",
+        r"axes.tif holds 2 time points: --time all makes each a field",
     ),
 }  # fmt: skip
 

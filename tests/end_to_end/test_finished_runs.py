@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+import shutil
 from pathlib import Path
 
 import cv2
@@ -132,13 +134,40 @@ def test_a_store_of_another_depth_is_refused(trained_run, tmp_path, invoke):
         assert "of uint16, the model takes (24, 24, 3) of uint8" in result.stderr
 
 
+def test_predict_accounts_for_links_other_formats_and_odd_names(trained_run, tmp_path, invoke):
+    rng = np.random.default_rng(5)
+    far, folder = tmp_path / "far", tmp_path / "new"
+    for path in (far / "linked.png", folder / "own.png"):
+        path.parent.mkdir()
+        cv2.imwrite(str(path), rng.integers(0, 255, (24, 24, 3), np.uint8))
+    (folder / "link").symlink_to(far)
+    shutil.copy(folder / "own.png", folder / os.fsdecode(b"champ_\xe9t\xe9.png"))
+    (folder / "a.vsi").write_bytes(b"\0\1")
+    (folder / "Thumbs.db").write_bytes(b"\0\1")
+    out = tmp_path / "p.csv"
+    result = invoke("predict", trained_run, folder, "--out", out, "--strict", "--json")
+    assert result.returncode == 3, result.stderr
+    document = json.loads(result.stdout)
+    assert document["rows"] == 3
+    assert [Path(entry["path"]).name for entry in document["skipped"]] == ["a.vsi"]
+    assert [Path(entry["path"]).name for entry in document["ignored"]] == ["Thumbs.db"]
+    assert "champ_\\xe9t\\xe9.png" in out.read_text(encoding="utf-8")
+    more = ("--exclude", "*.vsi", "--exclude", "link", "--strict", "--json")
+    result = invoke("predict", trained_run, folder, "--out", tmp_path / "q.csv", *more)
+    assert (result.returncode, json.loads(result.stdout)["rows"]) == (0, 2)
+
+
 def test_predict_does_not_read_its_own_overlays_and_counts_a_file_once(tmp_path):
     from stemcls.prediction.inputs import expand
 
     for name in ("f1.png", "cells-overlays/f1.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"x")
-    assert expand([tmp_path, tmp_path / "f1.png"]) == [tmp_path / "f1.png"]
+    found = expand([tmp_path, tmp_path / "f1.png"])
+    assert [place.path for place in found.names] == [tmp_path / "f1.png"]
+    assert found.ignored == [
+        {"path": str(tmp_path / "cells-overlays"), "reason": "pictures drawn by stemcls"}
+    ]
 
 
 def test_fields_of_another_magnification_are_refused():

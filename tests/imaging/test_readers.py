@@ -12,7 +12,7 @@ import tifffile
 from PIL import Image
 
 from stemcls.errors import InputError
-from stemcls.imaging.readers import READERS, describe_file, list_images, read_field
+from stemcls.imaging.readers import READERS, describe_file, read_field
 
 RNG = np.random.default_rng(0)
 RGB = cv2.GaussianBlur(RNG.integers(0, 255, (40, 50, 3), dtype=np.uint8), (0, 0), 3)
@@ -190,16 +190,6 @@ def test_nan_and_infinite_pixels_are_counted(bad, tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", pixels)
     with pytest.raises(InputError, match="holds 1 NaN or infinite pixels"):
         read_field(tmp_path / "a.tif")
-
-
-def test_images_are_listed_in_order_without_hidden_ones(tmp_path):
-    for name in ("b/2.PNG", "a.tif", "b/1.jpg", "b/notes.txt", ".hidden/x.png", ".y.png"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    names = [path.relative_to(tmp_path).as_posix() for path in list_images(tmp_path)]
-    assert names == ["a.tif", "b/1.jpg", "b/2.PNG"]
-    with pytest.raises(InputError, match="is not a folder"):
-        list_images(tmp_path / "none")
 
 
 def test_a_tiff_cut_before_its_later_pages_is_refused(tmp_path):

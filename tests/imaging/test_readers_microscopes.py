@@ -11,7 +11,8 @@ import pytest
 
 from stemcls.config.imaging import ReadConfig
 from stemcls.errors import InputError
-from stemcls.imaging.readers import READERS, describe_file, list_images, read_field
+from stemcls.imaging.listing.walk import walk
+from stemcls.imaging.readers import READERS, describe_file, read_field
 
 from .reader_files import (
     ACQUIRED,
@@ -225,7 +226,7 @@ def test_scenes_and_colours_of_a_czi_are_kept(tmp_path):
 def test_an_oif_without_its_folder_or_one_plane_is_refused(tmp_path):
     skip_without_package(".oif")
     write_oif(tmp_path / "a.oif", np.concatenate([PLANES, PLANES])[:2])
-    assert list_images(tmp_path) == [tmp_path / "a.oif"]
+    assert walk(tmp_path).images == (tmp_path / "a.oif",)
     (tmp_path / "a.oif.files").rename(tmp_path / "elsewhere")
     with pytest.raises(InputError, match=r"a\.oif is damaged.*storage path not found"):
         read_field(tmp_path / "a.oif")

@@ -1,4 +1,4 @@
-"""Files are listed, drawn at random, read one by one, and searched with one usual diameter."""
+"""Files are drawn at random, read one by one, and searched with one usual diameter."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ import pytest
 import tifffile
 
 from stemcls.config.imaging import DetectConfig, ReadConfig
-from stemcls.errors import InputError
 from stemcls.imaging.detection.survey import (
     common_pixel_size,
-    list_fields,
     read_sample,
     sample_paths,
     survey,
@@ -31,38 +29,6 @@ def write_field(path: Path, radius_px: float = 12.0, um: float | None = None) ->
     return path
 
 
-def test_fields_are_named_by_their_path_below_the_folder_or_their_own_name(tmp_path):
-    for name in ("a/x.tif", "b/y.tif"):
-        write_field(tmp_path / name)
-    assert list(list_fields([tmp_path]).values()) == ["a/x.tif", "b/y.tif"]
-    assert list(list_fields([tmp_path / "a", tmp_path / "b/y.tif"]).values()) == ["x.tif", "y.tif"]
-
-
-def test_same_names_in_two_folders_stay_apart_and_a_file_given_twice_counts_once(tmp_path):
-    one, other = write_field(tmp_path / "a/x.tif"), write_field(tmp_path / "b/x.tif")
-    names = list_fields([tmp_path / "a", tmp_path / "b", one])
-    assert names == {one: one.as_posix(), other: other.as_posix()}
-
-
-def test_a_path_that_is_not_there_and_an_empty_folder_are_named(tmp_path):
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match=r"gone.tif does not exist; give image files, or folders"):
-        list_fields([tmp_path / "gone.tif"])
-    with pytest.raises(InputError, match=r"empty holds no images; formats that can be read: .png"):
-        list_fields([tmp_path / "empty"])
-
-
-def test_formats_without_a_reader_are_listed_as_skipped_not_passed_over(tmp_path):
-    good = write_field(tmp_path / "a.tif")
-    (tmp_path / "b.vsi").write_bytes(b"pixels")
-    (tmp_path / "notes.txt").write_text("no image")
-    (tmp_path / ".hidden.vsi").touch()
-    names = list_fields([tmp_path])
-    assert list(names) == [good, tmp_path / "b.vsi"]
-    (skipped,) = survey(list(names), DetectConfig(), ReadConfig()).skipped
-    assert "b.vsi has no image suffix that is read" in skipped["reason"]
-
-
 def test_a_sample_is_repeatable_differs_by_seed_and_keeps_the_order():
     paths = [Path(f"{n:03}.tif") for n in range(200)]
     first = sample_paths(paths, 100, seed=1)
@@ -78,7 +44,7 @@ def test_one_diameter_is_estimated_for_all_from_a_few_fields(tmp_path):
     result = survey(paths, DetectConfig(), ReadConfig())
     assert result.diameter_px == pytest.approx(24, rel=0.15)
     assert result.estimated_from == 6
-    assert [one.path for one in result.found] == paths
+    assert [one.path.path for one in result.found] == paths
     assert {len(one.cells) for one in result.found} == {2}
 
 
@@ -96,7 +62,7 @@ def test_no_diameter_is_estimated_where_sizes_are_given(tmp_path, config):
 def test_unreadable_files_are_passed_over_and_others_take_their_place(tmp_path):
     paths = [write_field(tmp_path / f"{n}.tif") for n in range(8)]
     paths[0].write_bytes(b"II*\0")
-    assert [path for path, _ in read_sample(paths, ReadConfig())][-1] not in paths[:1]
+    assert [place.path for place, _ in read_sample(paths, ReadConfig())][-1] not in paths[:1]
     assert len(list(read_sample(paths, ReadConfig()))) == 6
     seen = []
     result = survey(

@@ -11,6 +11,7 @@ import pytest
 from stemcls.config.imaging import DetectConfig, ReadConfig
 from stemcls.errors import InputError
 from stemcls.imaging.field import Detections, Field
+from stemcls.imaging.listing.positions import Position
 from stemcls.imaging.tuning.combinations import MOST_COMBINATIONS, combinations_of
 from stemcls.imaging.tuning.contactsheet import Row, Tile, write_sheet
 from stemcls.imaging.tuning.grid import MOST_DRAWN, try_settings
@@ -52,8 +53,11 @@ def tried(paths: list[Path], *grid: str, **options) -> dict:
     sheet = options.pop("sheet", paths[0].parent / "sheet.png")
     base = options.pop("base", {})
     combinations = combinations_of(grid, base)
-    names = {path: path.name for path in paths}
-    return try_settings(paths, names, combinations, ReadConfig(), sheet, **options)
+    places = [Position(path) for path in paths]
+    names = {place: place.name for place in places}
+    if known := options.pop("known", None):
+        options["known"] = {Position(path): cells for path, cells in known.items()}
+    return try_settings(places, names, combinations, ReadConfig(), sheet, **options)
 
 
 def test_every_combination_is_made_the_first_key_slowest():

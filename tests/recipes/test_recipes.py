@@ -202,7 +202,7 @@ def test_what_cannot_be_run_is_refused_in_words(words, told, invoke, tmp_path, m
         (["LT-HSC/a.png", "ST-HSC/a.png", "MPP/a.png", "a.png"], "move loose images elsewhere"),
         (["lt hsc/a.png", "LT-HSC/a.png", "ST-HSC/a.png", "MPP/a.png"], "has several folders"),
         (["LT-HSC/e1/a.png", "ST-HSC/a.png", "MPP/a.png"], "2 of 3 images are in no folder of"),
-        ([], "names no images"),
+        ([], "holds no images"),
     ],
 )
 def test_a_folder_of_another_layout_is_told_what_was_expected_and_found(

@@ -30,9 +30,12 @@ def test_the_first_folder_level_names_the_class(tmp_path, write_image):
 def test_formats_without_a_reader_are_listed_and_not_passed_over(tmp_path, write_image):
     write_image(tmp_path / "a.png")
     (tmp_path / "b.OIR").write_bytes(b"OLYMPUSRAWFORMAT")
+    (tmp_path / "c.vsi").write_bytes(b"pixels")
     (tmp_path / ".hidden.png").write_bytes(b"")
-    names = [source.name for source in list_sources(tmp_path, None, None, None).sources]
-    assert names == ["a.png", "b.OIR"]
+    listing = list_sources(tmp_path, None, None, None)
+    assert [source.name for source in listing.sources] == ["a.png", "b.OIR"]
+    assert [entry.path for entry in listing.skipped] == ["c.vsi"]
+    assert [entry.path for entry in listing.ignored] == [".hidden.png"]
 
 
 def test_a_single_image_is_an_unlabelled_source(tmp_path, write_image):
@@ -42,7 +45,7 @@ def test_a_single_image_is_an_unlabelled_source(tmp_path, write_image):
 
 
 def test_an_empty_or_missing_folder_is_refused(tmp_path):
-    with pytest.raises(InputError, match="names no images"):
+    with pytest.raises(InputError, match="holds no images; formats that can be read"):
         list_sources(tmp_path, None, None, None)
     with pytest.raises(InputError, match="does not exist: expected a folder of images"):
         list_sources(tmp_path / "none", None, None, None)

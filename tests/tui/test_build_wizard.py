@@ -96,7 +96,7 @@ async def test_from_a_folder_to_a_store_by_keyboard_alone(
         await pilot.press("ctrl+n")
         screen = app.screen
         assert isinstance(screen, BuildScreen)
-        await until(pilot, "file: its number from 0, or its name.")  # help of the first setting
+        await until(pilot, "names or numbers from 0 with")  # help of the first setting
         await until(pilot, " cells, median radius", 40)
         found = int(str(screen.query_one("#found-told").render()).split()[0])
         assert abs(found - 8) <= 2
@@ -195,3 +195,16 @@ def test_a_build_of_an_earlier_ui_is_found(tmp_path, started, monkeypatch) -> No
         time.sleep(0.05)
     assert build.state == "failed"
     assert build.last_words() == "it wrote nothing"
+
+
+def test_folders_below_the_classes_are_offered_as_donors(tmp_path):
+    from tui.buildplan import grouping, scan
+
+    for name in ("HSC/d1/a.png", "HSC/d2/b.png", "MPP/d1/c.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    seen = scan(tmp_path)
+    assert "In them: d1 2, d2 1; group: folder takes these as donors." in seen.about
+    assert grouping(seen.files, "folder") == "2 groups: d1 2, d2 1."
+    with pytest.raises(InputError, match="matches none"):
+        grouping(seen.files, "folder2")

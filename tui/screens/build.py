@@ -286,7 +286,7 @@ class BuildScreen(Screen[Task | None]):
 
 
 def _step_of(option: Option) -> str:
-    if option.keys in _OF_IMAGES:
+    if option.keys in _OF_IMAGES or option.keys[0] == "files":
         return "images"
     return "cells" if option.keys[0] in _OF_CELLS else "crops"
 

@@ -12,6 +12,7 @@ from stemcls.atomic import new_csv
 from stemcls.errors import explained_disk_errors
 from stemcls.imaging.detection.survey import FoundCells
 from stemcls.imaging.field import Detections
+from stemcls.imaging.listing.positions import Position
 
 _COLUMNS = ("field", "x_px", "y_px", "radius_px", "score")
 _COLUMNS_UM = ("x_um", "y_um", "radius_um")
@@ -37,7 +38,7 @@ def radius_spread(cells: Detections) -> dict[str, float] | None:
     return dict(zip(("q25", "median", "q75"), values, strict=True))
 
 
-def write_cells(path: Path, found: Iterable[FoundCells], names: Mapping[Path, str]) -> None:
+def write_cells(path: Path, found: Iterable[FoundCells], names: Mapping[Position, str]) -> None:
     """Write one CSV row per cell, atomically; in micrometres too where any field tells its scale.
 
     Raises:

@@ -15,28 +15,29 @@ from stemcls.imaging.detection.detect import SAMPLE_FIELDS, wants_diameter, with
 from stemcls.imaging.detection.diameter import no_size
 from stemcls.imaging.extract import find_cells
 from stemcls.imaging.field import Detections, Field
+from stemcls.imaging.listing.positions import Position, as_position
 from stemcls.imaging.prepare import read_image
-from stemcls.imaging.readers import READERS, list_images, list_unread
 from stemcls.progress import Update
 
 Item = TypeVar("Item")
 _SAMPLE_BYTES = 256 * 2**20  # of pixels that the estimate of the diameter holds at once
 
-Look = Callable[[Path, Field, Detections], None]
+Place = Path | Position
+Look = Callable[[Position, Field, Detections], None]
 
 
 @dataclass(frozen=True, eq=False)
 class FoundCells:
-    """The cells of one file.
+    """The cells of one field.
 
     Attributes:
-        path: The file.
+        path: The file, and which position of it.
         cells: What was found in it.
         pixel_size_um: Edge of a pixel in micrometres, or None where the file does not say.
         blank: Whether all pixels of every slice are alike.
     """
 
-    path: Path
+    path: Position
     cells: Detections
     pixel_size_um: float | None
     blank: bool
@@ -60,38 +61,7 @@ class Survey:
     estimated_from: int
 
 
-def list_fields(given: Sequence[Path]) -> dict[Path, str]:
-    """Return the files named, with folders replaced by the images below them, and their names.
-
-    A file's name is its path below the folder given, else its bare name; `build --cells` knows it
-    by that. Where two would be called the same, all keep their whole path. A file that is given
-    twice counts once.
-
-    Raises:
-        InputError: A path that does not exist, or a folder without images.
-    """
-    names: dict[Path, str] = {}
-    seen: set[Path] = set()
-    for path in given:
-        if not path.exists():
-            raise InputError(f"{path} does not exist; give image files, or folders of them")
-        inside = sorted([*list_images(path), *list_unread(path)]) if path.is_dir() else [path]
-        if not inside:
-            raise InputError(
-                f"{path} holds no images; formats that can be read: {', '.join(READERS)}"
-            )
-        for file in inside:
-            if file.resolve() in seen:
-                continue
-            seen.add(file.resolve())
-            below = file.relative_to(path) if path.is_dir() else Path(file.name)
-            names[file] = below.as_posix()
-    if len(set(names.values())) < len(names):
-        return {path: path.as_posix() for path in names}
-    return names
-
-
-def sample_paths(paths: Sequence[Path], count: int, seed: int) -> list[Path]:
+def sample_paths(paths: Sequence[Item], count: int, seed: int) -> list[Item]:
     """Draw `count` of the paths at random, in their order; all of them where there are no more."""
     if count >= len(paths):
         return list(paths)
@@ -100,7 +70,7 @@ def sample_paths(paths: Sequence[Path], count: int, seed: int) -> list[Path]:
 
 
 def survey(
-    paths: Sequence[Path],
+    paths: Sequence[Place],
     config: DetectConfig,
     read: ReadConfig,
     update: Update | None = None,
@@ -109,7 +79,7 @@ def survey(
     """Find the cells of every file; where the diameter is open, it is estimated once for all.
 
     Args:
-        paths: Image files.
+        paths: Image files, or positions of files.
         config: How cells are found.
         read: Which planes of each file.
         update: Called as update(done, total, note) after each file.
@@ -134,16 +104,16 @@ def survey(
 
 
 def each_field(
-    paths: Sequence[Path],
+    paths: Sequence[Place],
     read: ReadConfig,
     skipped: list[dict[str, str]],
     update: Update | None = None,
-    at_hand: MutableMapping[Path, Field] | None = None,
-) -> Iterator[tuple[Path, Field]]:
+    at_hand: MutableMapping[Position, Field] | None = None,
+) -> Iterator[tuple[Position, Field]]:
     """Yield every field that can be read, and list the files that cannot.
 
     Args:
-        paths: Image files.
+        paths: Image files, or positions of files.
         read: Which planes of each file.
         skipped: Gets path and reason of each file that could not be read.
         update: Called as update(done, total, note) after each file.
@@ -152,7 +122,7 @@ def each_field(
     Raises:
         InputError: No file could be read.
     """
-    for number, path in enumerate(paths, 1):
+    for number, path in enumerate(map(as_position, paths), 1):
         try:
             field = (at_hand or {}).pop(path, None) or read_image(path, read)
         except InputError as error:
@@ -170,8 +140,8 @@ def each_field(
 
 
 def settled(
-    paths: Sequence[Path], config: DetectConfig, read: ReadConfig
-) -> tuple[DetectConfig, dict[Path, Field]]:
+    paths: Sequence[Place], config: DetectConfig, read: ReadConfig
+) -> tuple[DetectConfig, dict[Position, Field]]:
     """Fill in the diameter from an evenly spread sample of the files, where it is left open.
 
     Returns: The settings, and the fields that were read for it; none where it was not open. The
@@ -182,7 +152,7 @@ def settled(
     """
     if not wants_diameter(config):
         return config, {}
-    sample: dict[Path, Field] = {}
+    sample: dict[Position, Field] = {}
 
     def one_by_one() -> Iterator[Field]:
         for path, field in read_sample(paths, read):
@@ -195,14 +165,17 @@ def settled(
     return config, sample
 
 
-def read_sample(paths: Sequence[Path], read: ReadConfig) -> Iterator[tuple[Path, Field]]:
+def read_sample(
+    paths: Sequence[Place], read: ReadConfig
+) -> Iterator[tuple[Position, Field]]:
     """Yield up to `SAMPLE_FIELDS` evenly spread fields, fewer where they are very large.
 
     Files that cannot be read are passed over and others take their place.
     """
-    spread = evenly_spread(paths, SAMPLE_FIELDS)
+    places = [as_position(path) for path in paths]
+    spread = evenly_spread(places, SAMPLE_FIELDS)
     first = [*spread[::2], *spread[1::2]]
-    others = (path for path in paths if path not in set(first))
+    others = (path for path in places if path not in set(first))
     room, wanted = _SAMPLE_BYTES, len(first)
     for path in (*first, *others):
         if not wanted or room <= 0:

@@ -4,8 +4,6 @@ from stemcls.imaging.readers.read import (
     count_pixels,
     dataset_files,
     describe_file,
-    list_images,
-    list_unread,
     read_field,
 )
 from stemcls.imaging.readers.table import (
@@ -18,5 +16,5 @@ from stemcls.imaging.readers.table import (
 
 __all__ = [
     "READERS", "Reader", "count_pixels", "dataset_files", "describe_file", "is_image_folder",
-    "list_images", "list_unread", "missing_package", "read_field", "suffix_of",
+    "missing_package", "read_field", "suffix_of",
 ]  # fmt: skip

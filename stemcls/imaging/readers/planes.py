@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -171,6 +172,8 @@ def _parsed(path: Path, axis: str, wish: str, length: int, names: Sequence[str])
             "give the number"
         )
     known = ", ".join(f"{number} {name!r}" for number, name in enumerate(names[:24]) if name)
+    if re.fullmatch("#[0-9]+", wish):  # a number, whatever the names are
+        wish = wish[1:]
     if wish.isdecimal():
         if int(wish) < length:
             return int(wish)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -31,11 +30,6 @@ from stemcls.imaging.readers.table import (
 from stemcls.imaging.readers.tiff import open_tiff
 from stemcls.machine import free_memory_bytes
 
-# Microscope and picture formats that may have no reader: listed as skipped, not passed over.
-_UNREAD_SUFFIXES = {
-    ".vsi", ".zvi", ".lsm", ".ims", ".dv", ".stk", ".cif", ".sld", ".mrxs", ".svs", ".scn", ".lof",
-    ".xlif", ".mpoir", ".jp2", ".j2k", ".gif", ".webp", ".heic", ".dcm",
-}
 _WAY_OUT = "export it again from the microscope software or take it out of the input"
 _MOST_OF_MEMORY = 0.5
 # No picture format packs real images as tightly; small files that claim to are bombs.
@@ -103,41 +97,6 @@ def count_pixels(path: Path) -> int:
         math.prod(length for axis, length in scene["axes"].items() if axis != "S")
         for scene in scenes
     )
-
-
-def list_images(folder: Path) -> list[Path]:
-    """Return the image files below `folder`, sorted; hidden files and folders are passed over.
-
-    Raises:
-        InputError: There is no such folder.
-    """
-    if not folder.is_dir():
-        raise InputError(f"{folder} is not a folder; give a folder that holds images")
-    found = []
-    for root, folders, files in os.walk(folder):
-        # The TIFFs below an OIF's own folder are its planes, not images of their own.
-        beside = {f"{name}.files".lower() for name in files if name.lower().endswith(".oif")}
-        folders[:] = [
-            name for name in folders if not name.startswith(".") and name.lower() not in beside
-        ]
-        found += [
-            Path(root) / name
-            for name in files
-            if not name.startswith(".") and suffix_of(Path(name))
-        ]
-    return sorted(found)
-
-
-def list_unread(folder: Path) -> list[Path]:
-    """Return the files below `folder` that are images of a format that no reader is there for.
-
-    They are listed so that they can be named, not passed over; hidden ones are.
-    """
-    return sorted(
-        path for path in folder.rglob("*")
-        if path.suffix.lower() in _UNREAD_SUFFIXES and path.is_file() and not suffix_of(path)
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )  # fmt: skip
 
 
 def _described(scene: Scene) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from stemcls.imaging.detection.diameter import no_size
 from stemcls.imaging.detection.survey import each_field, evenly_spread, read_sample
 from stemcls.imaging.extract import find_cells
 from stemcls.imaging.field import Detections, Field
+from stemcls.imaging.listing.positions import Position
 from stemcls.imaging.tuning.combinations import Combination
 from stemcls.imaging.tuning.contactsheet import Row, Tile, write_sheet
 from stemcls.imaging.tuning.scoring import FieldScore, KnownCells, score_field, summarise
@@ -36,12 +37,12 @@ class _Outcome:
 
 
 def try_settings(
-    paths: Sequence[Path],
-    names: Mapping[Path, str],
+    paths: Sequence[Position],
+    names: Mapping[Position, str],
     combinations: Sequence[Combination],
     read: ReadConfig,
     sheet: Path,
-    known: Mapping[Path, KnownCells] | None = None,
+    known: Mapping[Position, KnownCells] | None = None,
     within_px: float = 10.0,
     update: Update | None = None,
 ) -> dict[str, Any]:
@@ -50,7 +51,7 @@ def try_settings(
     Every field counts; of more than 20 the sheet shows 20, evenly spread over those given.
 
     Args:
-        paths: Image files.
+        paths: Fields, from `list_fields`.
         names: What they are called on the sheet.
         combinations: From `combinations_of`.
         read: Which planes of each file.
@@ -161,7 +162,7 @@ def _heading(combination: Combination, entry: Mapping[str, Any]) -> tuple[str, .
 
 
 def _settle(
-    configs: Sequence[DetectConfig], paths: Sequence[Path], read: ReadConfig
+    configs: Sequence[DetectConfig], paths: Sequence[Position], read: ReadConfig
 ) -> list[DetectConfig]:
     """Fill in open diameters, each from the same sample of the fields."""
     if not any(map(wants_diameter, configs)):
