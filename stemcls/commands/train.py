@@ -67,6 +67,8 @@ def train(
         )
         name = start_keras(backend, device, shares_batches=True)
         run = _prepared(experiment, workspace, folds)
+        if not folds and (few := _few_groups(run)):
+            say(f"note: {few}")
     say(f"run {run.path} on {name}")
     from stemcls.training.folds import cross_validate
     from stemcls.training.train import train as train_run
@@ -109,6 +111,13 @@ def _prepared(experiment: Experiment, workspace: Path, folds: int | None) -> Any
     from stemcls.training.train import prepare_run
 
     return prepare_run(experiment, workspace)
+
+
+def _few_groups(run: Any) -> str:
+    from stemcls.evaluation.fewgroups import propose_folds
+    from stemcls.evaluation.runfiles import open_split
+
+    return propose_folds(*open_split(run))
 
 
 def _resumed(resume: Path, workspace: Path) -> Any:
