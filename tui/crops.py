@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from stemcls.display.colours import to_rgb
 from stemcls.store.cropstore import CropStore
 from stemcls.store.layout import UNLABELLED
 from tui.pixels import levels_of, shrunk, stretched
@@ -130,5 +131,4 @@ def read_crops(store: CropStore, rows: np.ndarray, contrast: str) -> list[np.nda
         return [stretched(crop) for crop in crops]
     if contrast == "page":
         return list(stretched(crops, levels_of(crops)))
-    eight = crops >> 8 if crops.dtype == np.uint16 else crops
-    return list(eight.astype(np.uint8))
+    return list(to_rgb(crops, store.levels))

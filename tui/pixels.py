@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from stemcls.display.colours import to_rgb
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -43,14 +45,8 @@ def stretched(
 
 
 def as_rgb(pixels: np.ndarray) -> np.ndarray:
-    """Return (H, W, 3) uint8 of (H, W) or (H, W, C): one channel is grey, two are red and green."""
-    if pixels.dtype != np.uint8:
-        pixels = stretched(pixels if pixels.ndim == 3 else pixels[..., None])
-    if pixels.ndim == 2 or pixels.shape[2] == 1:
-        return np.repeat(pixels.reshape(*pixels.shape[:2], 1), 3, axis=2)
-    if pixels.shape[2] == 2:
-        return np.concatenate([pixels, np.zeros_like(pixels[..., :1])], axis=2)
-    return np.ascontiguousarray(pixels[..., :3])
+    """Return (H, W, 3) uint8 of (H, W) or (H, W, C), coloured by the rule of all pictures."""
+    return to_rgb(pixels if pixels.ndim == 3 else pixels[..., None])
 
 
 def fitted(

@@ -78,7 +78,10 @@ def write_fields(folder: Path, crops: int, fields: int, field_px: int) -> Path:
         pixels = generator.integers(0, 256, (field_px, field_px, 3), dtype=np.uint8)
         tifffile.imwrite(path, pixels, photometric="rgb")
         n_cells = crops // fields + (number < crops % fields)
-        centers = generator.integers(CROP_PX, field_px - CROP_PX, (n_cells, 2))
+        # Centres within 1 px of each other would be one cell.
+        side = field_px // 2 - CROP_PX
+        places = generator.choice(side * side, n_cells, replace=False)
+        centers = CROP_PX + 2 * np.stack(np.divmod(places, side), axis=1)
         lines += [f"{name},{x},{y}" for y, x in centers.tolist()]
     table = folder.with_suffix(".csv")
     table.write_text("\n".join(lines) + "\n")

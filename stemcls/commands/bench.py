@@ -40,6 +40,7 @@ BENCHMARKS: dict[str, tuple[str, str]] = {
     "tune-head": ("stemcls.bench.study", "head_study"),
     "tune-real": ("stemcls.bench.study", "real_study"),
     "tui": ("stemcls.bench.terminal", "tui"),
+    "scale": ("stemcls.bench.scale", "scale"),
     "ht1080": ("stemcls.bench.real", "ht1080"),
     "chula": ("stemcls.bench.real", "chula"),
 }
@@ -60,6 +61,16 @@ def bench(
         int,
         typer.Option(min=1, max=1000, help="Seeds of each search in tune-random and tune-stock."),
     ] = 10,
+    crops: Annotated[
+        list[int] | None,
+        typer.Option(
+            min=1, help="Sizes of scale, given twice or more (default: 2000 and 8000; the papers': "
+            "74000 and 600000).",
+        ),
+    ] = None,
+    step: Annotated[
+        list[str] | None, typer.Option(help="A step of scale to measure (default: all).")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Measure stemcls beside a baseline; exit code 1 if one falls short of its target."""
@@ -75,7 +86,9 @@ def bench(
         say(f"bench {name} ...")
         module, function = BENCHMARKS[name]
         measure = getattr(import_module(module), function)
-        options = {"seeds": seeds} if "seeds" in signature(measure).parameters else {}
+        given = {"seeds": seeds, "crops": crops, "steps": step}
+        takes = signature(measure).parameters
+        options = {key: value for key, value in given.items() if value and key in takes}
         try:
             found = measure(data, **options)
         except InputError as error:

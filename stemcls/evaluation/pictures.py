@@ -1,4 +1,4 @@
-"""Show crops in figures: as colours, and laid side by side as contact sheets."""
+"""Lay crops side by side as contact sheets."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from stemcls.display.colours import as_colours, levels_of
 from stemcls.evaluation.figures import new_figure
 
 if TYPE_CHECKING:
@@ -33,27 +34,6 @@ class Strip:
     gap_after: int = 0
 
 
-def colours_of(images: np.ndarray, limits: tuple[float, float] | None = None) -> np.ndarray:
-    """Return crops as colours: (N, H, W, 3) float32 in [0, 1].
-
-    Args:
-        images: (N, H, W, C) uint8, shown as they are, or deeper, stretched alike. One channel is
-            grey; of two, the second is green and blue together; of more, the first three count.
-        limits: What becomes black and white in deep images; None: their 0.1 and 99.9 percentiles.
-    """
-    values = images.astype(np.float32)
-    if images.dtype == np.uint8:
-        limits = (0.0, 255.0)
-    elif limits is None:
-        limits = tuple(np.percentile(values, [0.1, 99.9])) if values.size else (0.0, 1.0)
-    low, high = limits
-    values = np.clip((values - low) / max(high - low, 1e-6), 0, 1)
-    channels = images.shape[-1]
-    if channels == 1:
-        return np.repeat(values, 3, axis=-1)
-    return values[..., [0, 1, 1] if channels == 2 else [0, 1, 2]]
-
-
 def draw_sheet(strips: Sequence[Strip], heading: str, columns: int) -> Figure:
     """Draw lines of crops with a title above each line and a caption below each crop.
 
@@ -63,11 +43,10 @@ def draw_sheet(strips: Sequence[Strip], heading: str, columns: int) -> Figure:
         columns: Room for so many crops in a line.
     """
     everything = [strip.images for strip in strips if len(strip.images)]
-    deep = [images for images in everything if images.dtype != np.uint8]
-    limits = None
-    if deep:
-        low, high = np.percentile(np.concatenate([images.ravel() for images in deep]), [0.1, 99.9])
-        limits = float(low), float(high)
+    # All are stretched alike, so that their brightness can be compared.
+    levels = levels_of(np.concatenate([images.ravel() for images in everything])) if (
+        everything
+    ) else None
     height, width = everything[0].shape[1:3] if everything else (1, 1)
     tall = TILE_IN * height / width
     heights = [tall + 0.5 if len(strip.images) else 0.25 for strip in strips]
@@ -78,7 +57,7 @@ def draw_sheet(strips: Sequence[Strip], heading: str, columns: int) -> Figure:
     top = 1 - 0.35 / page
     for strip, room in zip(strips, heights, strict=True):
         figure.text(0.1 / wide, top - 0.09 / page, strip.title, size=7.5, va="center")
-        shown = colours_of(strip.images, limits) if len(strip.images) else ()
+        shown = as_colours(strip.images, levels) if len(strip.images) else ()
         for place, (image, caption) in enumerate(zip(shown, strip.captions, strict=False)):
             moved = place + (0.5 if strip.gap_after and place >= strip.gap_after else 0)
             left = (0.1 + moved * (TILE_IN + 0.06)) / wide

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from stemcls.evaluation.finished import label_of
 from stemcls.evaluation.naming import CONSISTENCY
 from stemcls.evaluation.numbertext import interval_text
 from stemcls.evaluation.predictions import Predictions
+from stemcls.safetext import safe_text
 from stemcls.store.units import plural
 
 GOOD, BELIEF, FAILS, NEXT = "how good", "can it be believed", "how it fails", "what next"
@@ -73,15 +74,11 @@ class Line:
 
 def verdict(found: Findings) -> list[Line]:
     """Return three to six lines: how good, whether to be believed, how it fails, what next."""
-    return [
+    lines = [
         _how_good(found), *_baselines(found.metrics), _belief(found), _failures(found),
         Line(NEXT, _next(found)),
     ]
-
-
-def verdict_document(found: Findings) -> list[dict[str, Any]]:
-    """Return the lines as plain values, for JSON."""
-    return [asdict(line) for line in verdict(found)]
+    return [replace(line, text=safe_text(line.text)) for line in lines]
 
 
 def groups_for(predictions: Predictions, names: Mapping[int, str] | None, by: str) -> list[Any]:
@@ -232,7 +229,7 @@ def _failures(found: Findings) -> Line:
     if absent:
         said += f" Not tested at all: {', '.join(absent)}."
     known = [group for group in found.groups if group.n >= LEAST_CROPS]
-    if len(known) > 1:
+    if len(known) > 1 and known[0].accuracy < known[-1].accuracy:
         said += (
             f" Worst {found.unit}: {known[0].name}, {known[0].accuracy:.0%} of its "
             f"{known[0].n:,} crops right; best: {known[-1].accuracy:.0%}."

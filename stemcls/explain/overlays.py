@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from stemcls.display.colours import as_colours
 from stemcls.errors import InputError
 from stemcls.evaluation.figures import cut, new_figure, write_figure
-from stemcls.evaluation.pictures import colours_of
 from stemcls.explain.explain import Explanation
 
 HEAT = "inferno"
@@ -53,7 +53,7 @@ def write_overlays(
             f"expected an image, a row of its own, truth, prediction and score for each of {n} "
             f"heat maps, found {sorted(lengths)} of them and {len(set(rows))} different rows"
         )
-    shown = colours_of(images)
+    shown = as_colours(images)
     paths = []
     folder.mkdir(parents=True, exist_ok=True)
     for index in range(n):
@@ -85,7 +85,7 @@ def blended(crop: np.ndarray, heat: np.ndarray) -> np.ndarray:
     """Lay a map over a grey crop, the more opaque the stronger it is.
 
     Args:
-        crop: (H, W, 3) in [0, 1], from `pictures.colours_of`.
+        crop: (H, W, 3) in [0, 1], from `as_colours`.
         heat: (H, W) in [-1, 1].
     Returns: (H, W, 3) in [0, 1].
     """

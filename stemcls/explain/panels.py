@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from stemcls.display.colours import as_colours
 from stemcls.evaluation.figures import COLOURS, cut, fitted, new_figure, write_figure
-from stemcls.evaluation.pictures import colours_of
 from stemcls.explain.explain import Explanation
 from stemcls.explain.overlays import FOR_AND_AGAINST, HEAT, blended, shades_of
 from stemcls.explain.pixelscore import SALIENT
@@ -46,7 +46,7 @@ def mean_maps(
 
     Returns: Class -> `crop` (H, W, 3) and each method (H, W); classes without a cell are left out.
     """
-    shown = colours_of(images)
+    shown = as_colours(images)
     found: dict[str, dict[str, np.ndarray]] = {}
     for index, name in enumerate(classes):
         kept = cells.sampled & (explanations[0].targets == index)

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from stemcls.display.colours import as_colours, legend_of
 from stemcls.evaluation.figures import write_figure
-from stemcls.evaluation.pictures import colours_of
 from stemcls.explain.arrays import write_maps
 from stemcls.explain.explain import Explanation
 from stemcls.explain.overlays import caption, picture_name, slug, write_overlays
@@ -43,7 +43,7 @@ def write_explanations(
             cells.rows[pictured].tolist(), _of(truth, pictured), _of(called, pictured),
             cells.scores[pictured].tolist(), _of(spoken, pictured),
         )
-    shown = colours_of(images)
+    shown = as_colours(images, subject.store.levels)
     panels: dict[int, Path] = dict(zip(pictured.tolist(), map(Path, files), strict=False))
     if len(found) > 1:
         (out / "panels").mkdir()
@@ -55,7 +55,9 @@ def write_explanations(
     figures = {}
     means = mean_maps(found, images, cells, classes)
     if means:
-        (figures["Mean crop and mean maps by class"],) = write_figure(
+        legend = legend_of(subject.store.channels)
+        heading = "Mean crop and mean maps by class" + (f" ({legend})" if legend else "")
+        (figures[heading],) = write_figure(
             draw_mean_maps(means), out / "mean-maps", suffixes=(".png",), dpi=110, crop=False
         )
     if (cells.truth[cells.sampled] >= 0).any():

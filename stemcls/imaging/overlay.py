@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from stemcls.atomic import replacing
+from stemcls.display.colours import to_rgb
 from stemcls.errors import InputError
 
 # Okabe and Ito's eight colours, told apart with every kind of colour vision; black comes last.
@@ -36,7 +37,7 @@ def draw_overlay(
     """Write a PNG of `image` with a circle around each cell.
 
     Args:
-        image: (Y, X, 1 or 3) uint8 or uint16.
+        image: (Y, X, C) uint8 or uint16, shown as `to_rgb` does.
         centers_px: (N, 2) y, x.
         radius_px: (N,).
         path: The PNG file; an existing one is replaced.
@@ -78,9 +79,3 @@ def _write(
     font = cv2.FONT_HERSHEY_SIMPLEX
     cv2.putText(canvas, text, at, font, size, (0, 0, 0), 3, cv2.LINE_AA)
     cv2.putText(canvas, text, at, font, size, color, 1, cv2.LINE_AA)
-
-
-def to_rgb(image: np.ndarray) -> np.ndarray:
-    """Return (Y, X, 3) uint8 of a (Y, X, 1 or 3) uint8 or uint16 image, for people to look at."""
-    eight = (image >> 8).astype(np.uint8) if image.dtype == np.uint16 else image.astype(np.uint8)
-    return np.ascontiguousarray(np.repeat(eight, 3, axis=2) if eight.shape[2] == 1 else eight)

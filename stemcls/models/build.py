@@ -138,6 +138,25 @@ def stem_kernel(
     return np.repeat(kernel, n_channels, axis=2) / n_channels
 
 
+def channels_note(config: ModelConfig, channels: Sequence[str]) -> str:
+    """Say how the channels of crops enter the first convolution; see `stem_kernel`.
+
+    Args:
+        config: Backbone and weights.
+        channels: Names, in the order of the crops.
+    """
+    named, n = ", ".join(channels), len(channels)
+    if config.weights == "none":
+        return f"{named}: each by a kernel of its own that was drawn at random and learned"
+    if n == 3:
+        return f"{named}: as the red, green and blue of the published weights"
+    if backbone_named(config.backbone).normalisation.mean is None:
+        what = "the sum of the published kernels of red, green and blue"
+    else:
+        what = "the published kernels of red, green and blue, each after its own normalisation"
+    return f"{named}: each by {what}" + (f", divided by {n}" if n > 1 else "")
+
+
 def input_size_px(config: ModelConfig, size_px: tuple[int, int]) -> tuple[int, int]:
     """Return the height and width at which the backbone sees the crops, in their proportions.
 

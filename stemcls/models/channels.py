@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from stemcls.config.imaging import BuildConfig
@@ -80,7 +81,7 @@ def _loose(name: str) -> str:
 
 def is_generic(name: str) -> bool:
     """Tell whether a name was given by the reader, because the file has none."""
-    return name == "grey" or name.rpartition("-")[0] in ("channel", "extra")
+    return re.fullmatch(r"grey|(channel|extra)[- ]\d+", name) is not None
 
 
 def unnamed(found: tuple[str, ...], wanted: tuple[str, ...]) -> Notice:

@@ -42,7 +42,7 @@ AT_BORDER = "at the border: filled by reflection"
 FITTED = "of another size: brought to that of the model's crops"
 _LOOKED_AT = 64  # crops of a field whose contrast is compared with training
 _WELL = re.compile(r"(?P<row>[A-P])/?(?P<column>[0-2]?\d)(?:/|\b)")
-_MOST_SHRINKING = 2.0  # an image that is larger than a crop by more than this is a field
+_MOST_SHRINKING = 1.25  # an image that is larger than a crop by more than this is something else
 
 
 @dataclass(frozen=True, eq=False)

@@ -67,22 +67,28 @@ def _of_whole_fields(store: CropStore, at: np.ndarray) -> dict[str, np.ndarray]:
     found = {"brightness": store.fields.brightness[at]}
     if store.fields.unevenness is not None:
         found["unevenness"] = store.fields.unevenness[at]
-    size = file_sizes(store)
+    size = file_sizes(store, np.unique(at))
     if size is not None:
         found["file size"] = size[at]
     return found
 
 
-def file_sizes(store: CropStore) -> np.ndarray | None:
-    """Return (F,) bytes of the source files, None where they are no longer there."""
+def file_sizes(store: CropStore, wanted: np.ndarray) -> np.ndarray | None:
+    """Return (F,) bytes of the source files, None where a wanted one is no longer there.
+
+    Args:
+        store: Of F fields.
+        wanted: Rows of its table of fields; the sizes of others are NaN.
+    """
     if not store.source:
         return None
     sizes = np.full(len(store.fields), np.nan)
-    for number, name in enumerate(store.fields.path):
-        path = Path(store.source) / name
-        if path.is_file():
-            sizes[number] = path.stat().st_size
-    return sizes if np.isfinite(sizes).all() else None
+    for number in wanted.tolist():
+        path = Path(store.source) / store.fields.path[number]
+        if not path.is_file():
+            return None
+        sizes[number] = path.stat().st_size
+    return sizes
 
 
 def blank_channels(store: CropStore, rows: np.ndarray, at: np.ndarray) -> dict[str, np.ndarray]:

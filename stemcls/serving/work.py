@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from stemcls.display.colours import as_colours, to_rgb
 from stemcls.errors import InputError, check_known
 from stemcls.evaluation.page import pixel_data
-from stemcls.imaging.overlay import to_rgb
 from stemcls.imaging.shrink import shrunk
 from stemcls.models.saved import ModelCard
 from stemcls.notices import Notice, gathered
@@ -138,7 +138,6 @@ def explain_upload(
     Raises:
         InputError: No such class or method, no crop there, or a model that has no maps.
     """
-    from stemcls.evaluation.pictures import colours_of
     from stemcls.explain.explain import explain
     from stemcls.explain.overlays import blended
 
@@ -151,7 +150,7 @@ def explain_upload(
         raise InputError(upload.renamed(str(error))) from error
     wanted = classes.index(target) if target else None
     found = explain(loaded.probe, crop[None], wanted, method)
-    shown = colours_of(crop[None])[0]
+    shown = as_colours(crop)
     return Saliency(
         target=classes[int(found.targets[0])], method=method, layer=found.layer,
         probabilities=found.probabilities[0].tolist(),
@@ -184,14 +183,7 @@ def _image(name: str, found: Predicted, classes: tuple[str, ...], pictures: bool
 
 def _jpeg(image: np.ndarray) -> str:
     """Return a JPEG as a data URI, made smaller where a screen could not show all of it."""
-    shown = to_rgb(image) if image.shape[2] in (1, 3) else _two_or_more(image)
-    return pixel_data(shrunk(shown, LARGEST_PICTURE_PX), ".jpg", _JPEG_QUALITY)
-
-
-def _two_or_more(image: np.ndarray) -> np.ndarray:
-    from stemcls.evaluation.pictures import colours_of
-
-    return (colours_of(image[None])[0] * 255).astype(np.uint8)
+    return pixel_data(shrunk(to_rgb(image), LARGEST_PICTURE_PX), ".jpg", _JPEG_QUALITY)
 
 
 def _uri(image: np.ndarray) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from stemcls.store.layout import DATASETS, FIELD_COLUMNS, FORMAT, OPTIONAL, VERS
 COLUMNS = ("label", "field", "group", "center_px", "radius_px", "intensity")
 # Deflate, the filter that squeezes most of what HDF5 brings, takes 1032 bytes to one.
 _MOST_SQUEEZED = 1100
+_TEXTS = 10_000  # read at once: each is held several times over while HDF5 hands it out
 # What HDF5, h5py, NumPy and JSON raise for damaged files.
 _UNREADABLE = (
     KeyError, OSError, ValueError, TypeError, RuntimeError, AttributeError, ArithmeticError,
@@ -83,9 +85,11 @@ class Digests:
         content_hash = str(attrs["content_hash"])
         ours = "stemcls_version" in attrs and re.fullmatch("[0-9a-f]{64}", content_hash)
         version = attrs.get("content_hash_version", 1 if ours else 0)
-        texts = [str(attrs.get(f"{part}_hash", "")) for part in ("columns", "images", "sample")]
+        columns, images, sample = (
+            str(attrs.get(f"{part}_hash", "")) for part in ("columns", "images", "sample")
+        )
         return cls(
-            content_hash, int(version), *texts,
+            content_hash, int(version), columns, images, sample,
             names_of(attrs.get("content_parts", ())),
         )
 
@@ -133,7 +137,7 @@ def read_columns(path: Path, file: h5py.File) -> tuple[dict[str, Any], Layout]:
     key = "/"
     try:
         version = _checked_version(path, file)
-        parts = read_parts(path, file)
+        parts = dict(read_parts(path, file))
         for key in DATASETS:
             if key not in parts and key != "images":
                 raise _missing(path, key)
@@ -166,38 +170,36 @@ def read_columns(path: Path, file: h5py.File) -> tuple[dict[str, Any], Layout]:
     return columns, layout
 
 
-def read_parts(path: Path, file: h5py.File) -> dict[str, Part]:
-    """Read every column of an open store and what names its values, by their HDF5 names.
+def read_parts(path: Path, file: h5py.File) -> Iterator[tuple[str, Part]]:
+    """Read every column of an open store and what names its values, one after the other.
 
     Args:
         path: The file, for messages.
         file: The same, open.
-    Returns: Arrays of numbers and tuples of texts; an attribute is called DATASET@NAME.
+    Yields: HDF5 name and array of numbers or tuple of texts; an attribute is called DATASET@NAME.
     Raises:
         InputError: Something is not in this file, or not as large as it says.
     """
     named = names_of(file.attrs.get("content_parts", ()))
     wanted = {name.partition("@")[0] for name in named} | set(DATASETS) - {"images"}
     wanted |= {*OPTIONAL, *(f"fields/{column}" for column in FIELD_COLUMNS)}
-    parts: dict[str, Part] = {}
     for name in sorted(wanted - {""}):
         if _present(path, file, name):
             dataset = _dataset(path, file, name)
             try:
-                parts[name] = _values(dataset)
+                yield name, _values(dataset)
                 for attribute in ("names", "what"):
                     if attribute in dataset.attrs:
-                        parts[f"{name}@{attribute}"] = names_of(dataset.attrs[attribute])
+                        yield f"{name}@{attribute}", names_of(dataset.attrs[attribute])
             except _UNREADABLE as cause:
                 error = InputError(f"crop store {path} is damaged: {cause}; build it again")
                 error.add_note(f"at HDF5 key '/{name}'")
                 raise error from cause
     for attribute in ("channels", "slices"):
         if attribute in file.attrs:
-            parts[f"@{attribute}"] = names_of(file.attrs[attribute])
+            yield f"@{attribute}", names_of(file.attrs[attribute])
     if "pixel_size_um" in file.attrs:
-        parts["@pixel_size_um"] = np.array(float(file.attrs["pixel_size_um"]))
-    return parts
+        yield "@pixel_size_um", np.array(float(file.attrs["pixel_size_um"]))
 
 
 def names_of(values: Any) -> tuple[str, ...]:
@@ -212,7 +214,13 @@ def _values(dataset: h5py.Dataset) -> Part:
             raise ValueError(f"expected numbers or texts, found {dataset.dtype}")
         return dataset[()]
     same: dict[str, str] = {}  # equal texts are one object
-    return tuple(same.setdefault(text, text) for text in dataset.asstr()[()])
+    texts = dataset.asstr()
+    if dataset.ndim != 1:
+        raise ValueError(f"expected one axis of texts, found {dataset.shape}")
+    return tuple(
+        same.setdefault(text, text)
+        for start in range(0, len(dataset), _TEXTS) for text in texts[start : start + _TEXTS]
+    )
 
 
 def _present(path: Path, file: h5py.File, name: str) -> bool:

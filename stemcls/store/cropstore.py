@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import mmap
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from stemcls.display.colours import levels_of
 from stemcls.errors import InputError
 from stemcls.paths import check_ordinary
 from stemcls.safetext import safe_text
@@ -25,6 +27,9 @@ from stemcls.store.digest import sample_digest
 from stemcls.store.layout import FieldTable
 
 _BLOCK_BYTES = 16 * 2**20
+_SEEN = 256
+# Pages of a map count as this process's memory until they are handed back.
+RESIDENT_BYTES = 2**30
 
 
 def _safe(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -123,6 +128,7 @@ class CropStore:
         self._shape: tuple[int, ...] = columns.pop("shape")
         self._dtype: np.dtype = columns.pop("dtype")
         self._mapped: tuple[int, int] | None = None
+        self._touched = 0
         self.labels: np.ndarray = columns["label"]
         self.classes: tuple[str, ...] = _safe(columns["classes"])
         self.field_index: np.ndarray = columns["field"]
@@ -236,6 +242,13 @@ class CropStore:
         images = self.images
         return images.view(np.ndarray) if isinstance(images, np.memmap) else images
 
+    @cached_property
+    def levels(self) -> tuple[float, float]:
+        """Pixel values that pictures show black and white: of 256 crops all over the store."""
+        if self._dtype == np.uint8 or not len(self):
+            return 0.0, 255.0
+        return levels_of(self.read(np.unique(np.linspace(0, len(self) - 1, _SEEN).astype(int))))
+
     def cut_short(self) -> InputError:
         """Return the error that says that the file ended since the store was opened."""
         return InputError(
@@ -268,8 +281,16 @@ class CropStore:
         pixels = self._pixels
         self._check_length()
         if isinstance(rows, slice):
-            return np.array(pixels[rows])
-        rows = np.asarray(rows)
-        if rows.dtype != bool:
-            rows = rows.astype(np.int64, copy=False)
-        return pixels[rows]
+            found = np.array(pixels[rows])
+        else:
+            rows = np.asarray(rows)
+            found = pixels[rows if rows.dtype == bool else rows.astype(np.int64, copy=False)]
+        self._let_go(found.nbytes)
+        return found
+
+    def _let_go(self, n_bytes: int) -> None:
+        """Hand mapped pages back to the system now and then; its cache of the file keeps them."""
+        self._touched += n_bytes
+        if self._touched > RESIDENT_BYTES and self._mapped is not None:
+            self._touched = 0
+            self.images._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[union-attr]

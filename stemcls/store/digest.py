@@ -17,6 +17,7 @@ import numpy as np
 HASH_VERSION = 2
 BLOCK_BYTES = 4 * 2**20
 _SAMPLES = 16
+_TEXTS = 10_000
 _SAMPLE_BYTES = 4096
 
 Part = np.ndarray | tuple[str, ...]
@@ -34,7 +35,9 @@ def columns_digest(parts: Mapping[str, Part]) -> str:
         part = parts[name]
         if isinstance(part, tuple):
             digest.update(f"{name}\0text\0{len(part)}\0".encode())
-            digest.update("\0".join(part).encode("utf-8", "surrogatepass"))
+            for start in range(0, len(part), _TEXTS):
+                texts = "\0".join(part[start : start + _TEXTS])
+                digest.update(("\0" * (start > 0) + texts).encode("utf-8", "surrogatepass"))
         else:
             wide = part.astype("<f8" if part.dtype.kind == "f" else "<i8")
             if wide.dtype.kind == "f":
@@ -45,8 +48,7 @@ def columns_digest(parts: Mapping[str, Part]) -> str:
 
 
 def first_version_digest(
-    blocks: Iterator[bytes], labels: np.ndarray, groups: np.ndarray, classes: tuple[str, ...],
-    names: tuple[str, ...],
+    blocks: Iterator[bytes], labels: np.ndarray, groups: np.ndarray, classes: Part, names: Part
 ) -> str:
     """Return the digest as stores without `content_hash_version` carry it."""
     digest = hashlib.sha256()

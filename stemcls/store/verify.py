@@ -9,11 +9,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import h5py
+
 from stemcls.atomic import write_json
 from stemcls.cachefolder import cache_folder
 from stemcls.errors import InputError
 from stemcls.progress import Update
-from stemcls.store.columns import changed_store
+from stemcls.store.columns import changed_store, read_parts
 from stemcls.store.cropstore import CropStore
 from stemcls.store.digest import (
     BLOCK_BYTES,
@@ -82,8 +84,11 @@ def _digest(store: CropStore, update: Update | None) -> str:
     """Return the digest of what the file holds now, as the version of its digest asks."""
     blocks = _blocks(store, update)
     if store.digests.version == 1:
+        with h5py.File(store.path, "r", locking=False) as file:
+            parts = dict(read_parts(store.path, file))  # names as they are, not as they are shown
         return first_version_digest(
-            blocks, store.labels, store.group_index, store.classes, store.group_names
+            blocks, store.labels, store.group_index, parts["label@names"],
+            parts.get("group@names", parts["fields/path"]),
         )
     digest = hashlib.sha256()
     for block in blocks:

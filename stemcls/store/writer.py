@@ -92,7 +92,7 @@ def write_store(
                 target.write(block)
         _read_back(temporary, parts, shape, digest.hexdigest(), check)
         with h5py.File(temporary, "r+", **_HDF5) as file:
-            stamp(file, temporary, digest.hexdigest())
+            stamp(file, temporary, digest.hexdigest(), parts)
     with temporary.open("rb+") as target:
         os.fsync(target.fileno())
     place_new(temporary, out)
@@ -162,12 +162,15 @@ def _read_back(
         StemclsError: They differ.
     """
     with h5py.File(path, "r", locking=False) as file:
-        found = read_parts(path, file)
+        missing, wrong = set(parts), []
+        for name, found in read_parts(path, file):
+            missing.discard(name)
+            if name not in parts or not _equal(found, parts[name]):
+                wrong.append(name)
         images = file["images"]
         same = images.shape == shape
         offset, n_bytes = images.id.get_offset(), images.nbytes
-    wrong = [name for name, part in parts.items() if not _equal(found.get(name), part)]
-    wrong += [f"{name}, which nobody wrote" for name in found if name not in parts]
+    wrong += sorted(missing)
     digest = hashlib.sha256()
     for block in blocks_of(path, offset, n_bytes, check):
         digest.update(block)
@@ -181,21 +184,24 @@ def _read_back(
         )
 
 
-def _equal(found: Part | None, part: Part) -> bool:
-    if isinstance(part, tuple) or isinstance(found, tuple) or found is None:
+def _equal(found: Part, part: Part) -> bool:
+    if isinstance(part, tuple) or isinstance(found, tuple):
         return type(found) is type(part) and found == part
     return np.array_equal(found, part, equal_nan=part.dtype.kind == "f")
 
 
-def stamp(file: h5py.File, path: Path, images_hash: str) -> None:
+def stamp(
+    file: h5py.File, path: Path, images_hash: str, parts: Mapping[str, Part] | None = None
+) -> None:
     """Write the digests of a complete store, open for writing, into its attributes.
 
     Args:
-        file: The store; its columns are read from it.
+        file: The store.
         path: Where it is.
         images_hash: SHA-256 of the images, hexadecimal.
+        parts: Its columns; None: they are read from it.
     """
-    parts = read_parts(path, file)
+    parts = dict(read_parts(path, file)) if parts is None else parts
     columns_hash = columns_digest(parts)
     images = file["images"]
     offset = images.id.get_offset()

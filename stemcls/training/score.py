@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from stemcls.errors import InputError
 from stemcls.evaluation.calibration.calibrate import calibrated_model, describe_abstention
@@ -67,7 +70,7 @@ def score_run(
             raise InputError("--label-map is for another store; the run's own needs none")
         check_unlearned(card, run.path)
         store, split = open_split(run)
-        read = store.read
+        read: Callable[[np.ndarray], np.ndarray] = store.read
         rows, part = split.scored_rows, split.scored_on
         probabilities = predict(model, read, rows, views=views, update=update)
         predictions = predictions_of(store, split, rows, probabilities)

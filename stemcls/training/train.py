@@ -14,6 +14,7 @@ from stemcls.errors import InputError, explained_disk_errors
 from stemcls.evaluation.runfiles import model_named, open_split, read_experiment
 from stemcls.interruption import Interruption, interruptible
 from stemcls.models.backend import describe_environment
+from stemcls.models.build import channels_note
 from stemcls.models.inference import predict
 from stemcls.models.losses import make_loss
 from stemcls.models.precision import computing_in, in_float32, jit_compile, policy_for
@@ -180,6 +181,7 @@ def card_of(store: CropStore, split: Split, experiment: Experiment, run: Run) ->
             "store": store.path.name,
             "store_hash": store.content_hash,
             "experiment": to_mapping(experiment),
+            "channels_enter": channels_note(experiment.model, store.channels),
             "environment": run.read_json("environment.json"),
         },
         seen=seen_in_store(store, split.train),

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
+from stemcls.display.colours import as_colours
 from stemcls.evaluation.bygroup import score_groups
 from stemcls.evaluation.charts import draw_groups, draw_reliability, draw_scores
 from stemcls.evaluation.details import write_details
@@ -18,7 +19,6 @@ from stemcls.evaluation.intervals import group_weights, weight_blocks
 from stemcls.evaluation.labelerrors import find_label_errors
 from stemcls.evaluation.metrics import compute_metrics
 from stemcls.evaluation.naming import CONSISTENCY, TITLES, class_title_of, title_of
-from stemcls.evaluation.pictures import colours_of
 from stemcls.evaluation.precisionrecall import precision_recall
 from stemcls.evaluation.predictions import Predictions
 from stemcls.evaluation.proportions import composition, wilson_interval
@@ -188,8 +188,8 @@ def test_names_of_scores_cannot_be_confused_and_become_consistency_rates() -> No
 
 def test_crops_of_any_channels_and_depth_become_colours() -> None:
     grey = np.arange(4, dtype=np.uint8).reshape(1, 2, 2, 1) * 85
-    np.testing.assert_allclose(colours_of(grey)[0, 1, 1], [1, 1, 1])
+    np.testing.assert_allclose(as_colours(grey)[0, 1, 1], [1, 1, 1])
     deep = np.arange(8, dtype=np.uint16).reshape(1, 2, 2, 2) * 9000
-    shown = colours_of(deep, limits=(0, 63000))
-    np.testing.assert_allclose(shown[0, 1, 1], [54000 / 63000, 1, 1])
-    assert colours_of(np.zeros((2, 3, 3, 5), np.uint16)).shape == (2, 3, 3, 3)
+    shown = as_colours(deep, levels=(0, 63000))
+    np.testing.assert_allclose(shown[0, 1, 1], [54000 / 63000, 1, 0])
+    assert as_colours(np.zeros((2, 3, 3, 5), np.uint16)).shape == (2, 3, 3, 3)

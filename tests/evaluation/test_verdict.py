@@ -106,6 +106,12 @@ def test_how_it_fails_names_the_worst_class_and_the_worst_group():
     assert "Not tested at all: B." in said(absent, FAILS)
 
 
+def test_names_cannot_send_control_characters_to_a_terminal():
+    found = findings(classes=("\x1b[31mred", "=1+1"), confusion=np.array([[1, 9], [0, 10]]))
+    assert "\x1b" not in said(found, FAILS)
+    assert "red" in said(found, FAILS)
+
+
 @pytest.mark.parametrize(("inside", "look"), [
     ({"mass": 0.3, "area": 0.3}, BACKGROUND), ({"mass": 0.2, "area": 0.3}, BACKGROUND),
     ({"mass": 0.32, "area": 0.3}, UNSURE), ({"mass": 0.5, "area": 0.3}, CELL),

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stemcls.display.colours import as_colours
 from stemcls.errors import InputError
-from stemcls.evaluation.pictures import colours_of
 from stemcls.explain.explain import Explanation
 from stemcls.explain.overlays import slug, write_overlays
 
@@ -56,9 +56,9 @@ def test_slugs_have_a_bounded_length() -> None:
 
 
 def test_eight_bit_crops_are_shown_as_they_are_and_deeper_ones_stretched() -> None:
-    np.testing.assert_allclose(colours_of(np.full((1, 2, 2, 1), 51, np.uint8)), 0.2, atol=1e-6)
+    np.testing.assert_allclose(as_colours(np.full((1, 2, 2, 1), 51, np.uint8)), 0.2, atol=1e-6)
     ramp = np.arange(1000, 2024, dtype=np.uint16).reshape(1, 32, 32, 1)
-    shown = colours_of(ramp)
+    shown = as_colours(ramp)
     assert shown.shape == (1, 32, 32, 3)
     assert shown.min() == 0
     assert shown.max() == 1

@@ -39,6 +39,24 @@ def test_what_is_read_is_a_plain_array_that_may_be_changed(foreign_store):
     assert not np.array_equal(crops, store.read([1, 2]))
 
 
+def resident_kib(path: Path) -> int:
+    """Return how much of the file counts as memory of this process."""
+    parts = Path("/proc/self/smaps").read_text(encoding="utf-8").split("VmFlags:")
+    mapped = [part for part in parts if str(path) in part]
+    return sum(int(line.split()[1]) for part in mapped for line in part.splitlines()
+               if line.startswith("Rss:"))
+
+
+def test_mapped_pages_are_handed_back_and_read_again(foreign_store, monkeypatch):
+    store = foreign_store(LABELS, edge=128)  # 1.9 MB
+    expected = store.read(slice(None))
+    assert resident_kib(store.path) > 1500
+    monkeypatch.setattr("stemcls.store.cropstore.RESIDENT_BYTES", 10_000)
+    np.testing.assert_array_equal(store.read([3, 39]), expected[[3, 39]])
+    assert resident_kib(store.path) < 300
+    np.testing.assert_array_equal(store.read(slice(None)), expected)
+
+
 @pytest.mark.parametrize(
     "layout",
     [{"chunks": (1, 4, 4, 3)}, {"chunks": (7, 4, 4, 3), "compression": "gzip"},

@@ -65,7 +65,6 @@ def test_the_store_of_a_run_is_found_under_another_name(workspace, tmp_path):
 def test_a_store_that_is_nowhere_says_where_it_was_looked_for_and_what_differs(workspace, tmp_path):
     recorded = workspace / "datasets" / "striped.h5"
     home = workspace / "saved_models" / "run"
-    relabelled(recorded)
     with pytest.raises(InputError, match=r"is not the store that .* differ .*Put it into a"):
         open_same(recorded, "abc", home)
     recorded.unlink()

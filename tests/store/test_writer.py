@@ -34,8 +34,9 @@ def entry(number: int, n_channels: int = 1, **changes) -> dict:
         "slices": [f"c{k}" for k in range(n_channels)], "scale_low": [float("nan")] * n_channels,
         "scale_high": [float("nan")] * n_channels, "brightness": number % 251, "focus": 1.0,
         "saturated": 0.0, "unevenness": 0.5, "n_cells": 1, "dropped": {},
-        "centers_px": [[0.5, 0.5]], "radius_px": [float("nan")], "labels": [f"c{number % 7}"],
-        "groups": [f"donor {number % 1000}"], "intensity": [[float(number)] * n_channels],
+        "centers_px": [[0.5, 0.5]], "radius_px": [float("nan")], "at_border": [False],
+        "labels": [f"c{number % 7}"], "groups": [f"donor {number % 1000}"],
+        "intensity": [[float(number)] * n_channels],
         **changes,
     }
 

@@ -13,6 +13,7 @@ from textual.containers import Horizontal
 from textual.screen import Screen
 from textual.widgets import Footer, Select, Static
 
+from stemcls.display.colours import legend_of
 from stemcls.errors import StemclsError
 from stemcls.store.cropstore import CropStore
 from tui.commands import bindings
@@ -119,9 +120,11 @@ class CropsScreen(Screen[None]):
     @property
     def _title(self) -> str:
         n_pages = max(1, -(-len(self._rows) // PAGE))
+        legend = legend_of(self._store.channels)
         return (
             f"{self._store.path.name}   {len(self._rows)} of {len(self._store)} crops, page "
             f"{self._page + 1} of {n_pages}, contrast: {self._contrast}"
+            + (f"   {legend}" if legend else "")
         )
 
     def _complain(self, text: str) -> None:

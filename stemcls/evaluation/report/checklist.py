@@ -59,7 +59,7 @@ def _data(source: Source) -> Iterator[Item]:
     if split.by == "crop":
         told = NO, "Crops were dealt singly: those of one field may be on two sides."
     elif shared:
-        told = NO, f"{plural(unit).capitalize()} on two sides: {', '.join(shared[:5])}."
+        told = NO, f"{_upper(plural(unit))} on two sides: {', '.join(shared[:5])}."
     else:
         told = YES, f"No {unit} is on two sides."
     yield Item("data", "Are training and test sets independent?", *told)
@@ -86,7 +86,7 @@ def _optimisation(source: Source) -> Iterator[Item]:
                "In the section Methods, and in full in config.toml, which repeats the run.")
     means = list(_against_overfitting(source))
     yield Item("optimisation", "What kept it from overfitting?", YES if means else NO,
-               f"{', '.join(means)}.".capitalize() if means else "Nothing that the settings name.")
+               f"{_upper(', '.join(means))}." if means else "Nothing that the settings name.")
     tested = source.metrics.get("evaluated_on") != "validation"
     if not tested:
         told = NO, "There was no test set: the scored crops chose the weights."
@@ -98,6 +98,10 @@ def _optimisation(source: Source) -> Iterator[Item]:
             "several runs on it must say so."
         )
     yield Item("optimisation", "Were settings chosen without the test set?", *told)
+
+
+def _upper(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _against_overfitting(source: Source) -> Iterator[str]:
@@ -152,7 +156,7 @@ def _evaluation(source: Source, evidence: Mapping[str, Any]) -> Iterator[Item]:
     else:
         look, said = evidence["looks"]
         warn = " See Verdict." if look == BACKGROUND else ""
-        yield Item("evaluation", question, YES, f"{said[:1].upper()}{said[1:]}.{warn}")
+        yield Item("evaluation", question, YES, f"{_upper(said)}.{warn}")
 
 
 def _of_uncertainty(source: Source) -> Item:
@@ -167,7 +171,7 @@ def _of_uncertainty(source: Source) -> Item:
     else:
         said, status = f"95 % intervals over {n} {what if n == 1 else plural(what)}", YES
     question = "Is uncertainty given, over independent units?"
-    return Item("evaluation", question, status, f"{said[:1].upper()}{said[1:]}.")
+    return Item("evaluation", question, status, f"{_upper(said)}.")
 
 
 def _of_classes(per_class: Mapping[str, Mapping[str, Any]]) -> Item:
@@ -184,7 +188,7 @@ def _of_classes(per_class: Mapping[str, Mapping[str, Any]]) -> Item:
         said = "In the section Scores, without intervals."
     why = few_note({name: row["n_groups"] for name, row in tested.items() if "n_groups" in row})
     if without and why:
-        said += f" {why[:1].upper()}{why[1:]}."
+        said += f" {_upper(why)}."
     absent = [name for name in per_class if name not in tested]
     if absent:
         said += f" Not tested: {', '.join(absent)}."

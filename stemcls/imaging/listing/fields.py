@@ -9,13 +9,12 @@ from pathlib import Path
 from stemcls.config.imaging import ReadConfig
 from stemcls.errors import InputError
 from stemcls.imaging.listing.channelfiles import SEPARATE, composed, question, recognised
+from stemcls.imaging.listing.excluding import check_excludes, is_excluded
 from stemcls.imaging.listing.positions import Position, as_position, expand_positions
 from stemcls.imaging.listing.walk import (
     STORE_SUFFIXES,
     PassedOver,
     Walk,
-    check_excludes,
-    is_excluded,
     set_of,
     shown,
     walk,
