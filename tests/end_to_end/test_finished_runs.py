@@ -85,7 +85,7 @@ def test_predict_takes_crops_skips_what_is_broken_and_never_overwrites(
     reasons = {Path(entry["path"]).name: entry["reason"] for entry in document["skipped"]}
     assert set(reasons) == {"zero.png", "grey.png", "large.png"}
     assert "empty (0 bytes)" in reasons["zero.png"]
-    assert "gives 1 channel(s) of uint8, the model takes 3" in reasons["grey.png"]
+    assert "the model learned from red, green, blue: a grey image" in reasons["grey.png"]
     assert "is 40x40 px, the model takes crops of 24x24 px" in reasons["large.png"]
     assert document["rows"] == 4
     again = invoke("predict", trained_run, folder, "--out", out)
