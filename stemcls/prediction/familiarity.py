@@ -13,7 +13,7 @@ from stemcls.evaluation.calibration.novelty import FLAGGED, Novelty
 from stemcls.models.cardcheck import SHORT
 from stemcls.models.inference import predict
 from stemcls.notices import Notice
-from stemcls.prediction.inputs import Sample
+from stemcls.prediction.sample import Sample
 
 UNLIKE = "unlike the cells of training"
 NOVELTY_FILE = "novelty.npz"

@@ -23,7 +23,8 @@ from stemcls.models.inference import predict
 from stemcls.models.saved import ModelCard
 from stemcls.notices import Notice, gathered
 from stemcls.prediction.familiarity import Familiarity
-from stemcls.prediction.inputs import Sample, load_samples
+from stemcls.prediction.inputs import load_samples
+from stemcls.prediction.sample import Sample
 from stemcls.prediction.summary import SUMMARY, Summary, summary_cells
 from stemcls.prediction.tableformat import Columns, TableFormat, new_tables
 from stemcls.progress import Update

@@ -14,7 +14,8 @@ from stemcls.imaging.simulation.simulate import simulate_field
 from stemcls.imaging.tuning.combinations import combinations_of
 from stemcls.imaging.tuning.grid import try_settings
 from stemcls.models.saved import ModelCard
-from stemcls.prediction.inputs import AT_BORDER, crop_at, load_sample
+from stemcls.prediction.inputs import crop_at, load_sample
+from stemcls.prediction.sample import AT_BORDER
 from stemcls.store.build import build_store
 from stemcls.store.cropstore import CropStore
 

@@ -10,7 +10,7 @@ import pytest
 from stemcls.evaluation.calibration.novelty import fit_novelty
 from stemcls.prediction import familiarity
 from stemcls.prediction.familiarity import UNLIKE, Familiarity
-from stemcls.prediction.inputs import Sample
+from stemcls.prediction.sample import Sample
 
 
 @pytest.fixture

@@ -12,8 +12,9 @@ import pytest
 from stemcls.config.imaging import BuildConfig
 from stemcls.errors import InputError
 from stemcls.prediction import predict as module
-from stemcls.prediction.inputs import Sample, expand, load_sample, well_of
+from stemcls.prediction.inputs import expand, load_sample
 from stemcls.prediction.predict import Predicted, predict_table
+from stemcls.prediction.sample import Sample, well_of
 from stemcls.prediction.tableformat import TableFormat
 from stemcls.store.build import build_store
 from stemcls.store.cropstore import CropStore
