@@ -24,7 +24,7 @@ from stemcls.probes.curve import (
     points_of,
 )
 from stemcls.probes.draws import BY
-from stemcls.probes.simple import store_features
+from stemcls.training.simple import store_features
 from stemcls.progress import Update
 from stemcls.store.cropstore import CropStore
 from stemcls.store.splits import Split, make_split

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from stemcls import atomic
 from stemcls.config.experiment import Experiment, StageConfig
 from stemcls.evaluation.evaluation import Evaluation, evaluate_predictions
+from stemcls.evaluation.predictions import Predictions
 from stemcls.evaluation.runfiles import predictions_of
 from stemcls.models.build import (
     add_head,
@@ -22,11 +23,13 @@ from stemcls.models.build import (
 )
 from stemcls.models.inference import predict, view_numbers
 from stemcls.models.parallel import predict_batches
+from stemcls.models.precision import computes_exactly
 from stemcls.store.cropstore import CropStore
 from stemcls.store.splits import Split
 from stemcls.training.batches import Samples
+from stemcls.training.exact import solve_stage
 from stemcls.training.featurecache import FeatureCache
-from stemcls.training.features import FeatureBank, cache_folder, make_bank
+from stemcls.training.features import FeatureBank, affordable_views, cache_folder, make_bank
 from stemcls.training.memory import spare_memory_bytes
 from stemcls.training.sampling import class_weights
 from stemcls.training.stages import Context, crop_data, feature_data, fit_stage
@@ -89,17 +92,32 @@ def extractor_for(job: Job) -> Any:
     )
 
 
-def run_stages(
-    job: Job, extractor: Any = None, start: Any = None
-) -> tuple[Any, dict[str, Any]]:
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """What `run_stages` leaves.
+
+    Attributes:
+        model: Whole, trained.
+        stages: The test metrics after each stage; of the last one where `job.score_last`.
+        evaluation: Of the last stage, where its features were at hand; None where the network must
+            be run.
+        unseen: What heads that had not seen them said of the crops that were trained on, None where
+            no head was solved for.
+    """
+
+    model: Any
+    stages: dict[str, Any]
+    evaluation: Evaluation | None = None
+    unseen: Predictions | None = None
+
+
+def run_stages(job: Job, extractor: Any = None, start: Any = None) -> Trained:
     """Run the stages.
 
     Args:
         job: What they share.
         extractor: From `extractor_for`; None builds one.
         start: A whole model to go on from, trained in place; None puts a new head on the extractor.
-    Returns: the model, and the test metrics after each stage; of the last one where
-        `job.score_last`.
     """
     experiment, context = job.experiment, job.context
     plan = experiment.plan
@@ -117,21 +135,40 @@ def run_stages(
     else:
         extractor = extractor or extractor_for(job)
         banks = _Banks(job, extractor)
+        solved = experiment.is_exact(plan[0])
+        # What is solved for brings no penalty or dropout to the stages behind it.
+        head = replace(experiment.model, dropout=0.0, l2=0.0) if solved else experiment.model
         model = add_head(
-            extractor, experiment.model, len(job.split.classes),
-            _features_to_scale(job, extractor, banks, resumed=kept is not None), experiment.seed,
+            extractor, head, len(job.split.classes),
+            _features_to_scale(job, extractor, banks, filled=solved or kept is not None),
+            experiment.seed,
         )
     folder = context.journal.run.path / "evaluation"
     stages = (context.journal.run.read_json("evaluation/stages.json") or {}) if kept else {}
-    best = math.inf
+    best, found, evaluation = math.inf, None, None
     for number, stage in enumerate(plan[begun:], start=begun):
         changed = start is not None or any(s.trainable != "none" for s in plan[:number])
-        best = _fit(job, model, stage, number, banks, changed, best)
-        if job.score_last or stage is not plan[-1]:
-            stages[stage.name] = _score(job, model, stage, banks, changed).metrics
+        last = stage is plan[-1]
+        if experiment.is_exact(stage):
+            found = solve_stage(job, model, stage, _bank(job, stage, banks, changed), last)
+            best = found.loss
+        else:
+            best = _fit(job, model, stage, number, banks, changed, best)
+        cheap = last and stage.trainable == "none" and computes_exactly()
+        if job.score_last or not last or cheap:
+            evaluation = _score(job, model, stage, banks, changed)
+        if job.score_last or not last:
+            stages[stage.name] = evaluation.metrics
             folder.mkdir(exist_ok=True)
             atomic.write_json(folder / "stages.json", stages)
-    return model, stages
+        evaluation = evaluation if last else None
+    return Trained(model, stages, evaluation, None if found is None else found.unseen(job))
+
+
+def _bank(job: Job, stage: StageConfig, banks: _Banks, changed: bool) -> FeatureBank:
+    """Return features of the views that a stage learns from, and of those that score it."""
+    wanted = max(job.n_views(stage.views), job.n_views(job.experiment.test_views))
+    return banks.get(wanted, changed)
 
 
 def _fit(
@@ -150,11 +187,8 @@ def _fit(
             context.checkpoint.restore_base(stage.name, model)
         else:
             context.checkpoint.save_base(stage.name, model)
-    unscored = stage is job.experiment.plan[-1] and not job.score_last
-    views = job.n_views(stage.views)
-    bank = banks.get(
-        views if unscored else max(views, job.n_views(job.experiment.test_views)), changed
-    )
+    bank = _bank(job, stage, banks, changed)
+    views = min(job.n_views(stage.views), len(bank.views))
     data = feature_data(bank, train, validation, views, spare_memory_bytes())
     return fit_stage(model, stage, number, data, context, best)
 
@@ -168,17 +202,19 @@ def _score(
     views = job.n_views(views)
     bank, head = banks.get(views, changed), head_of(model)
     rows = job.split.scored_rows
+    if len(bank.views) < views:
+        return job.evaluate(predict(model, job.read, rows, views=views))
     outputs = [predict_batches(head, bank.read(rows, view), HEAD_BATCH) for view in range(views)]
     return job.evaluate(np.mean(outputs, axis=0))
 
 
 def _features_to_scale(
-    job: Job, extractor: Any, banks: _Banks, resumed: bool
+    job: Job, extractor: Any, banks: _Banks, filled: bool
 ) -> np.ndarray | None:
     if not job.experiment.pretrained:
         return None
-    if resumed:
-        # The weights come from the checkpoint; only the shape of the head matters here.
+    if filled:
+        # The weights come from the checkpoint, or are solved for; only their shape matters here.
         return np.zeros((1, extractor.output_shape[-1]), dtype=np.float32)
     return banks.get(1, changed=False).read(job.split.train, 0)
 
@@ -188,20 +224,28 @@ class _Banks:
 
     def __init__(self, job: Job, extractor: Any) -> None:
         self._job, self._extractor = job, extractor
-        self._latest: tuple[bool, FeatureBank] | None = None
+        self._latest: tuple[bool, int, FeatureBank] | None = None
 
     def get(self, views: int, changed: bool) -> FeatureBank:
         """Return at least `views` views; `changed`: an earlier stage has moved the backbone."""
-        if self._latest and self._latest[0] == changed and len(self._latest[1].views) >= views:
-            return self._latest[1]
+        if self._latest and self._latest[:2] == (changed, views):
+            return self._latest[2]
         job, context = self._job, self._job.context
-        folder = None if changed else cache_folder(context.journal.run.path)
+        place = cache_folder(context.journal.run.path)
+        folder = None if changed else place
         rows = job.feature_rows
         if rows is None:
             rows = job.split.rows
+        shape = (len(rows), int(self._extractor.output_shape[-1]))
+        asked, views = views, affordable_views(shape, views, place)
+        if views < asked:
+            context.journal.warn(
+                f"features of {asked} views of {len(rows)} crops do not fit on the disk of {place}: "
+                f"{views} are kept"
+            )
         bank = make_bank(
             self._extractor, job.experiment.model, job.store, job.read, rows, views,
             FeatureCache(folder), context.journal, context.interruption,
         )
-        self._latest = (changed, bank)
+        self._latest = (changed, asked, bank)
         return bank

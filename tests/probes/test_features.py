@@ -9,7 +9,7 @@ import pytest
 
 from stemcls.probes.background import MEASURES, background_measures, stretches
 from stemcls.probes.regions import HALO, find_regions
-from stemcls.probes.simple import simple_features
+from stemcls.training.simple import simple_features
 from stemcls.store.cropstore import CropStore
 
 
