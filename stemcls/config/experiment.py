@@ -11,6 +11,8 @@ from stemcls.errors import InputError
 
 # Sizes of the groups of flips and quarter turns that a square has.
 VIEWS = (1, 2, 4, 8)
+# As a backbone: the one that `stemcls rank` would choose.
+AUTO = "auto"
 # What the numbers of the finished model are filed under, beside those of each stage.
 FINAL = "final"
 # Names the members in the config.toml of an ensemble, which holds no experiment of its own.
@@ -43,7 +45,8 @@ class SplitConfig:
 class ModelConfig:
     """The network: where it is cut, what it sees, and the head on top."""
 
-    backbone: str = option("MobileNetV2", "Network from the table of backbones.")
+    backbone: str = option("MobileNetV2", "Network from the table of backbones; `train` also takes auto: the fastest of "
+        "those nearly as good as the best, by `stemcls rank`.")
     weights: str = option(
         "imagenet", "imagenet, none, or a weights file: .h5 of Keras; .safetensors, .npz of torch."
     )

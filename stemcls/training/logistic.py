@@ -117,7 +117,7 @@ def fit_logistic(
         found = _solve(whitened, targets, k, balanced, strength, None, _FINE, check)
     finite = np.isfinite(scale)
     kernel = np.zeros((features.shape[1], k), np.float32)
-    kernel[finite] = (basis @ found[:-1])[finite] * (scale / loud)[finite, None]
+    kernel[finite] = (basis @ found[:-1])[finite] / np.sqrt(widths * len(blocks))[finite, None]
     return LogisticFit(
         LinearHead(mean, scale, kernel, found[-1]), strength, losses, chosen, fold, unseen
     )

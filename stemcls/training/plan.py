@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from stemcls import atomic
-from stemcls.config.experiment import Experiment, StageConfig
+from stemcls.config.experiment import Experiment, ModelConfig, StageConfig
 from stemcls.evaluation.evaluation import Evaluation, evaluate_predictions
 from stemcls.evaluation.predictions import Predictions
 from stemcls.evaluation.runfiles import predictions_of
@@ -86,10 +87,13 @@ class Job:
 
 def extractor_for(job: Job) -> Any:
     """Return the part below the head, as `build_extractor` does, for the crops of the job."""
-    white = float(np.iinfo(job.store.dtype).max)
-    return build_extractor(
-        job.experiment.model, job.store.size_px, job.store.n_channels, white
-    )
+    return extractor_of_store(job.experiment.model, job.store)
+
+
+def extractor_of_store(model: ModelConfig, store: CropStore) -> Any:
+    """Return the part below the head, as `build_extractor` does, for the crops of a store."""
+    white = float(np.iinfo(store.dtype).max)
+    return build_extractor(model, store.size_px, store.n_channels, white)
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,7 +160,8 @@ def run_stages(job: Job, extractor: Any = None, start: Any = None) -> Trained:
             best = _fit(job, model, stage, number, banks, changed, best)
         cheap = last and stage.trainable == "none" and computes_exactly()
         if job.score_last or not last or cheap:
-            evaluation = _score(job, model, stage, banks, changed)
+            head = found.fit.head.probabilities if found and experiment.is_exact(stage) else None
+            evaluation = _score(job, model, stage, banks, changed, head)
         if job.score_last or not last:
             stages[stage.name] = evaluation.metrics
             folder.mkdir(exist_ok=True)
@@ -194,17 +199,18 @@ def _fit(
 
 
 def _score(
-    job: Job, model: Any, stage: StageConfig, banks: _Banks, changed: bool
+    job: Job, model: Any, stage: StageConfig, banks: _Banks, changed: bool,
+    solved: Callable[[np.ndarray], np.ndarray] | None,
 ) -> Evaluation:
     views = job.experiment.test_views
     if stage.trainable != "none":
         return job.evaluate(predict(model, job.read, job.split.scored_rows, views=views))
     views = job.n_views(views)
-    bank, head = banks.get(views, changed), head_of(model)
-    rows = job.split.scored_rows
+    bank, rows = _bank(job, stage, banks, changed), job.split.scored_rows
     if len(bank.views) < views:
         return job.evaluate(predict(model, job.read, rows, views=views))
-    outputs = [predict_batches(head, bank.read(rows, view), HEAD_BATCH) for view in range(views)]
+    head = solved or partial(predict_batches, head_of(model), batch_size=HEAD_BATCH)
+    outputs = [head(bank.read(rows, view)) for view in range(views)]
     return job.evaluate(np.mean(outputs, axis=0))
 
 

@@ -60,7 +60,8 @@ def prepare_run(
 
 
 def train(
-    run: Run, update: Update | None = None, interruption: Interruption | None = None
+    run: Run, update: Update | None = None, interruption: Interruption | None = None,
+    extractor: Any = None,
 ) -> dict[str, Any]:
     """Train a prepared run to its end; an interrupted one goes on where it stopped.
 
@@ -68,6 +69,7 @@ def train(
         run: From `prepare_run`; a finished run is left alone.
         update: Called as update(done, total, note).
         interruption: What asks it to stop; by default SIGTERM and Ctrl-C do.
+        extractor: From `extractor_for`, where other runs have built the same; None builds one.
     Returns: the metrics of its test split (of its validation split where it has no test split).
     Raises:
         InputError: The store is not the one the run was made for, or settings do not fit it.
@@ -75,7 +77,7 @@ def train(
     """
     if interruption is None:
         with interruptible() as interruption:
-            return train(run, update, interruption)
+            return train(run, update, interruption, extractor)
     with locked(run):
         finished = run.read_json("evaluation/metrics.json")
         if run.summary()["state"] == "finished" and finished:
@@ -88,11 +90,12 @@ def train(
             ) as journal,
             explained_disk_errors(run.path, kept),
         ):
-            return _train(run, experiment, journal, interruption)
+            return _train(run, experiment, journal, interruption, extractor)
 
 
 def _train(
-    run: Run, experiment: Experiment, journal: Journal, interruption: Interruption
+    run: Run, experiment: Experiment, journal: Journal, interruption: Interruption,
+    extractor: Any,
 ) -> dict[str, Any]:
     _note_environment(run, experiment, journal)
     store, split = open_split(run)
@@ -101,7 +104,7 @@ def _train(
     job = make_job(experiment, store, split, journal, interruption, checkpoint)
     keras.utils.set_random_seed(experiment.seed)
     with computing_in(policy_for(experiment.precision)):
-        trained = run_stages(job, start=_start(experiment, store, split))
+        trained = run_stages(job, extractor, _start(experiment, store, split))
     # A copy that was never compiled: without our optimiser Keras alone can load it.
     found, stages = trained.model, trained.stages
     model = in_float32(keras.Model(found.input, found.output, name=found.name))

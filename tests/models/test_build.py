@@ -62,7 +62,7 @@ def test_feature_scaling_makes_mean_0_and_variance_1():
         ({"weights": "nowhere.h5"}, 32, 3, "nowhere.h5 does not exist; expected imagenet, none"),
         ({"backbone": "TinyCNN"}, 32, 3, "TinyCNN has no pretrained weights; .*--weights none"),
         ({"backbone": "DenseNet121", "alpha": 0.5, "weights": "none"}, 32, 3, "takes no --alpha"),
-        ({"stride": (12,), "weights": "none"}, 32, 3, "cannot be tapped at stride 12; one of 8"),
+        ({"stride": (12,), "weights": "none"}, 32, 3, "cannot be tapped at stride 12; one of 4"),
     ],
 )
 def test_what_cannot_be_built_is_explained(settings, crop_px, channels, text):

@@ -22,8 +22,9 @@ from stemcls.evaluation.calibration.conformal import (
 from stemcls.evaluation.calibration.novelty import FLAGGED, Novelty, fit_novelty
 from stemcls.evaluation.calibration.temperature import fit_temperature, softened
 from stemcls.evaluation.metrics import CALIBRATION, compute_metrics
-from stemcls.evaluation.predictions import Predictions
+from stemcls.evaluation.predictions import Predictions, read_predictions
 from stemcls.evaluation.runfiles import (
+    UNSEEN,
     finished_model,
     open_split,
     predictions_of,
@@ -36,6 +37,7 @@ from stemcls.runs import Run
 from stemcls.store.cropstore import CropStore
 
 FOLDER = "calibrated"
+_LEAST = 1e-7
 
 
 def calibrated_model(run: Run) -> Path:
@@ -76,7 +78,14 @@ def calibrate_run(
     _check_layers(model, run)
     experiment, (store, split) = read_experiment(run), open_split(run)
     rows = split.validation
-    logits = _logits(model, store, rows, experiment.test_views, update)
+    if (run.path / "evaluation" / UNSEEN).is_file():
+        # The head was solved on the validation crops too; what heads that had not seen a crop said
+        # of it is as honest, and says it of every crop.
+        unseen = read_predictions(run.path / "evaluation" / UNSEEN)
+        rows = unseen.rows
+        logits = np.log(np.maximum(unseen.probabilities, _LEAST))[None]
+    else:
+        logits = _logits(model, store, rows, experiment.test_views, update)
     labels, groups = split.targets(store, rows), split.units_of(store, rows)
     temperature = fit_temperature(logits, labels, groups, experiment.seed)
     known = predictions_of(store, split, rows, softened(logits, temperature.value))
