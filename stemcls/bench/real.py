@@ -88,7 +88,9 @@ def _floor(store_path: Path, weights: Path, classes: tuple[str, ...] = ()) -> di
 
     start_keras(None)
     store = CropStore.open(store_path)
-    config = ModelConfig(backbone="MobileNet", alpha=0.25, weights=str(weights), input_px=96, stride=(32,))
+    config = ModelConfig(
+        backbone="MobileNet", alpha=0.25, weights=str(weights), input_px=96, stride=(32,)
+    )
     extractor = build_extractor(config, store.size_px, store.n_channels, 255.0)
     features = extractor.predict(store.read(np.arange(len(store))), batch_size=64, verbose=0)
     scores: dict[str, list[float]] = {"mean_recall": [], "auroc": []}

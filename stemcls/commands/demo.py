@@ -30,7 +30,7 @@ def demo(
     device: Device = "auto",
     json: Json = False,
 ) -> None:
-    """Simulate three classes, build, train, evaluate, explain and predict: a tour in a minute or two.
+    """Simulate three classes, build, train, evaluate, explain and predict: a tour in a minute.
 
     Fields and store go to the workspace's datasets/, the run to its saved_models/; nothing is
     overwritten.

@@ -45,8 +45,10 @@ class SplitConfig:
 class ModelConfig:
     """The network: where it is cut, what it sees, and the head on top."""
 
-    backbone: str = option("MobileNetV2", "Network from the table of backbones; `train` also takes auto: the fastest of "
-        "those nearly as good as the best, by `stemcls rank`.")
+    backbone: str = option(
+        "MobileNetV2", "Network from the table of backbones; `train` also takes auto: the fastest "
+        "of those nearly as good as the best, by `stemcls rank`."
+    )
     weights: str = option(
         "imagenet", "imagenet, none, or a weights file: .h5 of Keras; .safetensors, .npz of torch."
     )
@@ -131,9 +133,10 @@ class StageConfig:
         most=100.0,
     )
     schedule: str = option(
-        "constant", "Rate over the epochs: constant; cosine: falls to 0 over all of them; plateau: "
-        "divided by 3 after half the patience without a better validation loss.",
-        choices=("constant", "cosine", "plateau"),
+        "constant", "Rate over the epochs: constant; cosine: falls to 0 over all of them; "
+        "warm-cosine: rises for an eighth of them first; plateau: divided by 3 after half the "
+        "patience without a better validation loss.",
+        choices=("constant", "cosine", "warm-cosine", "plateau"),
     )
     optimizer: str = option(
         "adam", "Optimiser. lbfgs: with trainable=none, logistic regression on all crops that do "
@@ -170,14 +173,16 @@ class StageConfig:
             )
 
 
+FINETUNE, FINETUNE_EPOCHS = "finetune", 10
 DEFAULT_STAGES = (
     StageConfig(
         name="frozen", start="pretrained", trainable="none", epochs=200, learning_rate=1e-3,
         batch_size=64, patience=20, views=4, optimizer="auto",
     ),
     StageConfig(
-        name="finetune", start="pretrained", epochs=0, learning_rate=1e-5, batch_size=32,
-        patience=3,
+        name="finetune", start="pretrained", trainable="last-block", epochs=0,
+        learning_rate=3e-4, batch_size=32, patience=FINETUNE_EPOCHS, optimizer="adamw",
+        weight_decay=0.01, schedule="warm-cosine",
     ),
     StageConfig(
         name="scratch", start="random", epochs=60, learning_rate=1e-3, batch_size=32, patience=12,
@@ -206,6 +211,11 @@ class Experiment:
     test_views: int = option(
         4, "Flips and quarter turns averaged when the run is evaluated: 1, 2, 4 or 8.",
         least=1, most=8,
+    )
+    finetune: str = option(
+        "auto", "Whether the default stages train the backbone too, after the head: never, always, "
+        "or auto: on a GPU, where it is cheap. What does not lower the validation loss by more "
+        "than chance is undone.", choices=("auto", "always", "never"),
     )
     precision: str = option(
         "auto", "What the network computes with in training: auto is mixed_bfloat16 on GPUs that "
@@ -258,6 +268,23 @@ class Experiment:
         """The stages that will run, in order."""
         starts = ("any", "pretrained" if self.pretrained else "random")
         return tuple(s for s in self.stages if s.start in starts and s.epochs)
+
+
+def with_finetuning(experiment: Experiment, wanted: bool) -> Experiment:
+    """Return the experiment with its stage `finetune` on or off, where it is one that may be.
+
+    Args:
+        experiment: A stage of that name which was given epochs keeps them.
+        wanted: Give it epochs if it has none.
+    """
+    epochs = FINETUNE_EPOCHS if wanted else 0
+    stages = tuple(
+        replace(stage, epochs=epochs) if stage.name == FINETUNE and (
+            experiment.finetune == "never" or not stage.epochs
+        ) else stage
+        for stage in experiment.stages
+    )
+    return replace(experiment, stages=stages)
 
 
 def with_absolute_paths(experiment: Experiment) -> Experiment:

@@ -1,4 +1,4 @@
-"""Multinomial logistic regression on features, solved exactly, its strength chosen by inner folds."""
+"""Logistic regression on features, solved exactly, its strength chosen by inner folds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stemcls.training.memory import spare_memory_bytes
 from stemcls.training.sampling import class_weights
 
 # What the loss counts beside the penalty, from the strongest penalty to the weakest.
-STRENGTHS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+STRENGTHS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 USUAL_STRENGTH = 1.0
 INNER_FOLDS = 4
 MOST_STEPS = 1000

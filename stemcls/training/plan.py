@@ -148,6 +148,8 @@ def run_stages(job: Job, extractor: Any = None, start: Any = None) -> Trained:
             experiment.seed,
         )
     folder = context.journal.run.path / "evaluation"
+    # A run that was stopped in the stage behind the solved head finds its loss in the checkpoint.
+    solved_loss = kept["found_loss"] if kept and experiment.is_exact(plan[begun - 1]) else None
     stages = (context.journal.run.read_json("evaluation/stages.json") or {}) if kept else {}
     best, found, evaluation = math.inf, None, None
     for number, stage in enumerate(plan[begun:], start=begun):
@@ -155,7 +157,7 @@ def run_stages(job: Job, extractor: Any = None, start: Any = None) -> Trained:
         last = stage is plan[-1]
         if experiment.is_exact(stage):
             found = solve_stage(job, model, stage, _bank(job, stage, banks, changed), last)
-            best = found.loss
+            best = solved_loss = found.loss
         else:
             best = _fit(job, model, stage, number, banks, changed, best)
         cheap = last and stage.trainable == "none" and computes_exactly()
@@ -167,6 +169,13 @@ def run_stages(job: Job, extractor: Any = None, start: Any = None) -> Trained:
             folder.mkdir(exist_ok=True)
             atomic.write_json(folder / "stages.json", stages)
         evaluation = evaluation if last else None
+    if not experiment.is_exact(plan[-1]) and not job.score_last:
+        found = None
+        if solved_loss is not None and best == solved_loss:
+            # No later stage changed anything, so the validation crops are free to be learned from.
+            stage = next(stage for stage in reversed(plan) if experiment.is_exact(stage))
+            bank = _bank(job, stage, banks, start is not None)
+            found, evaluation = solve_stage(job, model, stage, bank, last=True), None
     return Trained(model, stages, evaluation, None if found is None else found.unseen(job))
 
 
@@ -246,8 +255,8 @@ class _Banks:
         asked, views = views, affordable_views(shape, views, place)
         if views < asked:
             context.journal.warn(
-                f"features of {asked} views of {len(rows)} crops do not fit on the disk of {place}: "
-                f"{views} are kept"
+                f"features of {asked} views of {len(rows)} crops do not fit on the disk of "
+                f"{place}: {views} are kept"
             )
         bank = make_bank(
             self._extractor, job.experiment.model, job.store, job.read, rows, views,

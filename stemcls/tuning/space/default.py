@@ -68,7 +68,7 @@ def _head(base: Experiment) -> Iterator[Dimension]:
 
 
 def _stepwise(base: Experiment, depths: tuple[int, ...]) -> Condition | None:
-    """Return when a head is trained in steps: always, or with dense layers where else solved for."""
+    """Return when a head is trained in steps: always (None), or only with dense layers."""
     solved = all(base.is_exact(stage) for stage in base.plan)
     return Condition(keys.DEPTH, depths[1:]) if solved else None
 
