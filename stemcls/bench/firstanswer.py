@@ -129,7 +129,7 @@ def _measure(
                 recalls[side] = json.loads(done.stdout.splitlines()[-1])
             seconds[side].append(time.perf_counter() - begun)
     ours, baseline = (statistics.median(seconds[side]) for side in ("ours", "baseline"))
-    details = {"crops": len(used), "rounds": rounds}
+    details: dict[str, Any] = {"crops": len(used), "rounds": rounds}
     return [
         result(
             f"first-answer {name} time", ours, baseline, "s for 5 folds", TIME_TARGET, same,

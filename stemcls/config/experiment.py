@@ -275,7 +275,8 @@ def with_finetuning(experiment: Experiment, wanted: bool) -> Experiment:
 
     Args:
         experiment: A stage of that name which was given epochs keeps them.
-        wanted: Give it epochs if it has none.
+        wanted: Give it epochs if it has none; augmentation that was left as it is then flips and
+            lightens crops only.
     """
     epochs = FINETUNE_EPOCHS if wanted else 0
     stages = tuple(
@@ -284,7 +285,11 @@ def with_finetuning(experiment: Experiment, wanted: bool) -> Experiment:
         ) else stage
         for stage in experiment.stages
     )
-    return replace(experiment, stages=stages)
+    augment = experiment.augment
+    if wanted and augment == AugmentConfig():
+        # The head was solved for on crops as sharp as they are; what is resampled is not.
+        augment = replace(augment, rotate_deg=0.0, zoom=0.0, shift=0.0)
+    return replace(experiment, stages=stages, augment=augment)
 
 
 def with_absolute_paths(experiment: Experiment) -> Experiment:

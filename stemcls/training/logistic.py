@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from scipy.optimize import minimize
@@ -23,7 +24,7 @@ BASIS_ROWS, CHOICE_ROWS = 2048, 20_000
 # Below this OpenBLAS' threads cost more than they bring.
 THREADED_VALUES = 8_000_000
 _CHUNK = 8192
-_ROUGH, _FINE = 1e-3, 1e-5
+_ROUGH, _FINE = 2e-4, 1e-5
 _LEAST_SPREAD, _LEAST_VARIANCE = 1e-6, 1e-6
 _LEAST_PROBABILITY = 1e-7
 
@@ -70,8 +71,26 @@ class LogisticFit:
     unseen: np.ndarray | None
 
 
+class Features(Protocol):
+    """Rows of features, indexed like an array."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n, F)."""
+
+    @property
+    def size(self) -> int:
+        """How many numbers."""
+
+    def __len__(self) -> int:
+        """Return n."""
+
+    def __getitem__(self, index: Any, /) -> np.ndarray:
+        """Return some rows."""
+
+
 def fit_logistic(
-    features: np.ndarray,
+    features: Features,
     targets: np.ndarray,
     k: int,
     unit: np.ndarray,
@@ -145,7 +164,7 @@ class _Whitened:
     """Rows in half-whitened directions: in memory where they fit, else made chunk by chunk."""
 
     def __init__(
-        self, features: np.ndarray, mean: np.ndarray, scale: np.ndarray, basis: np.ndarray
+        self, features: Features, mean: np.ndarray, scale: np.ndarray, basis: np.ndarray
     ) -> None:
         self._features, self._mean, self._scale = features, mean, scale
         self._basis = basis
@@ -195,22 +214,33 @@ def _choose(
     numbers = np.unique(fold)
     if len(numbers) < 2:
         return fold, USUAL_STRENGTH, {}, None
-    unseen = {strength: np.zeros((len(rows), k), np.float32) for strength in STRENGTHS}
-    for number in numbers:
-        out = fold == number
-        known, labels = _InMemory(rows[~out]), targets[~out]
-        start: np.ndarray | None = None
-        # From the strongest penalty on, each solution is a good guess at the next.
-        for strength in STRENGTHS:
-            check()
-            start = _solve(known, labels, k, balanced, strength, start, _ROUGH, check)
-            unseen[strength][out] = _softmax(rows[out] @ start[:-1] + start[-1])
-    losses = {
-        strength: balanced_log_loss(found, targets, k) if balanced else log_loss(found, targets)
-        for strength, found in unseen.items()
-    }
-    best = min(losses, key=lambda strength: losses[strength])
-    return fold, best, losses, unseen[best]
+    known = {number: _InMemory(rows[fold != number]) for number in numbers}
+    starts: dict[int, np.ndarray | None] = dict.fromkeys(known)
+    losses: dict[float, float] = {}
+    best, unseen = USUAL_STRENGTH, None
+    # From the strongest penalty on, each solution is a good guess at the next.
+    for strength in STRENGTHS:
+        found = np.zeros((len(rows), k), np.float32)
+        for number, part in known.items():
+            out = fold == number
+            solved = _solve(
+                part, targets[~out], k, balanced, strength, starts[number], _ROUGH, check
+            )
+            starts[number] = solved
+            found[out] = _softmax(rows[out] @ solved[:-1] + solved[-1])
+        losses[strength] = (
+            balanced_log_loss(found, targets, k) if balanced else log_loss(found, targets)
+        )
+        if losses[strength] == min(losses.values()):
+            best, unseen = strength, found
+        elif _rose_twice(list(losses.values())):
+            break
+    return fold, best, losses, unseen
+
+
+def _rose_twice(losses: list[float]) -> bool:
+    """Say whether the last two losses are each above the one before: there is no way back."""
+    return len(losses) > 2 and losses[-3] < losses[-2] < losses[-1]
 
 
 def _solve(
@@ -253,7 +283,7 @@ def _solve(
 
 
 def _basis(
-    features: np.ndarray, mean: np.ndarray, scale: np.ndarray, rng: np.random.Generator
+    features: Features, mean: np.ndarray, scale: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
     """Return (F, R) float32 that turns standardised features to half-whitened components."""
     rows = np.arange(len(features))
@@ -280,7 +310,7 @@ def _nothing() -> None:
     """Do nothing."""
 
 
-def _moments(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _moments(features: Features) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and standard deviation of each feature; infinite where it does not move."""
     total = np.zeros(features.shape[1])
     squares = np.zeros(features.shape[1])

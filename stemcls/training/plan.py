@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+import keras
 import numpy as np
 
 from stemcls import atomic
@@ -22,7 +23,7 @@ from stemcls.models.build import (
     head_of,
     resizing_note,
 )
-from stemcls.models.inference import predict, view_numbers
+from stemcls.models.inference import SOLVED, predict, view_numbers
 from stemcls.models.parallel import predict_batches
 from stemcls.models.precision import computes_exactly
 from stemcls.store.cropstore import CropStore
@@ -162,9 +163,11 @@ def run_stages(job: Job, extractor: Any = None, start: Any = None) -> Trained:
             best = _fit(job, model, stage, number, banks, changed, best)
         cheap = last and stage.trainable == "none" and computes_exactly()
         if job.score_last or not last or cheap:
-            head = found.fit.head.probabilities if found and experiment.is_exact(stage) else None
-            evaluation = _score(job, model, stage, banks, changed, head)
-        if job.score_last or not last:
+            by_hand = None
+            if found is not None and experiment.is_exact(stage):
+                by_hand = found.fit.head.probabilities
+            evaluation = _score(job, model, stage, banks, changed, by_hand)
+        if evaluation is not None and (job.score_last or not last):
             stages[stage.name] = evaluation.metrics
             folder.mkdir(exist_ok=True)
             atomic.write_json(folder / "stages.json", stages)
@@ -176,7 +179,14 @@ def run_stages(job: Job, extractor: Any = None, start: Any = None) -> Trained:
             stage = next(stage for stage in reversed(plan) if experiment.is_exact(stage))
             bank = _bank(job, stage, banks, start is not None)
             found, evaluation = solve_stage(job, model, stage, bank, last=True), None
-    return Trained(model, stages, evaluation, None if found is None else found.unseen(job))
+    if found is None:
+        return Trained(model, stages, evaluation)
+    return Trained(solved_model(model), stages, evaluation, found.unseen(job))
+
+
+def solved_model(model: Any) -> Any:
+    """Return the model under the name by which `predict` knows a head that was solved for."""
+    return keras.Model(model.input, model.output, name=SOLVED)
 
 
 def _bank(job: Job, stage: StageConfig, banks: _Banks, changed: bool) -> FeatureBank:
@@ -217,8 +227,11 @@ def _score(
     views = job.n_views(views)
     bank, rows = _bank(job, stage, banks, changed), job.split.scored_rows
     if len(bank.views) < views:
-        return job.evaluate(predict(model, job.read, rows, views=views))
-    head = solved or partial(predict_batches, head_of(model), batch_size=HEAD_BATCH)
+        found = solved_model(model) if solved else model
+        return job.evaluate(predict(found, job.read, rows, views=views))
+    if solved:
+        return job.evaluate(solved(bank.averaged(rows, views, math.inf)[:]))
+    head = partial(predict_batches, head_of(model), batch_size=HEAD_BATCH)
     outputs = [head(bank.read(rows, view)) for view in range(views)]
     return job.evaluate(np.mean(outputs, axis=0))
 

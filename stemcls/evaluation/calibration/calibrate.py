@@ -30,7 +30,7 @@ from stemcls.evaluation.runfiles import (
     predictions_of,
     read_experiment,
 )
-from stemcls.models.inference import dihedral, predict, view_numbers
+from stemcls.models.inference import SOLVED, dihedral, predict, view_numbers
 from stemcls.models.saved import ModelCard, load_model, save_model
 from stemcls.progress import Update
 from stemcls.runs import Run
@@ -170,16 +170,17 @@ def _up_to(model: Any, layer: str) -> Any:
 def _logits(
     model: Any, store: CropStore, rows: np.ndarray, views: int, update: Update | None
 ) -> np.ndarray:
-    """Return (V, n, K), the logits of every view."""
+    """Return (V, n, K), the logits of every view; (1, n, K) their mean of a solved head."""
     part = _up_to(model, "logits")
 
     def reading(view: int) -> Callable[[np.ndarray], np.ndarray]:
         return lambda wanted: dihedral(store.read(wanted), view)
 
-    return np.stack([
+    each = np.stack([
         predict(part, reading(view), rows, update=update)
         for view in view_numbers(store.size_px, views)
     ])
+    return each.mean(axis=0, keepdims=True) if model.name == SOLVED else each
 
 
 def _fit_novelty(model: Any, store: CropStore, split: Any, update: Update | None) -> Novelty:
