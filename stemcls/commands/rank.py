@@ -21,6 +21,7 @@ from stemcls.commands.terminal import (
     say,
 )
 from stemcls.config.experiment import SplitConfig
+from stemcls.config.options import MOST_SEED
 from stemcls.errors import InputError
 from stemcls.evaluation.numbertext import interval_text
 
@@ -36,7 +37,9 @@ def rank(
         list[str] | None,
         typer.Option(metavar="NAME=FILE", help="Weights file of a backbone that no cache holds."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the folds.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=MOST_SEED, help="Seed of the folds.")
+    ] = 0,
     backend: Backend = None,
     device: Device = "auto",
     workspace: Workspace = Path(),
@@ -49,11 +52,11 @@ def rank(
     """
     from stemcls.interruption import interruptible
     from stemcls.models.backend import start_keras
-    from stemcls.store.cropstore import CropStore
     from stemcls.store.find import find_store
+    from stemcls.store.verify import open_verified
 
     split = resolved(SplitConfig, given)
-    opened = CropStore.open(find_store(store, workspace))
+    opened = open_verified(find_store(store, workspace))
     files = dict(map(_named_file, file or []))
     start_keras(backend, device)
     from stemcls.probes.rank import candidates, fastest_of_the_best

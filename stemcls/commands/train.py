@@ -148,14 +148,14 @@ def _with_best_backbone(experiment: Experiment, workspace: Path) -> Experiment:
     """Rank the backbones whose weights are in the cache; take the fastest near the best."""
     from stemcls.interruption import interruptible
     from stemcls.probes.rank import candidates, fastest_of_the_best, rank
-    from stemcls.store.cropstore import CropStore
+    from stemcls.store.verify import open_verified
 
     if experiment.model.weights != "imagenet":
         raise InputError(
             f"--backbone auto chooses among backbones whose ImageNet weights are in the cache, but "
             f"--weights is {experiment.model.weights}: leave it out, or name the backbone"
         )
-    store = CropStore.open(Path(experiment.store))
+    store = open_verified(Path(experiment.store))
     with progress("rank") as update, interruptible() as interruption:
         rows = list(rank(
             store, candidates(), experiment.split, experiment.seed, workspace, interruption, update

@@ -130,4 +130,4 @@ def _shared_extractor(run: Run) -> Any:
     keras.utils.clear_session()
     keras.utils.set_random_seed(experiment.seed)
     with computing_in(policy_for(experiment.precision)):
-        return extractor_of_store(experiment.model, CropStore.open(Path(experiment.store)))
+        return extractor_of_store(experiment.model, open_verified(Path(experiment.store)))
