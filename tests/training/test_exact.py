@@ -198,6 +198,30 @@ def test_crops_that_score_a_run_without_test_crops_are_not_fitted_to(
     assert set(unseen.rows) == set(read_split(run).train)
 
 
+def finetuned(rate):
+    return StageConfig(
+        name="finetune", epochs=1, learning_rate=rate, batch_size=16, batch_norm="fixed"
+    )
+
+
+def test_where_fine_tuning_gains_nothing_the_head_is_solved_anew_with_all_crops(
+    striped_store, tmp_path, solved
+):
+    experiment = Experiment(
+        store=str(striped_store), model=RINGED, stages=(EXACT, finetuned(1e-9)), test_views=2
+    )
+    run = prepare_run(experiment, tmp_path)
+    metrics = train(run)
+    split = read_split(run)
+    unseen = read_predictions(run.path / "evaluation" / UNSEEN)
+    assert set(unseen.rows) == {*split.train, *split.validation}
+    assert "finetune rejected" in (run.path / "log.txt").read_text()
+    # The same head on the same backbone as without the stage; and the stage began without these.
+    assert metrics["mean_recall"] == pytest.approx(solved[1]["mean_recall"], abs=0.02)
+    stages = json.loads((run.path / "evaluation" / "stages.json").read_text())
+    assert set(stages) == {"frozen", "final"}
+
+
 def test_the_default_solves_for_one_layer_and_trains_deeper_heads():
     default = Experiment()
     assert default.is_exact(default.plan[0])
