@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from stemcls.commands import table
-from stemcls.commands.terminal import with_checked_arguments
+from stemcls.commands.terminal import with_checked_arguments, with_home
 from stemcls.errors import StemclsError
 from stemcls.interruption import EXIT_CODE, Interruption, raising, stopped_line
 from stemcls.safetext import safe_text
@@ -59,7 +59,7 @@ def _root(
 
 
 for name, command in table.COMMANDS.items():
-    app.command(name)(with_checked_arguments(command))
+    app.command(name)(with_home(with_checked_arguments(command)))
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ import re
 import socket
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -32,9 +32,11 @@ class Run:
 
     Attributes:
         path: Its folder, `saved_models/<name>-<UTC time>/`.
+        workspace: Where the user said that runs and stores are, None where nobody did.
     """
 
     path: Path
+    workspace: Path | None = field(default=None, compare=False)
 
     @classmethod
     def create(cls, workspace: Path, name: str, below: str = "saved_models") -> Run:
@@ -84,7 +86,7 @@ class Run:
         """
         place = find_folder(path, workspace, "events.jsonl")
         if place is not None:
-            run = cls(place)
+            run = cls(place, workspace)
             run._check_format()
             return run
         if path.is_dir():
@@ -134,7 +136,7 @@ class Run:
     def folds(self) -> list[Run]:
         """Return the runs of a cross-validation in order; empty for a single run."""
         found = self.path.glob("folds/fold-*/config.toml")
-        runs = (Run(path.parent) for path in found)
+        runs = (Run(path.parent, self.workspace) for path in found)
         return sorted(runs, key=lambda run: int(run.name.removeprefix("fold-")))
 
     def read_json(self, name: str) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +15,7 @@ from stemcls.evaluation.predictions import Predictions, read_predictions
 from stemcls.evaluation.runfiles import read_experiment
 from stemcls.runs import Run
 from stemcls.store.cropstore import CropStore
+from stemcls.store.find import open_same
 from stemcls.store.units import unit_names
 from tui.thresholds import Sweep
 
@@ -119,35 +119,30 @@ class Origin:
         return unit_names(self.store, self.by) if self.store is not None else {}
 
 
-def find_origin(
-    run: Run, name: str, workspace: Path, known: Iterable[CropStore] = ()
-) -> Origin:
+def find_origin(run: Run, name: str, workspace: Path) -> Origin:
     """Find the store whose crops were scored, and make sure that it is still the same.
 
     Args:
         run: The run.
         name: Of the set, see `predictions_path`.
-        workspace: Relative paths are below it.
-        known: Stores of the workspace, where one that moved is looked for by its content.
+        workspace: Relative paths are below it; a store that moved is looked for there.
     """
     try:
         named, content, by = _wanted(run, name)
     except (StemclsError, OSError, KeyError, TypeError) as error:
         return Origin(None, f"which store was scored cannot be read: {error}")
     path = named if named.is_absolute() else workspace / named
+    reason = "has other crops than those that were scored" if path.exists() else "is gone"
     try:
-        store = CropStore.open(path)
-        if not content or store.content_hash.startswith(content):
-            return Origin(store, "", by, named)
-        reason = f"{path} has other crops than those that were scored"
-    except (StemclsError, OSError, RuntimeError, ValueError) as error:
-        reason = f"{path} is gone" if not path.exists() else str(error)
-    for store in known:
-        if content and store.content_hash.startswith(content):
-            return Origin(store, f"{reason}; the same crops are in {store.path.name}", by, named)
-    return Origin(
-        None, f"{reason}, so there are no pictures; put the store back to see them", by, named
-    )
+        store = open_same(path, content, run.path, workspace, verified=False)
+    except (StemclsError, OSError, RuntimeError, ValueError):
+        return Origin(
+            None, f"{path} {reason}, so there are no pictures; put the store back to see them", by,
+            named,
+        )
+    if store.path == path:
+        return Origin(store, "", by, named)
+    return Origin(store, f"{path} {reason}; the same crops are in {store.path.name}", by, named)
 
 
 def _wanted(run: Run, name: str) -> tuple[Path, str, str]:

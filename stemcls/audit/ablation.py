@@ -72,7 +72,7 @@ def _judged(losses: dict[str, Difference], spreads: list[float]) -> Finding:
     )
     suspect = [
         name for (name, found), spread in zip(losses.items(), spreads, strict=True)
-        if spread < BLANK and found.difference > 0 and found.ci and found.ci[0] > 0
+        if spread < BLANK and found.difference > 0 and found.low > 0
     ]
     if suspect:
         return Finding(

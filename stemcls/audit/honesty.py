@@ -44,7 +44,7 @@ def check_split_gap(subject: Subject) -> Finding:
     if n_groups < LEAST_GROUPS:
         few = f" {n_groups} {subject.group_nouns} are too few to judge the gap by."
         return Finding("pass", gap.difference, said + few, gap.ci, details=details)
-    if gap.ci is None or gap.ci[0] <= GAP:
+    if not gap.low > GAP:
         return Finding("pass", gap.difference, said, gap.ci, details=details)
     return Finding(
         "warn", gap.difference, said, gap.ci,

@@ -9,7 +9,7 @@ import numpy as np
 from stemcls.audit.finding import CannotTellError, Finding
 from stemcls.audit.subject import Score, Subject
 from stemcls.evaluation.comparison import compare_predictions
-from stemcls.evaluation.numbertext import interval_text
+from stemcls.evaluation.numbertext import with_interval
 from stemcls.probes.background import LEAST_PIXELS, MEASURES
 from stemcls.probes.metadata import cell_borne_columns, metadata_columns
 
@@ -77,11 +77,11 @@ def check_cell_only(subject: Subject) -> Finding:
         f"The cell's own pixels reach a mean recall of {cell.value:.2f}, the whole crop "
         f"{whole.value:.2f} (simple features, unseen {subject.group_nouns})."
     )
-    if gain.ci and gain.ci[0] > CONTEXT:
+    if gain.low > CONTEXT:
         return Finding(
             "warn", cell.value,
-            f"{said} What lies around the cell adds {gain.difference:.2f} "
-            f"({interval_text(gain.ci, '.2f')}).",
+            f"{said} What lies around the cell adds "
+            f"{with_interval(gain.difference, gain.ci, '.2f')}.",
             cell.interval, "look at the crops: neighbours, debris, scale bars or uneven light; a "
             "smaller --crop-px shows less of them", details,
         )

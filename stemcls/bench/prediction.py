@@ -144,7 +144,10 @@ def measure_fields(
 
     root = Path(folder)
     # The store that the model would be from: it says how large the cells are.
-    build_store(root / "fields", root / "fields.h5", BuildConfig(crop_px=crop_px), workers=1)
+    build_store(
+        root / "fields", root / "fields.h5", BuildConfig(kind="cells", crop_px=crop_px), workers=1,
+        force=True,
+    )
     card = _card(CropStore.open(root / "fields.h5"))
     paths = sorted((root / "fields").rglob("*.tif"))
     model = random_network(backbone, 1.0, crop_px, len(card.classes))

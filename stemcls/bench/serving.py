@@ -70,7 +70,8 @@ def measure(
     root = Path(folder)
     detect = DetectConfig(diameter_px=DIAMETER_PX)
     build_store(
-        root / "fields", root / "fields.h5", BuildConfig(crop_px=crop_px, detect=detect), workers=1
+        root / "fields", root / "fields.h5",
+        BuildConfig(kind="cells", crop_px=crop_px, detect=detect), workers=1, force=True,
     )
     store = CropStore.open(root / "fields.h5")
     card = ModelCard(

@@ -97,13 +97,13 @@ def _measure(
     start_keras(backend, device)
     import keras
 
+    from stemcls.evaluation.runfiles import store_of
     from stemcls.models.saved import load_model
     from stemcls.models.speed import crops_per_second, device_name
-    from stemcls.store.verify import open_verified
 
     with progress("speed") as update:
         for number, (row, run) in enumerate(zip(rows, finished, strict=True), start=1):
-            store = open_verified(run.experiment.store)
+            store = store_of(run.parts[0], run.splits[0])
             model, card = load_model(run.parts[0].model_path)
             card.check_crops(store)
             row["crops_per_second"] = crops_per_second(model, store.read(slice(0, 512)))

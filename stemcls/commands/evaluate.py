@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +15,7 @@ from stemcls.commands.terminal import (
     Workspace,
     print_json,
     print_metrics,
+    print_verdict,
     progress,
     say,
 )
@@ -22,6 +24,7 @@ from stemcls.errors import InputError
 if TYPE_CHECKING:
     from stemcls.evaluation.evaluation import Evaluation
     from stemcls.runs import Run
+    from stemcls.store.cropstore import CropStore
 
 
 def evaluate(
@@ -70,8 +73,10 @@ def evaluate(
     results are shown together. A cross-validation is scored by what its folds predicted.
     """
     from stemcls.runs import Run
+    from stemcls.store.find import find_store
 
     opened = Run.open(run, workspace)
+    store = None if store is None else find_store(store, workspace)
     if store is None and opened.folds():
         if views is not None or calibrated or label_map is not None:
             raise InputError(
@@ -92,9 +97,15 @@ def evaluate(
                 opened, store, views=views, out=out, label_map=label_map, calibrated=calibrated,
                 consistency=consistency, update=update,
             )
-    if figures:
-        _draw(opened, store, evaluation, folder)
-    document = {**evaluation.to_document(), "out": str(folder)}
+    from stemcls.evaluation.report.summary import verdict_on
+
+    scored, by = _scored(opened, store)
+    if figures and scored is not None:
+        _draw(scored, by, evaluation, folder)
+    lines = verdict_on(opened, evaluation, scored, by)
+    document = {
+        **evaluation.to_document(), "out": str(folder), "verdict": [asdict(one) for one in lines]
+    }
     if report:
         from stemcls.evaluation.report.write import write_report
 
@@ -103,6 +114,7 @@ def evaluate(
         print_json(document)
         return
     metrics = evaluation.metrics
+    print_verdict(lines)
     print_metrics(opened.name, metrics, beside=metrics.get("internal"))
     _say_matching(metrics)
     if "abstention" in metrics:
@@ -112,13 +124,25 @@ def evaluate(
         say(f"report: {document['report']}")
 
 
-def _draw(run: Run, store: Path | None, evaluation: Evaluation, folder: Path) -> None:
-    from stemcls.evaluation.details import write_details
-    from stemcls.evaluation.runfiles import read_experiment, read_split
+def _scored(run: Run, store: Path | None) -> tuple[CropStore | None, str]:
+    """Return the store whose crops were scored, and what its groups are; None where it is gone."""
+    from stemcls.evaluation.runfiles import read_split, store_of
     from stemcls.store.verify import open_verified
 
-    scored = open_verified(store or read_experiment(run).store)
-    by = read_split((run.folds() or [run])[0]).by if store is None else "group"
+    if store is not None:
+        return open_verified(store), "group"
+    part = (run.folds() or [run])[0]
+    split = read_split(part)
+    try:
+        return store_of(part, split), split.by
+    except InputError as error:  # folds are scored by what they kept
+        say(f"warning: no figures of cells: {error}")
+        return None, split.by
+
+
+def _draw(scored: CropStore, by: str, evaluation: Evaluation, folder: Path) -> None:
+    from stemcls.evaluation.details import write_details
+
     with progress("figures") as update:
         write_details(folder, evaluation, scored, by, update)
 

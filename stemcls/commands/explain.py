@@ -20,6 +20,7 @@ from stemcls.commands.terminal import (
     say,
 )
 from stemcls.config.explain import ExplainConfig
+from stemcls.evaluation.saliency import BACKGROUND
 
 
 @config_options(ExplainConfig)
@@ -50,6 +51,7 @@ def explain(
     from stemcls.errors import InputError
     from stemcls.models.backend import start_keras
     from stemcls.runs import Run
+    from stemcls.store.find import find_store
 
     config = resolved(ExplainConfig, given)
     if config.methods == ("list",):
@@ -59,6 +61,7 @@ def explain(
     if run is None:
         raise InputError("name a finished run, or a .keras file and a store; `stemcls runs` lists")
     opened = None if run.suffix == ".keras" else Run.open(run, workspace)
+    store = None if store is None else find_store(store, workspace)
     start_keras(backend, device)
     from stemcls.explain.report import explain_subject
     from stemcls.explain.subject import open_model, open_run
@@ -92,13 +95,10 @@ def _list_methods(json: bool) -> None:
 
 def _tell(document: dict[str, Any]) -> None:
     for row in document["methods"]:
-        inside = row["inside"]
-        share = (
-            f"; {inside['mass']:.0%} of it inside the cell ({inside['area']:.0%} of the area)"
-            if inside else ""
-        )
         at = f" at layer {row['layer']}" if row["layer"] else ""
-        say(f"{row['method']}{at}: mean pixel score {row['pixel_score']:.3f}{share}")
+        say(f"{row['method']}{at}: mean pixel score {row['pixel_score']:.3f}")
+        warn = "warning: " if row["looks_at"] == BACKGROUND else "  "
+        say(f"{warn}{row['conclusion']}")
         for hit in row["hits"]:
             if hit["p"] is not None:
                 say(

@@ -43,9 +43,11 @@ def export(
     from stemcls.export.targets import check_packages, target_named
     from stemcls.models.backend import choose_backend, load_keras
     from stemcls.runs import Run
+    from stemcls.store.find import find_store
 
     target = target_named(to)
     opened = Run.open(run, workspace)
+    store = None if store is None else find_store(store, workspace)
     check_packages(target, choose_backend(backend))
     load_keras()
     from stemcls.export.card import Credits

@@ -7,25 +7,30 @@ from typing import Annotated, Any
 
 import typer
 
-from stemcls.commands.terminal import Json, print_json, print_table, progress, say
+from stemcls.commands.terminal import Json, Workspace, print_json, print_table, progress, say
 from stemcls.errors import StemclsError
 
 _MOST_VALUES = 8
 
 
 def info(
-    store: Annotated[Path, typer.Argument(metavar="STORE", help="Crop store (.h5).")],
+    store: Annotated[
+        Path, typer.Argument(metavar="STORE", help="Crop store (.h5), by path or name.")
+    ],
     verify: Annotated[
         bool, typer.Option(
             "--verify",
             help="Read all of it and compare it with its digest; exit code 1 if it was changed.",
         ),
     ] = False,
+    workspace: Workspace = Path(),
     json: Json = False,
 ) -> None:
     """Say what a crop store holds, its layout and its read speed."""
     from stemcls.store.describe import describe
+    from stemcls.store.find import find_store
 
+    store = find_store(store, workspace)
     verified = _verified(store, json) if verify else {}
     document = {**describe(store), **verified}
     if json:

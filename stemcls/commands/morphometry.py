@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stemcls.commands.terminal import Json, print_json, print_table, say
+from stemcls.commands.terminal import Json, Workspace, print_json, print_table, say
 
 if TYPE_CHECKING:
     from stemcls.evaluation.morphometry import Comparison, Result
@@ -38,14 +38,17 @@ def morphometry(
         Path | None,
         typer.Option(help="New folder for cells.csv, units.csv, box plots and morphometry.json."),
     ] = None,
+    workspace: Workspace = Path(),
     json: Json = False,
 ) -> None:
     """Compare diameter (um) and intensity of cells between classes: by donor, and by cell."""
     from stemcls.atomic import check_free
     from stemcls.evaluation.morphometry import measure
+    from stemcls.store.find import find_store
 
     if out is not None:
         check_free(out)
+    stores = [find_store(store, workspace) for store in stores]
     found = measure(stores, by, classes or (), test)
     document: dict[str, Any] = found.to_document()
     files = found.write(out) if out is not None else []

@@ -69,8 +69,10 @@ def populations(
     from stemcls.evaluation.metrics import SCORE_CUTS
     from stemcls.evaluation.statistics import TESTS
     from stemcls.models.backend import start_keras
+    from stemcls.store.find import find_store
 
     check_known(test, TESTS, f"--test {test!r} is not a choice")
+    store = find_store(store, workspace)
     if out is not None:
         check_free(out)
     start_keras(backend, device)
@@ -112,7 +114,7 @@ def _print(found: Population, document: dict[str, Any]) -> None:
         for name, row in document["composition"].items()
     ]
     print_table(
-        f"{document['n']} cells (intervals over {found.ci_of})",
+        f"{document['n']} cells ({found.said_of_intervals})",
         ("class", "cells", "share", "95 % interval"), rows,
     )
     print_table(

@@ -88,11 +88,13 @@ def predict(
     from stemcls.models.saved import load_model
     from stemcls.prediction.inputs import KINDS, expand, reading_of, recipe_of
     from stemcls.prediction.predict import predict_table
+    from stemcls.store.find import find_input
 
     check_known(kind, KINDS, f"--kind {kind!r} is not a choice")
     network, card = load_model(model_named(model, workspace))
     read = reading_of(card, scene, time, z)
     channels = one_file_per_channel or recipe_of(card).files.one_file_per_channel
+    paths = [find_input(path, workspace) for path in paths]
     given_files = expand(paths, read, exclude or (), channels)
     files: list[Path | Position] = [*given_files.names, *given_files.stores]
     built = card.build.get("detect", {})

@@ -122,10 +122,12 @@ def _list(workspace: Path, json: bool) -> None:
 def _show(protocol: ProtocolConfig, json: bool) -> None:
     from stemcls.config.options import to_mapping, to_toml
     from stemcls.recipes.read import changes_of
-    from stemcls.recipes.words import expected
+    from stemcls.recipes.words import chosen_lines, expected
 
     if json:
-        print_json(to_mapping(protocol) | {"changed": changes_of(protocol)})
+        changed = changes_of(protocol)
+        chosen = chosen_lines(protocol, changed)
+        print_json(to_mapping(protocol) | {"changed": changed, "chosen": chosen})
         return
     paper, layout = protocol.paper, protocol.layout
     print(f"{protocol.name}: {protocol.summary}")
@@ -135,7 +137,7 @@ def _show(protocol: ProtocolConfig, json: bool) -> None:
     print(f"expected layout{stated}: {expected(Path('DATA'), layout)}")
     print(f"steps: {', '.join(protocol.steps)}")
     print("\nwhat the paper does not say, and what is done:")
-    for line in protocol.chosen:
+    for line in chosen_lines(protocol, changes_of(protocol)):
         print(f"  - {line}")
     print()
     print_table(

@@ -19,6 +19,7 @@ from stemcls.commands.terminal import (
     say,
 )
 from stemcls.config.serve import PACKAGES, ServeConfig
+from stemcls.errors import StemclsError
 from stemcls.extras import check_extra
 
 
@@ -51,7 +52,7 @@ def serve(
     name = path.parent.name if path.name == "model.keras" else path.stem
     if name == "calibrated":
         name = f"{path.parent.parent.name} (calibrated)"
-    server = open_server(partial(load, path, device), card, name, config, _tell)
+    server = open_server(partial(load, path, device), card, name, config, _tell, _known(path))
     if not config.is_local:
         say(
             f"WARNING: {config.host} can be reached from other machines. There is no password and "
@@ -64,6 +65,21 @@ def serve(
         print(server.url, flush=True)
     say("loading the model; the page can be opened already. Ctrl-C ends it")
     server.run()
+
+
+def _known(model: Path) -> list[Any]:
+    """Return the verdict on the run that a model lies in; nothing for other files."""
+    from stemcls.evaluation.report.summary import read_verdict
+    from stemcls.runs import Run
+
+    home = model.parent.parent if model.parent.name == "calibrated" else model.parent
+    if not (home / "events.jsonl").is_file():
+        return []
+    try:
+        return read_verdict(Run(home))
+    except (StemclsError, OSError, KeyError, ValueError) as error:
+        say(f"warning: nothing is shown of how good the model is: {error}")
+        return []
 
 
 def _tell(state: str) -> None:

@@ -82,6 +82,30 @@ def config_options(cls: type, skip: tuple[str, ...] = ()) -> Callable[[Callable]
     return decorate
 
 
+def with_home(command: Callable) -> Callable:
+    """Read a leading ~ in every path that a command takes as the home folder, as shells do.
+
+    Shells leave it alone in --option=~/folder, in quotes and in variables such as
+    STEMCLS_WORKSPACE.
+    """
+    @functools.wraps(command)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return command(*args, **{name: _at_home(value) for name, value in kwargs.items()})
+
+    return wrapper
+
+
+def _at_home(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_at_home(one) for one in value]
+    if not isinstance(value, Path):
+        return value
+    try:
+        return value.expanduser()
+    except RuntimeError:  # no user of that name: a folder may be called so
+        return value
+
+
 def with_checked_arguments(command: Callable) -> Callable:
     """Return a command that refuses what no option can mean, before it does anything.
 
@@ -354,6 +378,24 @@ def print_metrics(
         ([name, *(number_text(row.get(key)) for key in ("n", *names))]
          for name, row in metrics["per_class"].items()),
     )
+
+
+def print_verdict(lines: Iterable[Any]) -> None:
+    """Print the lines of a verdict, each with what it is about, on stdout.
+
+    Args:
+        lines: Of `stemcls.evaluation.verdict.verdict`.
+    """
+    from rich.console import Console
+    from rich.padding import Padding
+    from rich.text import Text
+
+    console, last = Console(highlight=False), ""
+    for line in lines:
+        if line.about != last:
+            console.print(Text(line.about.upper(), style="bold"))
+        last = line.about
+        console.print(Padding(Text(line.text, style="yellow" if line.grave else ""), (0, 0, 0, 2)))
 
 
 def _scored(metrics: dict[str, Any], key: str) -> list[str]:

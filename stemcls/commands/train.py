@@ -70,6 +70,8 @@ def train(
         if experiment.model.backbone == AUTO:
             experiment = _with_best_backbone(experiment, workspace)
         run = _prepared(_with_finetuning(experiment), workspace, folds)
+        if not folds and (few := _few_groups(run)):
+            say(f"note: {few}")
     say(f"run {run.path} on {name}")
     from stemcls.training.folds import cross_validate
     from stemcls.training.train import train as train_run
@@ -165,6 +167,13 @@ def _with_best_backbone(experiment: Experiment, workspace: Path) -> Experiment:
     say(f"backbone {chosen.name} {chosen.alpha:g}, the fastest near the best ({told})")
     model = replace(experiment.model, backbone=chosen.name, alpha=chosen.alpha)
     return replace(experiment, model=model)
+
+
+def _few_groups(run: Any) -> str:
+    from stemcls.evaluation.fewgroups import propose_folds
+    from stemcls.evaluation.runfiles import open_split
+
+    return propose_folds(*open_split(run))
 
 
 def _resumed(resume: Path, workspace: Path) -> Any:

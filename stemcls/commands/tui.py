@@ -39,7 +39,7 @@ def tui(
     Bare `stemcls` on a terminal opens it too.
     """
     # Bare `stemcls` calls this without Typer, which would have read the variable.
-    folder = workspace or Path(os.environ.get("STEMCLS_WORKSPACE") or ".")
+    folder = (workspace or Path(os.environ.get("STEMCLS_WORKSPACE") or ".")).expanduser()
     if not folder.is_dir():
         raise InputError(f"the workspace {folder} is not a folder; make it, or name another")
     if serve:

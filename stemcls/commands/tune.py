@@ -105,6 +105,7 @@ def tune(
     first Ctrl-C finishes the folds under way, a second abandons them; --resume goes on.
     """
     from stemcls.models.backend import choose_backend
+    from stemcls.store.find import open_same
     from stemcls.tuning.running.machine import machine_of
     from stemcls.tuning.study.setup import check_store, new_study
     from stemcls.tuning.study.study import Study
@@ -123,10 +124,15 @@ def tune(
         wanted = dataclasses.replace(old, backend=name, **chosen)
     else:
         base = base_of(recipe, config)
-        if old and not (recipe or config):
+        if study and old and not (recipe or config):
             base = old.to_mapping()["experiment"]
+            found = open_same(old.experiment.store, old.store_hash, study.path, workspace)
+            base["store"] = str(found.path)
         experiment = experiment_of(store, base, settings, workspace)
         wanted = _defined(experiment, backbone or (), space, search, machine.n_slots, name, old)
+        if old and wanted.store_hash == old.store_hash:  # the same crops, wherever they lie
+            recorded = dataclasses.replace(wanted.experiment, store=old.experiment.store)
+            wanted = dataclasses.replace(wanted, experiment=recorded)
     if dry_run:
         _show_space(wanted, json)
         return

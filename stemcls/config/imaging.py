@@ -262,7 +262,7 @@ class BuildConfig:
     )
     crop_px: int = option(
         0,
-        "Edge of a crop, pixels; 0: 64 for cells of 24 to 44 px, else twice their usual diameter; "
+        "Edge of a crop, pixels; 0: 64 for cells of 22 to 44 px, else twice their usual diameter; "
         "for crops their own size; 512 for fields. Crops and fields are brought to a given size.",
         least=0, most=4096,
     )

@@ -42,6 +42,20 @@ class Difference:
     note: str = ""
     p_holm: float = math.nan
 
+    @property
+    def low(self) -> float:
+        """Lower end of the interval, or the difference where all groups agree; NaN untested."""
+        return self.ci[0] if self.ci else self._untold
+
+    @property
+    def high(self) -> float:
+        """Upper end, likewise."""
+        return self.ci[1] if self.ci else self._untold
+
+    @property
+    def _untold(self) -> float:
+        return self.difference if math.isfinite(self.p) else math.nan
+
 
 @dataclass(frozen=True)
 class McNemar:

@@ -10,9 +10,11 @@ import numpy as np
 
 from stemcls.atomic import csv_writer, write_json
 from stemcls.errors import explained_disk_errors
+from stemcls.evaluation.fewgroups import FOLDS
 from stemcls.evaluation.metrics import compute_metrics, confusion_matrix
 from stemcls.evaluation.predictions import Predictions, write_predictions
 from stemcls.evaluation.roc import roc_points
+from stemcls.store.cropstore import CropStore
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,9 +44,12 @@ class Evaluation:
             "n": self.n,
         }
 
-    def write(self, folder: Path) -> list[Path]:
+    def write(self, folder: Path, store: CropStore | None = None) -> list[Path]:
         """Write the numbers and figures to `folder`, each file atomically.
 
+        Args:
+            folder: Made if missing.
+            store: Where the crops are; then predictions say file and place of each.
         Returns: `metrics.json` (the document above), `confusion.csv`, `predictions.csv`,
             `roc.csv`, and `confusion` and `roc` as `.png` and `.svg`.
         Raises:
@@ -56,7 +61,7 @@ class Evaluation:
             folder.mkdir(parents=True, exist_ok=True)
             write_json(folder / "metrics.json", self.to_document())
             self._write_confusion(folder / "confusion.csv")
-            write_predictions(folder / "predictions.csv", self.predictions)
+            write_predictions(folder / "predictions.csv", self.predictions, store)
             self._write_roc(folder / "roc.csv")
             pictures = [
                 *write_figure(draw_confusion(self.confusion, self.labels), folder / "confusion"),
@@ -85,11 +90,11 @@ class Evaluation:
 
 
 def evaluate_predictions(
-    predictions: Predictions, resamples: int = 1000, seed: int = 0
+    predictions: Predictions, resamples: int = 1000, seed: int = 0, remedy: str = FOLDS
 ) -> Evaluation:
     """Score predictions; see `compute_metrics` for the arguments and what is in `metrics`."""
     return Evaluation(
-        metrics=compute_metrics(predictions, resamples, seed),
+        metrics=compute_metrics(predictions, resamples, seed, remedy),
         confusion=confusion_matrix(predictions),
         labels=predictions.classes,
         n=len(predictions),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from stemcls.atomic import replacing
+from stemcls.evaluation.fonts import fonts_for, number_words
 from stemcls.evaluation.numbertext import interval_text
 from stemcls.evaluation.predictions import Predictions
 from stemcls.evaluation.roc import roc_points
@@ -23,10 +24,6 @@ if TYPE_CHECKING:
 # Okabe and Ito 2008, without yellow (too light on white); black is kept for the average.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#7F7F7F")
 LINES = ("-", "--", ":")
-FONTS = (
-    "DejaVu Sans", "Noto Sans CJK JP", "Noto Sans CJK SC", "Noto Sans", "Source Han Sans",
-    "Microsoft YaHei", "Yu Gothic", "PingFang SC", "Hiragino Sans", "Arial Unicode MS",
-)
 LONGEST_NAME = 40
 INDENT = "\n" + 11 * " "
 
@@ -52,22 +49,29 @@ def write_figure(
 ) -> list[Path]:
     """Write `figure` to `stem` with each suffix, atomically; the same figure, the same bytes.
 
-    With `crop` the page fits what is drawn. Text in SVG stays text; in PNG, characters that no
-    installed font has show as boxes.
+    With `crop` the page fits what is drawn. Text in SVG stays text, which browsers show in fonts of
+    their own; in other formats words that no installed font has become numbers, which a line below
+    the figure explains.
     """
     import matplotlib
-    from matplotlib import font_manager
 
-    installed = {font.name for font in font_manager.fontManager.ttflist}
-    settings: Any = {"svg.fonttype": "none", "svg.hashsalt": stem.name}
-    families = [name for name in FONTS if name in installed]
-    for text in figure.findobj(lambda artist: hasattr(artist, "set_parse_math")):
-        text.set_parse_math(False)  # type: ignore[attr-defined]
-        text.set_text(safe_text(text.get_text(), keep="\n"))  # type: ignore[attr-defined]
-        text.set_fontfamily(families)  # type: ignore[attr-defined]
+    settings: Any = {
+        "svg.fonttype": "none", "svg.hashsalt": stem.name, "pdf.fonttype": 42,
+    }
+    texts: list[Any] = figure.findobj(lambda artist: hasattr(artist, "set_parse_math"))
+    families, lacking = fonts_for({one for text in texts for one in text.get_text()})
+    for text in texts:
+        text.set_parse_math(False)
+        text.set_text(safe_text(text.get_text(), keep="\n"))
+        text.set_fontfamily(families)
     paths = [stem.with_name(stem.name + suffix) for suffix in suffixes]
-    for path in paths:
-        metadata = {"Date": None} if path.suffix == ".svg" else None
+    # Those that keep text as it is come first.
+    for path in sorted(paths, key=lambda path: path.suffix != ".svg"):
+        metadata: Any = {"Date": None} if path.suffix == ".svg" else None
+        metadata = {"CreationDate": None} if path.suffix == ".pdf" else metadata
+        if lacking and path.suffix != ".svg":
+            number_words(figure, texts, lacking)
+            lacking = set()
         with matplotlib.rc_context(settings), warnings.catch_warnings(), replacing(path) as file:
             warnings.filterwarnings("ignore", message="Glyph .* missing from")
             figure.savefig(

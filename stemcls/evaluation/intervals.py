@@ -8,6 +8,9 @@ import numpy as np
 
 LEAST_GROUPS = 3
 LEVEL = 0.95
+# Half of the last of the three decimals that are shown.
+_ALIKE = 5e-4
+_RESAMPLES = 1000
 # What one array of a block of resamples may take.
 BLOCK_BYTES = 2**25
 
@@ -51,10 +54,37 @@ def weight_blocks(
         yield np.ascontiguousarray(counts.reshape(n, n_groups).T, dtype=np.float64)
 
 
-def percentile_interval(values: np.ndarray) -> list[float] | None:
-    """Return the central 95 % of the defined `values` as [low, high]; None where none is."""
+def mean_interval(values: np.ndarray, groups: np.ndarray, seed: int) -> list[float] | None:
+    """Return the 95 % interval of a mean over crops, by resampling their groups.
+
+    Args:
+        values: (N,) finite.
+        groups: (N,) int.
+        seed: Of the resampling.
+    Returns: [low, high]; None where groups are too few, or `percentile_interval` has none.
+    """
+    names, group = np.unique(groups, return_inverse=True)
+    if len(names) < LEAST_GROUPS:
+        return None
+    weights = group_weights(len(names), _RESAMPLES, seed)
+    sums, n = np.bincount(group, values), np.bincount(group)
+    return percentile_interval((sums @ weights) / (n @ weights))
+
+
+def percentile_interval(values: np.ndarray, of_score: bool = False) -> list[float] | None:
+    """Return the central 95 % of the defined `values` as [low, high].
+
+    Args:
+        values: (R,) of resamples.
+        of_score: They lie between 0 and 1.
+    Returns: None where no value is defined, where both ends are the same to three decimals (the
+        groups do not differ, so resampling them cannot say how sure the value is), and where those
+        of a score are 0 and 1 (which says nothing).
+    """
     defined = values[np.isfinite(values)]
     if not len(defined):
         return None
     low, high = np.quantile(defined, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    if high - low < _ALIKE or (of_score and high - low > 1 - _ALIKE):
+        return None
     return [float(low), float(high)]

@@ -13,6 +13,7 @@ from stemcls.atomic import csv_writer
 from stemcls.evaluation.figures import cut, write_figure
 from stemcls.evaluation.pictures import Strip, draw_sheet
 from stemcls.evaluation.predictions import Predictions
+from stemcls.store import places
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
 
 PICTURED = 36
 _COLUMNS = 12
-COLUMNS = ("rank", "row", "group", "label", "suggested", "p_label", "p_suggested", "margin")
+COLUMNS = (
+    "rank", "row", "group", "label", "suggested", "p_label", "p_suggested", "margin",
+    *places.COLUMNS,
+)
 
 
 @dataclass(frozen=True)
@@ -100,11 +104,13 @@ def write_label_errors(
     classes = predictions.classes
     with csv_writer(path) as writer:
         writer.writerow(COLUMNS)
-        for rank, suspect in enumerate(suspects, start=1):
+        where = places.places_of(store, [suspect.row for suspect in suspects])
+        for rank, (suspect, place) in enumerate(zip(suspects, where, strict=True), start=1):
             writer.writerow([
                 rank, suspect.row, names.get(suspect.group, suspect.group),
                 classes[suspect.label], classes[suspect.suggested],
                 *(f"{v:.4f}" for v in (suspect.p_label, suspect.p_suggested, suspect.margin)),
+                *place,
             ])
     if not suspects:
         return [path]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from stemcls.errors import InputError
+from stemcls.evaluation.fewgroups import FOLDS, few_note, groups_of_classes
 from stemcls.evaluation.intervals import LEAST_GROUPS, percentile_interval
 from stemcls.evaluation.predictions import Predictions
 from stemcls.evaluation.reliability import reliability
@@ -24,9 +25,12 @@ SCORE_CUTS = (0.34, 0.5, 0.7, 0.9)
 
 
 def compute_metrics(
-    predictions: Predictions, resamples: int = 1000, seed: int = 0
+    predictions: Predictions, resamples: int = 1000, seed: int = 0, remedy: str = FOLDS
 ) -> dict[str, Any]:
     """Score predictions.
+
+    An interval of a class needs three groups or more that hold crops of it; one of all crops, or of
+    all classes, needs that of every class that has crops.
 
     A value that the data cannot give (the sensitivity of a class without crops, the precision of
     a class never predicted) is NaN; averages over classes skip it, and `undefined` names it.
@@ -35,12 +39,13 @@ def compute_metrics(
         predictions: What the model said and what is true.
         resamples: Bootstrap resamples of the groups for 95 % intervals; 0: no intervals.
         seed: Seed of the resampling.
+        remedy: Where groups are too few: what gives more, for `ci_note`.
     Returns:
         Each of `HEADLINE` in [0, 1], each of `CALIBRATION`, and its `<key>_ci`, [low, high] or
-        None; `ci_note`, why an interval is missing or shaky, or None; `per_class`, `PER_CLASS` with
-        intervals and `n` by class name; `undefined`; `score_cuts`, what remains where only surer
-        predictions count; `reliability`, bins of the score; `n` and `n_groups`; with two classes
-        also `positive_class` and `positive`.
+        None; `ci_note`, why intervals are missing or shaky and what to type, or None; `per_class`,
+        `PER_CLASS` with intervals, `n` and `n_groups` by class name; `undefined`; `score_cuts`,
+        what remains where only surer predictions count; `reliability`, bins of the score; `n` and
+        `n_groups`; with two classes also `positive_class` and `positive`.
     Raises:
         InputError: A negative number of resamples.
     Source: balanced accuracy as in Khalkhali et al. 2025, the class mean of
@@ -51,33 +56,40 @@ def compute_metrics(
         raise InputError(f"resamples must be 0 or more, found {resamples}")
     groups = np.unique(predictions.groups)
     values = score_weighted(predictions, np.ones((len(groups), 1)))
-    drawn, note = None, "intervals were not asked for (resamples = 0)"
-    if len(groups) < LEAST_GROUPS:
-        note = (
-            f"no intervals: they need {LEAST_GROUPS} or more independent groups, "
-            f"and there are {len(groups)}"
-        )
-    elif resamples:
-        drawn = score_resampled(predictions, resamples, seed)
-        there = np.unique(predictions.labels)
-        note = _shaky(drawn["class_sensitivity"][:, there])
+    k = len(predictions.classes)
+    of_class = groups_of_classes(predictions.labels, predictions.groups, k)
+    drawn = None
+    notes = ["intervals were not asked for (resamples = 0)"]
+    if resamples:
+        notes = [few_note(dict(zip(predictions.classes, of_class, strict=True)), remedy)]
+        if max(of_class) >= LEAST_GROUPS:
+            drawn = score_resampled(predictions, resamples, seed)
+            notes.append(_shaky(drawn["class_sensitivity"][:, np.array(of_class) > 0]))
+    enough = drawn if min(n for n in of_class if n) >= LEAST_GROUPS else None
 
     document: dict[str, Any] = {"n": len(predictions), "n_groups": len(groups)}
     for key in (*HEADLINE, *CALIBRATION):
         document[key] = float(values[key][0])
-        document[f"{key}_ci"] = None if drawn is None else percentile_interval(drawn[key])
-    document["ci_note"] = note or None
-    counts = np.bincount(predictions.labels, minlength=len(predictions.classes))
-    document["per_class"] = {
-        name: {key: float(values[f"class_{key}"][0, index]) for key in PER_CLASS}
-        | {
-            f"{key}_ci": None if drawn is None
-            else percentile_interval(drawn[f"class_{key}"][:, index])
+        document[f"{key}_ci"] = (
+            None if enough is None else percentile_interval(enough[key], key in HEADLINE)
+        )
+    counts = np.bincount(predictions.labels, minlength=k)
+    document["per_class"] = {}
+    for index, name in enumerate(predictions.classes):
+        sure = drawn if of_class[index] >= LEAST_GROUPS else None
+        document["per_class"][name] = {
+            key: float(values[f"class_{key}"][0, index]) for key in PER_CLASS
+        } | {
+            f"{key}_ci": None if sure is None
+            else percentile_interval(sure[f"class_{key}"][:, index], of_score=True)
             for key in PER_CLASS
-        }
-        | {"n": int(counts[index])}
-        for index, name in enumerate(predictions.classes)
-    }
+        } | {"n": int(counts[index]), "n_groups": of_class[index]}
+    if enough is not None and document["accuracy_ci"] is None:
+        notes.append(
+            f"no interval of a score that is the same in all {len(groups)} groups: resampling them "
+            "cannot say how sure it is"
+        )
+    document["ci_note"] = "; ".join(filter(None, notes)) or None
     document["undefined"] = [
         f"{key} of {name}"
         for name, scores in document["per_class"].items()

@@ -31,7 +31,7 @@ def draw_composition(population: Population) -> Figure:
     ]
     rows += [(f"score ≥ {cut.cut:g}\n{cut.kept:,} cells", cut.shares) for cut in population.cuts]
     _draw_bars(axes, rows, population.classes)
-    axes.set_xlabel(f"95 % intervals over {population.ci_of}", fontsize=8.5)
+    axes.set_xlabel(population.said_of_intervals, fontsize=8.5)
     return figure
 
 

@@ -16,6 +16,7 @@ from stemcls.evaluation.celltable import CellTable, cells_of_store
 from stemcls.evaluation.morphometry import Morphometry, compare_measures
 from stemcls.evaluation.proportions import Share, composition
 from stemcls.store.cropstore import CropStore
+from stemcls.store.places import COLUMNS, places_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +68,7 @@ class Population:
         probabilities: (N, K).
         called: (N,) int.
         shares: Composition.
-        ci_of: What the intervals are of: groups or crops.
+        ci_of: What the intervals are over, or why there are none.
         cuts: One for each score cut.
         gates: One for each channel, empty where no intensity is known.
         measures: Diameter and intensities compared between predicted classes, or None.
@@ -84,6 +85,12 @@ class Population:
     gates: tuple[Gate, ...]
     measures: Morphometry | None
     why_not: str
+
+    @property
+    def said_of_intervals(self) -> str:
+        """What the intervals are over, or why there are none, for a heading."""
+        any_ci = any(share.share_ci for share in self.shares)
+        return f"95 % intervals over {self.ci_of}" if any_ci else self.ci_of
 
     def to_document(self) -> dict[str, Any]:
         """Return plain values: `n`, `composition`, `cuts`, `gates`, `measures`."""
@@ -154,17 +161,17 @@ class Population:
     def _write_cells(self, path: Path) -> Path:
         measures = self.measures.table.measures if self.measures else ()
         store, score = self.store, self.probabilities.max(axis=1)
+        places = places_of(store, range(len(store)))
         with csv_writer(path) as writer:
             writer.writerow([
-                "row", "field", store.group_what, "class", "score",
+                "row", *COLUMNS, store.group_what, "class", "score",
                 *(f"p_{name}" for name in self.classes), *(one.name for one in measures),
             ])
             for row, (called, p) in enumerate(zip(self.called, self.probabilities, strict=True)):
                 values = (one.values[row] for one in measures)
                 writer.writerow([
-                    row, store.fields.path[store.field_index[row]],
-                    store.group_names[store.group_index[row]], self.classes[called],
-                    f"{score[row]:.6f}", *(f"{value:.6f}" for value in p),
+                    row, *places[row], store.group_names[store.group_index[row]],
+                    self.classes[called], f"{score[row]:.6f}", *(f"{value:.6f}" for value in p),
                     *("" if math.isnan(value) else f"{value:.9g}" for value in values),
                 ])
         return path

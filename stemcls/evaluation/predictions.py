@@ -12,8 +12,11 @@ import numpy as np
 from stemcls.atomic import csv_writer
 from stemcls.errors import InputError
 from stemcls.safetext import text_of_cell
+from stemcls.store.cropstore import CropStore
+from stemcls.store.places import COLUMNS, places_of
 
 PROBABILITY = "p_"
+_HEADER = ("row", "group", "label", "predicted", "score")
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,18 +134,24 @@ def pool(parts: Sequence[Predictions]) -> Predictions:
     )
 
 
-def write_predictions(path: Path, predictions: Predictions) -> None:
-    """Write one line per crop: row, group, label, predicted, score, `p_<class>` for each class."""
+def write_predictions(
+    path: Path, predictions: Predictions, store: CropStore | None = None
+) -> None:
+    """Write one line per crop: row, group, label, predicted, score, `p_<class>` for each class.
+
+    With `store`, where the crops are, their file, scene and place in it follow.
+    """
     names = predictions.classes
+    places = places_of(store, predictions.rows) if store is not None else [()] * len(predictions)
     with csv_writer(path) as writer:
-        header = ["row", "group", "label", "predicted", "score"]
-        writer.writerow(header + [PROBABILITY + name for name in names])
-        for row, group, label, predicted, score, probabilities in zip(
+        header = [*_HEADER, *(PROBABILITY + name for name in names)]
+        writer.writerow([*header, *(COLUMNS if store is not None else ())])
+        for row, group, label, predicted, score, probabilities, place in zip(
             predictions.rows, predictions.groups, predictions.labels, predictions.predicted,
-            predictions.score, predictions.probabilities, strict=True,
+            predictions.score, predictions.probabilities, places, strict=True,
         ):
             numbers = [f"{value:.9g}" for value in (score, *probabilities)]
-            writer.writerow([row, group, names[label], names[predicted], *numbers])
+            writer.writerow([row, group, names[label], names[predicted], *numbers, *place])
 
 
 def read_predictions(path: Path) -> Predictions:
@@ -156,10 +165,13 @@ def read_predictions(path: Path) -> Predictions:
             header, *lines = list(csv.reader(file))
     except (FileNotFoundError, ValueError) as error:
         raise InputError(f"{path} is not a table of predictions: {error}") from error
+    end = len(header)
+    if tuple(header[-len(COLUMNS):]) == COLUMNS:
+        end -= len(COLUMNS)
     classes = tuple(
-        name.removeprefix(PROBABILITY) for name in header if name.startswith(PROBABILITY)
+        name.removeprefix(PROBABILITY) for name in header[5:end] if name.startswith(PROBABILITY)
     )
-    if header[:5] != ["row", "group", "label", "predicted", "score"] or len(classes) < 2:
+    if tuple(header[:5]) != _HEADER or len(classes) < 2:
         raise InputError(
             f"{path} is not a table of predictions: expected columns row, group, label, "
             f"predicted, score and {PROBABILITY}<class> of each class, found {', '.join(header)}"
@@ -169,7 +181,7 @@ def read_predictions(path: Path) -> Predictions:
         return Predictions(
             rows=np.array([int(line[0]) for line in lines], dtype=np.int64),
             labels=np.array([index[text_of_cell(line[2])] for line in lines], dtype=np.int64),
-            probabilities=np.array([line[5:] for line in lines], dtype=np.float32),
+            probabilities=np.array([line[5:end] for line in lines], dtype=np.float32),
             groups=np.array([int(line[1]) for line in lines], dtype=np.int64),
             classes=classes,
         )

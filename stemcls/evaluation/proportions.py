@@ -1,4 +1,4 @@
-"""Shares of a whole with their 95 % intervals: by resampling groups, or by counting crops."""
+"""Shares of a whole, with their 95 % intervals by resampling groups."""
 
 from __future__ import annotations
 
@@ -31,6 +31,8 @@ class Share:
 def wilson_interval(hits: int, n: int) -> tuple[float, float]:
     """Return the 95 % interval of a share of n independent trials; (0, 1) where n is 0.
 
+    Crops of one group are no independent trials: of them it shows the least that chance allows.
+
     Source: Wilson 1927, Journal of the American Statistical Association 22, 209.
     """
     if not n:
@@ -52,23 +54,21 @@ def composition(
         groups: (N,) int, what is resampled as one.
         k: Number of classes.
         seed, resamples: Of the resampling.
-    Returns: K shares, and what the intervals are of: groups, or crops where groups are fewer
-        than three, which are then taken for independent and make them too narrow.
+    Returns: K shares, and what the intervals are over, or why there are none: fewer than three
+        groups.
     """
     names, group = np.unique(groups, return_inverse=True)
     counts = np.bincount(group * k + called, minlength=len(names) * k).reshape(-1, k)
     total, n = counts.sum(axis=0), len(called)
     if len(names) < LEAST_GROUPS:
-        why = f"crops, as {len(names)} group(s) cannot be resampled"
-        return [
-            Share(m, m / n if n else math.nan, wilson_interval(m, n)) for m in total.tolist()
-        ], why
+        why = f"no intervals: they need {LEAST_GROUPS} or more groups, and there are {len(names)}"
+        return [Share(m, m / n if n else math.nan, None) for m in total.tolist()], why
     drawn = np.concatenate([
         (weights.T @ counts) / (weights.T @ counts.sum(axis=1, keepdims=True))
         for weights in weight_blocks(len(names), resamples, seed, len(names))
     ])
     shares = []
     for index, m in enumerate(total.tolist()):
-        ends = percentile_interval(drawn[:, index])
+        ends = percentile_interval(drawn[:, index], True)
         shares.append(Share(m, m / n, (ends[0], ends[1]) if ends else None))
     return shares, f"{len(names)} groups"

@@ -12,8 +12,8 @@ from stemcls.errors import InputError
 from stemcls.evaluation.predictions import Predictions
 from stemcls.runs import Run
 from stemcls.store.cropstore import CropStore
+from stemcls.store.find import open_same
 from stemcls.store.splits import Split
-from stemcls.store.verify import open_verified
 
 # In evaluation/ of a run: what heads that had not seen them said of the crops it was trained on.
 UNSEEN = "unseen.csv"
@@ -43,12 +43,22 @@ def open_split(run: Run) -> tuple[CropStore, Split]:
     """Return the store that a run comes from, and its split.
 
     Raises:
-        InputError: As `read_split`; or the store is gone, or has changed.
+        InputError: As `read_split`; or the store is nowhere to be found, or has changed.
     """
     split = read_split(run)
-    store = open_verified(Path(read_experiment(run).store))
+    return store_of(run, split), split
+
+
+def store_of(run: Run, split: Split, verified: bool = True) -> CropStore:
+    """Open the store that a run comes from, wherever it lies now; see `open_same`.
+
+    Raises:
+        InputError: It is nowhere to be found, or has changed.
+    """
+    recorded = read_experiment(run).store
+    store = open_same(recorded, split.store_hash, run.path, run.workspace, verified)
     split.check(store)
-    return store, split
+    return store
 
 
 def check_finished(run: Run, what: str) -> None:
@@ -100,7 +110,10 @@ def model_named(path: Path, workspace: Path) -> Path:
     Raises:
         InputError: There is no such run, or it has no model.
     """
-    return path if path.suffix == ".keras" else finished_model(Run.open(path, workspace))
+    if path.suffix == ".keras":
+        below = workspace / "saved_models" / path
+        return path if path.is_file() or not below.is_file() else below
+    return finished_model(Run.open(path, workspace))
 
 
 def folder_of(store: CropStore) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from stemcls import atomic
 from stemcls.evaluation.page import image, table
+from stemcls.evaluation.saliency import BACKGROUND
 from stemcls.explain.methods import METHODS
 
 STYLE = """
@@ -20,6 +21,7 @@ table { border-collapse: collapse; } td, th { padding: .2rem .7rem; text-align: 
        border-bottom: 1px solid #ddd; vertical-align: top; }
 td.n { text-align: right; font-variant-numeric: tabular-nums; }
 img { max-width: 100%; display: block; margin: .4rem 0; }
+.warn { border-left: 4px solid #b35900; padding: .3rem .8rem; background: #fff7ee; }
 .cells { display: flex; flex-wrap: wrap; gap: .6rem; }
 """
 
@@ -43,7 +45,8 @@ def write_gallery(
     parts = [
         "<!DOCTYPE html>", '<html lang="en"><head><meta charset="utf-8">',
         f"<title>{escape(title)}</title><style>{STYLE}</style></head><body>",
-        f"<h1>{escape(title)}</h1>", _methods(document["methods"]), _hits(document["methods"]),
+        f"<h1>{escape(title)}</h1>", _concluded(document["methods"]),
+        _methods(document["methods"]), _hits(document["methods"]),
         _checks(document["methods"]),
     ]
     for heading, file in figures.items():
@@ -53,6 +56,14 @@ def write_gallery(
         images = "".join(image(file, file.stem) for file in files)
         parts.append(f'<h3>{escape(heading)}</h3><div class="cells">{images}</div>')
     atomic.write_text(path, "\n".join([*parts, "</body></html>", ""]))
+
+
+def _concluded(rows: Sequence[Mapping[str, Any]]) -> str:
+    said = (
+        f"<p{' class=warn' if row['looks_at'] == BACKGROUND else ''}>{escape(row['conclusion'])}."
+        "</p>" for row in rows
+    )
+    return "".join(said)
 
 
 def _methods(rows: Sequence[Mapping[str, Any]]) -> str:

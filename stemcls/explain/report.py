@@ -12,6 +12,8 @@ import numpy as np
 from stemcls import atomic
 from stemcls.config.explain import ExplainConfig
 from stemcls.errors import InputError, check_known, explained_disk_errors
+from stemcls.evaluation.intervals import mean_interval
+from stemcls.evaluation.saliency import conclusion, look_of, of_run
 from stemcls.explain.explain import Explanation, explain
 from stemcls.explain.gallery import write_gallery
 from stemcls.explain.graph import backbone_layer, has_map
@@ -58,7 +60,9 @@ def explain_subject(
         check: Also say whether each method passes the sanity checks on this model.
         update: Called as update(done, total, note).
     Returns: What explanation.json holds: `files` (one overlay for each method and pictured cell),
-        `pixel_score` (mean over the cells that count, first method), `rows`, `pixel_scores` (of
+        `pixel_score` (mean over the cells that count, first method), `looks_at` (cell, background,
+        unsure or unknown) and `conclusion`, the same in a sentence (first method that is asked
+        about a class), `rows`, `pixel_scores` (of
         the pictured cells), `methods` (one row each), `gallery`, `arrays`, `figures`, `out`.
     Raises:
         InputError: Unknown method, layer or class, rows outside the store, a folder in use, or a
@@ -82,10 +86,13 @@ def explain_subject(
         for position, name in enumerate(names)
     ]
     radius_px = subject.radius_px[cells.rows]
-    rows = [_row(one, cells, radius_px, subject.classes) for one in found]
+    rows = [
+        _row(one, cells, radius_px, subject.classes, config.settings.seed) for one in found
+    ]
     if check:
         _add_checks(rows, probe, images, targets, cells, subject, config, update)
     out = out or _new_folder(subject.folder)
+    look, concluded = of_run(rows) or ("", "")
     with (
         explained_disk_errors(out, "nothing was kept; choose another place with --out"),
         atomic.new_folder(out) as new,
@@ -96,6 +103,8 @@ def explain_subject(
             "pixel_score": rows[0]["pixel_score"],
             "rows": cells.rows[cells.pictured].tolist(),
             "pixel_scores": rows[0]["pixel_scores"],
+            "looks_at": look,
+            "conclusion": concluded,
             "method": rows[0]["method"],
             "layer": rows[0]["layer"],
             "class": config.target or None,
@@ -150,16 +159,19 @@ def _chosen(subject: Subject, config: ExplainConfig) -> Cells:
 
 
 def _row(
-    one: Explanation, cells: Cells, radius_px: np.ndarray, classes: Sequence[str]
+    one: Explanation, cells: Cells, radius_px: np.ndarray, classes: Sequence[str], seed: int
 ) -> dict[str, Any]:
     """Return what is said of one method; statistics are of the cells drawn at random, if any."""
     counted = cells.sampled if cells.sampled.any() else np.ones(len(cells), dtype=bool)
     share = inside_share(one.heatmaps[counted], radius_px[counted])
     known = np.isfinite(share["mass"])
-    inside = None
+    inside: dict[str, Any] | None = None
     if known.any():
         inside = {name: float(values[known].mean()) for name, values in share.items()}
         inside["n"] = int(known.sum())
+        inside["gain_ci"] = mean_interval(
+            (share["mass"] - share["area"])[known], cells.groups[counted][known], seed
+        )
     scores = one.pixel_score
     return {
         "method": one.method,
@@ -172,6 +184,8 @@ def _row(
             cells.groups[counted], classes,
         ),
         "inside": inside,
+        "looks_at": look_of(inside),
+        "conclusion": conclusion(one.method, inside),
         "report": one.report,
         "check": None,
     }

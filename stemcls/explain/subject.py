@@ -16,7 +16,7 @@ from stemcls.evaluation.runfiles import (
     read_experiment,
 )
 from stemcls.models.ensemble import check_explainable
-from stemcls.models.saved import ModelCard, find_card, load_bare, load_model
+from stemcls.models.saved import ModelCard, check_described, find_card, load_bare, load_model
 from stemcls.runs import Run
 from stemcls.store.classes import class_index
 from stemcls.store.cropstore import CropStore
@@ -95,6 +95,7 @@ def open_model(path: Path, store_path: Path | None) -> Subject:
     card = find_card(path)
     model = load_bare(path)
     if card is not None:
+        check_described(model, card, path)
         check_explainable(card, path)
         card.check_crops(store)
     experiment = card.provenance.get("experiment", {}) if card else {}

@@ -18,6 +18,7 @@ from stemcls.evaluation.page import templates
 from stemcls.evaluation.report import evidence
 from stemcls.evaluation.report.methods import methods_text
 from stemcls.evaluation.report.source import Source, read_source, side_table
+from stemcls.evaluation.verdict import baselines_of
 from stemcls.export.parcel import Parcel
 from stemcls.store.units import plural
 
@@ -57,9 +58,9 @@ def card_text(parcel: Parcel, credits: Credits, form: str) -> str:
     run = parcel.run
     source, why_unscored = _source(parcel)
     found = {
-        "calibration": evidence.calibration(run),
-        "externals": evidence.externals(run),
-        "audit": evidence.audit(run, _store_hash(parcel), source.store if source else None),
+        key: value for key, value in
+        evidence.gathered(run, _store_hash(parcel), source.store if source else None).items()
+        if key != "explained"
     }
     metrics = source.metrics if source else None
     return pages.get_template("card.md.j2").render(
@@ -98,7 +99,7 @@ def _limits(parcel: Parcel, source: Source | None, found: dict[str, Any]) -> Ite
     yield (
         f"It was trained on crops of {card.size_px[1]} x {card.size_px[0]} pixels{size}, channels "
         f"{', '.join(card.channels)}; another magnification, modality or microscope is untested "
-        "unless an external set below shows it."
+        "unless an external set shows it."
     )
     if card.kind == "cells":
         yield (
@@ -109,7 +110,7 @@ def _limits(parcel: Parcel, source: Source | None, found: dict[str, Any]) -> Ite
         yield "It was never scored, so nothing is known of its errors."
     else:
         yield from _limits_of_scores(source)
-    if not found["externals"]:
+    if not any(not one.get("own_store") for one in found["externals"]):
         yield "No external set: how it does on another lab's images is not known."
     if not found["calibration"]:
         yield "Not calibrated: a score of 0.9 does not mean that 90 % of such cells are right."
@@ -119,6 +120,13 @@ def _limits(parcel: Parcel, source: Source | None, found: dict[str, Any]) -> Ite
             yield f"Audit, {check['status']}: {check['title']} {check['why']}"
     if not audit:
         yield "Not audited for leaks and shortcuts."
+    elif audit["stale"]:
+        yield "The crops have changed since the audit."
+    if found["looks"] is None:
+        yield "What it looks at was not looked at."
+    else:
+        said = found["looks"][1]
+        yield f"{said[:1].upper()}{said[1:]}."
     yield "Not validated for diagnosis or any decision about patients."
 
 
@@ -130,8 +138,12 @@ def _limits_of_scores(source: Source) -> Iterator[str]:
         yield "The split kept fields apart, not donors or lines: scores say nothing of a new one."
     if metrics.get("evaluated_on") == "validation":
         yield "There was no test split: its scores are of the crops that chose the weights."
-    if not metrics.get("accuracy_ci"):
-        yield f"Its scores have {metrics.get('ci_note') or 'no intervals'}."
+    if not metrics.get("mean_recall_ci"):
+        why = metrics.get("ci_note")
+        yield f"Its scores have no intervals{f': {why}' if why else ''}."
+    best = max(baselines_of(metrics), key=lambda one: one[1], default=None)
+    if best and best[1] >= metrics["mean_recall"]:
+        yield f"Logistic regression on {best[0]} does as well: mean recall {best[1]:.2f}."
 
 
 def _cell(text: Any) -> str:

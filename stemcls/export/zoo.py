@@ -19,6 +19,7 @@ from stemcls.export.card import CARD_FILE, Credits
 from stemcls.export.parcel import INPUT, OUTPUT, Parcel
 from stemcls.extras import is_installed
 from stemcls.models.backend import BACKENDS
+from stemcls.models.portable import write_keras
 from stemcls.models.saved import load_bare
 
 TEST_CROPS = 4
@@ -38,7 +39,7 @@ def write_package(parcel: Parcel, path: Path, credits: Credits) -> dict[str, Any
         sources = Path(name)
         np.save(sources / "test_crops.npy", parcel.crops[:TEST_CROPS])
         np.save(sources / "test_probabilities.npy", parcel.probabilities[:TEST_CROPS])
-        parcel.model.save(sources / "model.keras")
+        write_keras(parcel.model, sources / "model.keras")
         shutil.copyfile(path.with_name(CARD_FILE), sources / CARD_FILE)
         described = _described(parcel, sources, credits)
         spec.save_bioimageio_package(described, output_path=path)

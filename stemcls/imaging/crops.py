@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import cv2
 import numpy as np
 
 from stemcls.errors import InputError, check_known
 from stemcls.imaging.field import Field
-from stemcls.imaging.shrink import scaled, scaled_shape
+from stemcls.imaging.shrink import in_fours, resized, scaled, scaled_shape
 
 EDGES = ("drop", "reflect")
 _SQUEEZED = 0.01  # beyond this difference of the two scales no one pixel size is true
@@ -156,10 +158,11 @@ def _cut_enlarged(
     way = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
     for row, (top, left) in enumerate(start + 0.5 / scale):
         matrix = np.array([[1 / scale, 0, left], [0, 1 / scale, top]])
-        crop = cv2.warpAffine(
-            image, matrix, (crop_px, crop_px), flags=way, borderMode=cv2.BORDER_REFLECT_101
+        turn = partial(
+            cv2.warpAffine, M=matrix, dsize=(crop_px, crop_px), flags=way,
+            borderMode=cv2.BORDER_REFLECT_101,
         )
-        crops[row] = crop.reshape(crop_px, crop_px, channels)
+        crops[row] = in_fours(image, turn)
     return crops
 
 
@@ -226,11 +229,8 @@ def resize_whole(image: np.ndarray, size_px: tuple[int, int]) -> np.ndarray:
         size_px: Height H and width W of the crop.
     Returns: (H, W, C); the image itself where it has that size already.
     """
-    height, width, channels = image.shape
+    height, width, _ = image.shape
     if (height, width) == size_px:
         return image
     shrinks = size_px[0] * size_px[1] < height * width
-    resized = cv2.resize(
-        image, size_px[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-    )
-    return resized.reshape(*size_px, channels)
+    return resized(image, size_px, cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from stemcls.imaging.composite import (
     empty_slices,
 )
 from stemcls.imaging.field import Field
-from stemcls.imaging.listing.positions import Position, read_position
+from stemcls.imaging.listing.positions import Position, as_position, read_position
 from stemcls.imaging.quality import (
     Quality,
     background_of,
@@ -27,6 +28,7 @@ from stemcls.imaging.quality import (
     flatten,
     measure_quality,
 )
+from stemcls.imaging.readers.arrays import is_crop_arrays, read_crop_arrays
 from stemcls.notices import Notice
 
 SAMPLE_PIXELS = 2**16
@@ -95,10 +97,52 @@ def read_image(path: Path | Position, read: ReadConfig, pixel_size_um: float = 0
     Raises:
         InputError: As `read_position`.
     """
-    field = read_position(path, read)
+    place = as_position(path)
+    if is_crop_arrays(place.path):
+        field = _crop_of(place.path, place.scene)
+    else:
+        field = read_position(place, read)
     if field.pixel_size_um is None and pixel_size_um:
         field = replace(field, pixel_size_um=pixel_size_um)
     return field
+
+
+def array_crops(path: Path) -> tuple[np.ndarray, np.ndarray | None, tuple[str, ...]]:
+    """Return images, labels and names of a file of crops, as `read_crop_arrays`; kept for the next.
+
+    Raises:
+        InputError: As `read_crop_arrays`.
+    """
+    try:
+        stat = path.stat()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    return _array_crops(path, stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(maxsize=1)
+def _array_crops(
+    path: Path, changed_ns: int, size: int  # noqa: ARG001 - of the file that is kept
+) -> tuple[np.ndarray, np.ndarray | None, tuple[str, ...]]:
+    return read_crop_arrays(path)
+
+
+def _crop_of(path: Path, scene: str) -> Field:
+    """Return one crop of a file of crops, its number from 0 as the scene."""
+    images, _, _ = array_crops(path)
+    if not scene.isdecimal() or int(scene) >= len(images):
+        raise InputError(
+            f"{path} holds {len(images)} crops; expected the number of one, 0 to "
+            f"{len(images) - 1}, as the scene, found {scene!r}"
+        )
+    image = images[int(scene)]
+    image = image[..., None] if image.ndim == 2 else image
+    count = image.shape[2]
+    names = {1: ("grey",), 3: ("red", "green", "blue")}
+    return Field(
+        np.moveaxis(image, 2, 0), path,
+        names.get(count, tuple(f"channel {number + 1}" for number in range(count))),
+    )
 
 
 def notices_of(field: Field) -> tuple[Notice, ...]:

@@ -27,7 +27,7 @@ KINDS = ("auto", "cells", "crops")
 SAME_SCALE = 0.05
 AT_BORDER = "at the border: filled by reflection"
 FITTED = "of another size: brought to that of the model's crops"
-_MOST_SHRINKING = 2.0  # an image that is larger than a crop by more than this is a field
+_MOST_SHRINKING = 1.25  # an image that is larger than a crop by more than this is something else
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,11 +100,13 @@ class Opened:
         path: The file, and which position of it.
         prepared: Its field and composite.
         build: Settings of the store; kind is "crops" or "fields" where the image is one.
+        notices: How it differs from the images of training.
     """
 
     path: Position
     prepared: Prepared
     build: BuildConfig
+    notices: tuple[Notice, ...] = ()
 
 
 def load_sample(
@@ -174,19 +176,78 @@ def recipe_of(card: ModelCard) -> BuildConfig:
     """Return the settings that the training store was made with, its usual diameter included."""
     # A store that does not know of these rules was built without them.
     build = from_mapping(BuildConfig, {"core": 0.0, "edge": "drop", **card.build})
+    if build.scale == "auto" and build.recorded.dtype and "uint8" not in build.recorded.dtype:
+        # Every image of training was scaled by its own range, so an 8-bit one is too.
+        build = replace(build, scale="field")
     return replace(build, match_px=0.0)
 
 
+def _by_name(prepared: Prepared, build: BuildConfig) -> BuildConfig:
+    """Return the settings that take the slices of training by name, where their order differs."""
+    wanted, there = build.recorded.slices, prepared.field.channels
+    found = tuple(there[number] for number in prepared.composite.slices)
+    if build.channels == "grey" or found == wanted or not wanted or len(set(wanted)) < len(wanted):
+        return build
+    if not set(wanted) <= set(there) or any("," in name for name in wanted):
+        return build
+    return replace(build, channels=",".join(wanted))
+
+
+def _differences(prepared: Prepared, build: BuildConfig, turned: bool) -> Iterator[Notice]:
+    """Yield what tells an image from those of training, where the store recorded them.
+
+    Args:
+        prepared: The image.
+        build: Settings it was opened with.
+        turned: Whether its slices were put into the order of training.
+    """
+    field, seen = prepared.field, build.recorded
+    dtype = field.pixels.dtype.name
+    if seen.dtype and dtype not in seen.dtype:
+        done = (
+            "it is scaled by its own range, as those were"
+            if build.scale in ("field", "store") else
+            "its brightness may lie elsewhere; export it as those of training were"
+        )
+        yield Notice(
+            "other-bit-depth",
+            f"its pixels are {dtype}, those of training were {', '.join(seen.dtype)}: {done}",
+        )
+    found = tuple(field.channels[number] for number in prepared.composite.slices)
+    if seen.slices and build.channels != "grey" and found != seen.slices:
+        yield Notice(
+            "other-channels",
+            f"its slices are {', '.join(found)}, those of training {', '.join(seen.slices)}: the "
+            "model may see other things than it learned; export with the same names and order",
+        )
+    elif turned:
+        yield Notice(
+            "other-order",
+            f"its slices come in another order than those of training ({', '.join(seen.slices)}) "
+            "and were matched by name",
+        )
+    if seen.pixel_size_um and not field.pixel_size_um and not build.crop_um:
+        yield Notice(
+            "unknown-scale",
+            "it does not say how large its pixels are, so nobody can tell whether its cells have "
+            "the size of those of training; --pixel-size-um says it",
+        )
+
+
 def _open(
-    place: Position, card: ModelCard, kind: str, pixel_size_um: float,
+    path: Position, card: ModelCard, kind: str, pixel_size_um: float,
     read: ReadConfig | None = None,
 ) -> Opened:
-    path, build = place, recipe_of(card)
+    build = recipe_of(card)
     if read is not None:
         build = replace(build, read=read)
     if pixel_size_um:
         build = replace(build, pixel_size_um=pixel_size_um)
-    prepared = open_image(place, build)
+    prepared = open_image(path, build)
+    named = _by_name(prepared, build)
+    turned = named is not build
+    if turned:
+        build, prepared = named, open_image(path, named)
     image = prepared.image
     if str(image.dtype) != card.dtype or image.shape[2] != len(card.channels):
         raise InputError(
@@ -198,7 +259,8 @@ def _open(
         kind = "crops" if whole or card.kind != "cells" else "cells"
     if kind == "crops" and card.kind == "fields":
         kind = "fields"
-    return Opened(path, prepared, _for_kind(build, kind, card))
+    notices = tuple(_differences(prepared, build, turned))
+    return Opened(path, prepared, _for_kind(build, kind, card), notices)
 
 
 def _for_kind(build: BuildConfig, kind: str, card: ModelCard) -> BuildConfig:
@@ -277,7 +339,7 @@ def _sample(opened: Opened, found: Extracted) -> Sample:
         opened.prepared.image if opened.build.kind == "cells" else None,
         {why: count for why, count in found.dropped.items() if count}, place.title,
         [AT_BORDER if over else fitted for over in found.at_border],
-        tuple(replace(notice, paths=(str(place),)) for notice in found.notices),
+        tuple(replace(one, paths=(str(place),)) for one in (*opened.notices, *found.notices)),
     )
 
 

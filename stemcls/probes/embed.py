@@ -26,6 +26,7 @@ from stemcls.progress import Update
 from stemcls.runs import Run
 from stemcls.store.classes import class_index
 from stemcls.store.cropstore import CropStore
+from stemcls.store.places import COLUMNS, places_of
 from stemcls.store.units import unit_index, unit_names
 from stemcls.store.verify import open_verified
 
@@ -154,11 +155,13 @@ def _write(
 
 def _write_table(path: Path, shown: Shown, panels: list[Panel]) -> None:
     names = [f"{panel.space.stage} {panel.space.layer} {panel.method}" for panel in panels]
-    header = ["row", "label", "group", *(f"{name} {axis}" for name in names for axis in "xy")]
+    axes = [f"{name} {axis}" for name in names for axis in "xy"]
+    header = ["row", "label", "group", *COLUMNS, *axes]
     with atomic.csv_writer(path) as writer:
         writer.writerow(header)
+        places = places_of(shown.store, shown.rows)
         for place, row in enumerate(shown.rows):
             points = [f"{value:.5g}" for panel in panels for value in panel.points[place]]
             label = shown.classes[shown.labels[place]]
             group = shown.group_names[shown.groups[place]]
-            writer.writerow([row, label, group, *points])
+            writer.writerow([row, label, group, *places[place], *points])

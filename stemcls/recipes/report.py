@@ -14,7 +14,7 @@ from stemcls.config.options import to_toml
 from stemcls.config.protocol import ProtocolConfig
 from stemcls.evaluation.numbertext import interval_text, number_text
 from stemcls.evaluation.page import file_data, templates
-from stemcls.recipes.words import expected
+from stemcls.recipes.words import chosen_lines, expected
 from stemcls.recipes.work import Work
 
 # Pictures that steps may leave, below the recipe's folder or the trained run's.
@@ -58,7 +58,8 @@ def write_report(work: Work, document: Mapping[str, Any]) -> Path:
     pages.filters.update(number=number_text, interval=interval_text)
     path = work.run.path / "report.html"
     text = pages.get_template("recipe.html.j2").render(
-        protocol=work.protocol, document=document, steps=work.results,
+        protocol=work.protocol, chosen=chosen_lines(work.protocol, document["changed"]),
+        document=document, steps=work.results,
         layout=expected(Path("DATA"), work.protocol.layout), pictures=_pictures(work),
         links=_links(work), settings=to_toml(work.protocol), version=version("stemcls"),
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),

@@ -80,6 +80,14 @@ class Limits(BaseModel):
     waiting: int
 
 
+class Known(BaseModel):
+    """A line of what is known of the model from the run that made it."""
+
+    about: str = Field(description="How good, can it be believed, how it fails, or what next.")
+    text: str
+    grave: bool = Field(description="Whether its scores must not be taken as they are.")
+
+
 class About(BaseModel):
     """The model that answers."""
 
@@ -95,6 +103,7 @@ class About(BaseModel):
     explainable: bool = Field(description="Whether it can say what it looks at.")
     suffixes: list[str] = Field(description="Files it takes; also .zip of them.")
     version: str
+    verdict: list[Known] = Field([], description="Empty where the run was not scored.")
     limits: Limits
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from importlib.metadata import version
 from importlib.resources import files as resources
 from pathlib import Path
@@ -19,17 +20,19 @@ from starlette.exceptions import HTTPException
 from stemcls.config.serve import ServeConfig
 from stemcls.errors import InputError
 from stemcls.evaluation.calibration.conformal import least_probabilities
+from stemcls.evaluation.verdict import Line
 from stemcls.imaging.overlay import class_color
 from stemcls.imaging.readers import READERS
 from stemcls.models.saved import ModelCard
 from stemcls.serving import work
-from stemcls.serving.answers import About, Answer, Health, Limits, Problem, Saliency
+from stemcls.serving.answers import About, Answer, Health, Known, Limits, Problem, Saliency
 from stemcls.serving.gate import Gate, problem, problems
 from stemcls.serving.uploads import Skipped, TooLargeError, Upload, lay_out, remove
 from stemcls.serving.worker import READY, Worker
 
 _PAGE = {
     "/": ("page.html", "text/html; charset=utf-8"),
+    "/field.js": ("field.js", "text/javascript; charset=utf-8"),
     "/page.js": ("page.js", "text/javascript; charset=utf-8"),
     "/page.css": ("page.css", "text/css; charset=utf-8"),
 }
@@ -49,7 +52,8 @@ Place = Annotated[float, Form(ge=0, le=1_000_000, allow_inf_nan=False)]
 
 
 def make_app(
-    worker: Worker, card: ModelCard, name: str, config: ServeConfig, home: Path
+    worker: Worker, card: ModelCard, name: str, config: ServeConfig, home: Path,
+    verdict: Sequence[Line] = (),
 ) -> FastAPI:
     """Return the application.
 
@@ -59,6 +63,7 @@ def make_app(
         name: What users call it.
         config: The limits.
         home: Folder in which uploads lie while they are worked on.
+        verdict: On the run that the model is of.
     """
     app = FastAPI(
         title=f"stemcls: {name}", version=version("stemcls"), docs_url=None, redoc_url=None,
@@ -78,7 +83,7 @@ def make_app(
     @app.get("/api/model", responses=problems((403,), Problem))
     async def model() -> About:
         """Say which model answers, and what it takes."""
-        return _about(card, name, config)
+        return _about(card, name, config, verdict)
 
     @app.post("/api/predict", responses=_REFUSED)
     async def predict(
@@ -184,14 +189,16 @@ def _chosen(uploads: list[Upload], skipped: list[Skipped], name: str) -> Upload:
     return found[0]
 
 
-def _about(card: ModelCard, name: str, config: ServeConfig) -> About:
+def _about(
+    card: ModelCard, name: str, config: ServeConfig, verdict: Sequence[Line]
+) -> About:
     return About(
         name=name, classes=list(card.classes),
         colours=["#{:02x}{:02x}{:02x}".format(*class_color(n)) for n in range(len(card.classes))],
         size_px=card.size_px, channels=list(card.channels), pixel_size_um=card.pixel_size_um,
         kind=card.kind, views=card.views, calibrated=bool(least_probabilities(card)),
         explainable="ensemble" not in card.provenance, suffixes=list(READERS),
-        version=version("stemcls"),
+        version=version("stemcls"), verdict=[Known(**asdict(line)) for line in verdict],
         limits=Limits(
             upload_mb=config.max_upload_mb, files=config.max_files,
             megapixels=config.max_megapixels, seconds=config.max_seconds,

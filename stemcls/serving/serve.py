@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import uvicorn
 
 from stemcls.config.serve import ServeConfig
 from stemcls.errors import InputError
+from stemcls.evaluation.verdict import Line
 from stemcls.models.saved import ModelCard
 from stemcls.serving.app import make_app
 from stemcls.serving.connections import LimitedProtocol
@@ -59,7 +60,7 @@ class Server:
 
 def open_server(
     load: Callable[[], Any], card: ModelCard, name: str, config: ServeConfig,
-    told: Callable[[str], None] | None = None,
+    told: Callable[[str], None] | None = None, verdict: Sequence[Line] = (),
 ) -> Server:
     """Open the port.
 
@@ -69,6 +70,7 @@ def open_server(
         name: What users call it.
         config: Address and limits.
         told: Called with each new state of the model.
+        verdict: On the run that the model is of.
     Raises:
         InputError: The address cannot be used.
     """
@@ -86,7 +88,7 @@ def open_server(
     worker = Worker(load, config.max_waiting, tell)
     # No access log: what users call their files is theirs.
     server = uvicorn.Server(uvicorn.Config(
-        make_app(worker, card, name, config, Path(uploads.name)), log_level="warning",
+        make_app(worker, card, name, config, Path(uploads.name), verdict), log_level="warning",
         access_log=False, server_header=False, timeout_graceful_shutdown=_SECONDS_TO_END,
         lifespan="off", http=LimitedProtocol, ws="none",
     ))

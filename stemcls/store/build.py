@@ -15,6 +15,8 @@ from stemcls.atomic import check_new
 from stemcls.config.imaging import BuildConfig
 from stemcls.config.options import to_mapping
 from stemcls.errors import CancelledError, InputError, StemclsError, explained_disk_errors
+from stemcls.imaging.prepare import array_crops
+from stemcls.imaging.readers.arrays import is_crop_arrays
 from stemcls.interruption import interruptible
 from stemcls.notices import Notice, worded
 from stemcls.progress import Update
@@ -78,13 +80,14 @@ def build_store(
     """
     check_new(out)
     _check_settings(config, cells)
-    listing = settle_names(
-        list_sources(
+    if is_crop_arrays(source):
+        listing, config = _listed_arrays(source, config, manifest, cells)
+    else:
+        listing = list_sources(
             source, manifest, cells, config.group, config.label, config.files, config.read,
             config.group_what,
-        ),
-        config.same_names,
-    )
+        )
+    listing = settle_names(listing, config.same_names)
     if tell is not None:
         for notice in listing.notices:
             tell(f"warning: {worded(notice)}")
@@ -136,6 +139,25 @@ def _beside(listing: Listing) -> str:
         f"; and {len(listing.skipped)} files are of formats that are not read, or cannot be "
         f"reached: {named}{f' and {more} more' if more > 0 else ''}"
     )
+def _listed_arrays(
+    path: Path, config: BuildConfig, manifest: Path | None, cells: Path | None
+) -> tuple[Listing, BuildConfig]:
+    """Return the crops of an NPZ or IDX file as images of their own, and settings for crops."""
+    if manifest is not None or cells is not None or config.group:
+        raise InputError(
+            f"{path} holds arrays of crops with their labels; --manifest, --cells and --group are "
+            "for image files"
+        )
+    images, labels, names = array_crops(path)
+    sources = [
+        Source(
+            path, f"{path.name}#{row}", names[labels[row]] if labels is not None else None,
+            scene=str(row),
+        )
+        for row in range(len(images))
+    ]
+    kind = "crops" if config.kind == "auto" else config.kind
+    return Listing(sources), dataclasses.replace(config, kind=kind)
 
 
 def _check_settings(config: BuildConfig, cells: Path | None) -> None:
@@ -205,7 +227,8 @@ def _sensible_workers(sources: list[Source]) -> int:
             sizes.append(source.path.stat().st_size)
         except OSError:
             sizes.append(0)
-    return 1 if sum(sizes) < _SMALL_BYTES * len(sizes) else min(cores(), len(sources))
+    few = sum(sizes) < _SMALL_BYTES * len(sizes) or is_crop_arrays(sources[0].path)
+    return 1 if few else min(cores(), len(sources))
 
 
 def _check_layout(

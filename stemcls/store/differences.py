@@ -151,8 +151,8 @@ def _far_apart(one: Counter[str], other: Counter[str]) -> bool:
     for value in one | other:
         shares = (one[value] / one.total(), other[value] / other.total())
         apart = abs(shares[0] - shares[1])
-        if apart > _MUCH or (apart > _SOME and max(one[value], other[value]) >= _FEW
-                             and min(one.total(), other.total()) >= _FEW):
+        images = apart * min(one.total(), other.total())
+        if apart > _MUCH or (apart > _SOME and images >= _FEW):
             return True
     return False
 

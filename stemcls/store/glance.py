@@ -30,8 +30,7 @@ _SURELY_CROPS_PX = 128  # no microscope's field is this small
 _MAYBE_CROPS_PX = 512
 _CENTRED, _CLEARLY_CENTRED = 0.3, 0.45
 _FEW = 5  # images, below which one cell in the middle may be chance
-_OFF_CENTRE = 0.15
-_SEVERAL, _MANY = 3, 5  # whole objects inside an image
+_SEVERAL = 3  # whole objects inside an image
 _CUTS = 0.75  # of an image's edge, below which crops of a given size are cut from it
 _USUAL = 0.9  # share of the images that count as all
 _MOST_PADDING = 2.0  # times the usual edge, beyond which padding would be most of a crop
@@ -120,7 +119,7 @@ def _glimpse(source: Source, config: BuildConfig) -> Glimpse:
         source.name, source.label, (height, width), composed.shape[2], composed.dtype.name,
         {
             "path": source.name, "label": source.label, "dtype": field.pixels.dtype.name,
-            "bits": getattr(field, "bits", None), "pixel_size_um": field.pixel_size_um,
+            "bits": field.bits, "pixel_size_um": field.pixel_size_um,
             "slices": [field.channels[number] for number in slices],
             "channels": list(field.channels), "shape": list(field.pixels.shape),
         },
@@ -158,9 +157,10 @@ def kind_of(glimpses: Sequence[Glimpse], config: BuildConfig) -> str:
         inside = float(np.median([one.inside for one in glimpses]))
         equal = _commonest(glimpses)[1] >= _USUAL * len(glimpses)
         cuts = 0 < config.crop_px < _CUTS * edge
-        if middle < _CENTRED and (cuts or (inside >= _MANY and middle < _OFF_CENTRE)):
+        several = inside >= _SEVERAL
+        if (cuts or several) and (middle < _CENTRED or (cuts and several)):
             return "cells"
-        if not cuts and inside < _SEVERAL and (
+        if not cuts and not several and (
             (edge <= _SURELY_CROPS_PX and (equal or middle >= _CENTRED))
             or (middle >= _CENTRED and len(glimpses) >= _FEW)
         ):

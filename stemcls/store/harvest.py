@@ -12,6 +12,7 @@ import numpy as np
 from stemcls.config.imaging import BuildConfig
 from stemcls.errors import InputError
 from stemcls.imaging.extract import extract, open_image
+from stemcls.imaging.readers.arrays import is_crop_arrays
 from stemcls.imaging.tuning.scoring import KnownCells
 from stemcls.store.sources import KnownCell, Source
 
@@ -72,18 +73,19 @@ def harvest(source: Source, config: BuildConfig) -> Harvest:
     found = extract(open_image(source.place, config), config, places_of(source.cells))
     image, composite = found.prepared.field, found.prepared.composite
     size_um, scale = image.pixel_size_um, found.scale
-    known = [source.cells[row] if source.cells and row >= 0 else None for row in found.known]
     pixels_sha256 = hashlib.sha256(np.ascontiguousarray(image.pixels).data).hexdigest()
+    known = [source.cells[row] if source.cells and row >= 0 else None for row in found.known]
+    # A position of a file, or a crop of a file of crops, would else be a copy of all others.
+    apart = source.is_part or is_crop_arrays(source.path)
     return Harvest(
         found.images,
         {
-            # A position of a file would else be a copy of all others.
-            "sha256": pixels_sha256 if source.is_part else _sha256(source.path),
+            "sha256": pixels_sha256 if apart else _sha256(source.path),
             "pixels_sha256": pixels_sha256,
             "metadata": dict(source.metadata),
             "shape": list(image.pixels.shape),
             "dtype": image.pixels.dtype.name,
-            "bits": getattr(image, "bits", None),
+            "bits": image.bits,
             "pixel_size_um": size_um,
             "crop_pixel_um": size_um / scale if size_um and scale else None,
             "position_um": image.position_um,
@@ -119,5 +121,11 @@ def places_of(cells: tuple[KnownCell, ...] | None) -> KnownCells | None:
 
 
 def _sha256(path: Path) -> str:
+    if path.is_dir():  # an image of many files, as OME-Zarr
+        digest = hashlib.sha256()
+        for part in sorted(one for one in path.rglob("*") if one.is_file()):
+            digest.update(part.relative_to(path).as_posix().encode("utf-8", "surrogateescape"))
+            digest.update(bytes.fromhex(_sha256(part)))
+        return digest.hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -87,7 +87,8 @@ def measure_diameter(
         InputError: No estimate can be trusted.
         CancelledError: Stopped.
     """
-    searched = [one for one in sources if one.cells is None or config.match_px]
+    # Where all places are known, the size is still needed, for crops and for predictions.
+    searched = [one for one in sources if one.cells is None or config.match_px] or sources
     chosen = spread(searched, SAMPLE_FIELDS)
     votes: list[np.ndarray] = []
     # Halves that are spread alike, because a crew cannot be stopped within one for nothing.

@@ -20,7 +20,7 @@ from stemcls.store.sources import Source
 from stemcls.store.workers import Crew
 
 CELL_PX, FIELD_PX = 64, 512
-_FITS_64 = (24.0, 44.0)  # diameters that a crop of 64 px suits, as in the papers
+_FITS_64 = (22.0, 44.0)  # diameters that a crop of 64 px suits, as in the papers
 _STEP_PX, _LEAST_PX, _MOST_PX = 8, 16, 4096
 
 
@@ -107,8 +107,10 @@ def settle(
         diameter = _diameter(sources, config, crew, stopped, update)
         edge = config.crop_px or _crop_px(_usual_px(config, diameter), config, glimpses)
         size = (edge, edge)
-        said = check_crop(edge, _usual_px(config, diameter), config, _pixel_um(glimpses), force)
-        notices += [said] if said and config.crop_px else []
+        if config.crop_px and _is_sure(sources, config):
+            usual = _usual_px(config, diameter)
+            said = check_crop(edge, usual, config, _pixel_um(glimpses), force)
+            notices += [said] if said else []
     elif kind == "crops":
         size, fit, said = fit_of(glimpses, config)
         notices += [said] if said else []
@@ -143,6 +145,13 @@ def _diameter(
         if finds:
             raise
         return 0.0  # places are known, and it would only have helped to choose the size of crops
+
+
+def _is_sure(sources: Sequence[Source], config: BuildConfig) -> bool:
+    """Tell whether the size of cells is more than an estimate beside places that are known."""
+    cells = [cell for source in sources for cell in source.cells or ()]
+    given = bool(config.detect.diameter_px) or any(np.isfinite(cell.radius_px) for cell in cells)
+    return given or bool(config.match_px) or not cells
 
 
 def _usual_px(config: BuildConfig, diameter: float) -> float:

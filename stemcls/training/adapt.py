@@ -28,6 +28,7 @@ from stemcls.models.saved import load_model
 from stemcls.progress import Update, prefixed
 from stemcls.runs import Run
 from stemcls.store.cropstore import CropStore
+from stemcls.store.find import open_same
 from stemcls.store.splits import Split, make_split
 from stemcls.store.units import plural, unit_noun
 from stemcls.store.verify import open_verified
@@ -148,9 +149,9 @@ def judge(found: Difference, metric: str, other: str) -> dict[str, Any]:
     """
     interval = list(found.ci) if found.ci else None
     verdict = NOT_SHOWN
-    if interval and min(interval) > 0:
+    if found.low > 0:
         verdict = BETTER
-    elif interval and max(interval) < 0:
+    elif found.high < 0:
         verdict = WORSE
     told = f"{metric.replace('_', ' ')} {found.difference:+.3f}"
     told += f" (95 % {interval_text(interval, '+.3f')})" if interval else ", no interval"
@@ -255,9 +256,13 @@ def _unadapted(adapted: Adaptation, update: Update | None) -> Predictions:
         return read_predictions(kept)
     plan = adapted.plan
     split = Split.from_mapping(adapted.run.read_json("adapt/split.json"))
-    store = open_verified(Path(plan["store"]))
+    run = adapted.run
+    store = open_same(plan["store"], split.store_hash, run.path, run.workspace)
     split.check(store)
-    model, card = load_model(finished_model(Run(Path(plan["source"]))))
+    source = Path(plan["source"])
+    if not source.is_dir():  # the workspace has moved
+        source = run.path.parent / source.name
+    model, card = load_model(finished_model(Run.open(source, run.workspace)))
     probabilities = predict(model, store.read, split.test, views=card.views, update=update)
     found = predictions_of(store, split, split.test, probabilities)
     write_predictions(kept, found)

@@ -22,6 +22,7 @@ from stemcls.evaluation.runfiles import (
     finished_model,
     predictions_of,
     read_experiment,
+    store_of,
 )
 from stemcls.evaluation.stacking import mean_log_loss, stacking_weights
 from stemcls.models.backend import describe_environment
@@ -32,7 +33,6 @@ from stemcls.progress import Update
 from stemcls.runs import Run
 from stemcls.store.cropstore import CropStore
 from stemcls.store.splits import SIDES, Split
-from stemcls.store.verify import open_verified
 from stemcls.training.journal import Journal, reported
 from stemcls.training.train import headline
 
@@ -177,9 +177,7 @@ def make_ensemble(
 def _store_of(member: Member, split: Split | None) -> CropStore | None:
     if split is None:
         return None
-    store = open_verified(member.experiment.store)
-    split.check(store)
-    return store
+    return store_of(member.run, split)
 
 
 def _weigh(
@@ -268,5 +266,5 @@ def _score(
         predictions_of(store, split, rows, probabilities), seed=experiment.seed
     )
     evaluation.metrics["evaluated_on"] = split.scored_on
-    evaluation.write(run.path / "evaluation")
+    evaluation.write(run.path / "evaluation", store)
     return evaluation.metrics

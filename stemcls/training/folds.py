@@ -14,9 +14,10 @@ from stemcls.config.experiment import Experiment, with_absolute_paths
 from stemcls.config.options import to_toml
 from stemcls.errors import InputError
 from stemcls.evaluation.evaluation import evaluate_predictions
+from stemcls.evaluation.fewgroups import MORE_GROUPS
 from stemcls.evaluation.folds import summarise_folds
 from stemcls.evaluation.predictions import pool, read_predictions
-from stemcls.evaluation.runfiles import read_experiment
+from stemcls.evaluation.runfiles import read_experiment, read_split, store_of
 from stemcls.interruption import interruptible
 from stemcls.models.precision import computing_in, policy_for
 from stemcls.progress import Update, prefixed
@@ -79,8 +80,8 @@ def cross_validate(parent: Run, update: Update | None = None) -> dict[str, Any]:
             fold_metrics.append(metrics)
             parent.append("metric", fold=number, fold_metrics=headline(metrics))
         tables = [read_predictions(run.path / "evaluation" / "predictions.csv") for run in runs]
-        evaluation = evaluate_predictions(pool(tables))
-        evaluation.write(parent.path / "evaluation")
+        evaluation = evaluate_predictions(pool(tables), remedy=MORE_GROUPS)
+        evaluation.write(parent.path / "evaluation", store_of(runs[0], read_split(runs[0])))
         summary = summarise_folds(fold_metrics)
         document = {**evaluation.metrics, "folds": summary.pop("folds"), "mean_sd": summary}
         stages = [run.read_json("evaluation/stages.json") or {} for run in runs]

@@ -9,6 +9,7 @@ from stemcls.errors import InputError
 from stemcls.evaluation.calibration.calibrate import calibrated_model, describe_abstention
 from stemcls.evaluation.evaluation import Evaluation, evaluate_predictions
 from stemcls.evaluation.external import beside_internal, match_labels, read_label_map
+from stemcls.evaluation.fewgroups import FOLDS, MORE_GROUPS
 from stemcls.evaluation.finished import read_finished
 from stemcls.evaluation.naming import CONSISTENCY
 from stemcls.evaluation.predictions import Predictions, pool, read_predictions
@@ -18,12 +19,14 @@ from stemcls.evaluation.runfiles import (
     open_split,
     predictions_of,
     read_experiment,
+    store_of,
 )
 from stemcls.models.ensemble import check_unlearned
 from stemcls.models.inference import predict
 from stemcls.models.saved import load_model
 from stemcls.progress import Update
 from stemcls.runs import Run
+from stemcls.store.cropstore import CropStore
 from stemcls.store.verify import open_verified
 
 
@@ -86,9 +89,10 @@ def score_run(
     if calibrated:
         about["abstention"] = describe_abstention(run, model, card, predictions, store, update)
         folder += "-calibrated"
-    evaluation = evaluate_predictions(predictions, seed=experiment.seed)
+    remedy = FOLDS if store_path is None else MORE_GROUPS
+    evaluation = evaluate_predictions(predictions, seed=experiment.seed, remedy=remedy)
     evaluation.metrics.update(about, evaluated_on=part)
-    return _written(evaluation, out or run.path / "evaluation" / folder, consistency)
+    return _written(evaluation, out or run.path / "evaluation" / folder, consistency, store)
 
 
 def score_folds(
@@ -105,16 +109,22 @@ def score_folds(
     """
     finished = read_finished(run)
     evaluation = evaluate_predictions(
-        pool(finished.predictions), seed=finished.experiment.seed
+        pool(finished.predictions), seed=finished.experiment.seed, remedy=MORE_GROUPS
     )
     evaluation.metrics["evaluated_on"] = "folds"
-    return _written(evaluation, out or run.path / "evaluation" / "folds", consistency)
+    try:
+        store = store_of(finished.parts[0], finished.splits[0])
+    except InputError:  # the scores do not need it
+        store = None
+    return _written(evaluation, out or run.path / "evaluation" / "folds", consistency, store)
 
 
-def _written(evaluation: Evaluation, out: Path, consistency: bool) -> tuple[Evaluation, Path]:
+def _written(
+    evaluation: Evaluation, out: Path, consistency: bool, store: CropStore | None
+) -> tuple[Evaluation, Path]:
     if consistency:
         evaluation.metrics["naming"] = CONSISTENCY
-    evaluation.write(out)
+    evaluation.write(out, store)
     return evaluation, out
 
 

@@ -119,7 +119,7 @@ def _train(
         ))
     baseline = evaluation.metrics["baseline"] = linear_baseline(job)
     part = evaluation.metrics["evaluated_on"] = split.scored_on
-    evaluation.write(run.path / "evaluation")
+    evaluation.write(run.path / "evaluation", store)
     stages[FINAL] = evaluation.metrics
     atomic.write_json(run.path / "evaluation" / "stages.json", stages)
     checkpoint.clear()

@@ -134,4 +134,4 @@ def test_one_class_gets_a_summary_and_no_tests(study):
 def test_a_file_that_is_no_store_is_bad_input(tmp_path):
     result = runner.invoke(app, ["morphometry", str(tmp_path / "none.h5")])
     assert isinstance(result.exception, InputError)
-    assert "no crop store at" in str(result.exception)
+    assert "there is no store" in str(result.exception)

@@ -16,8 +16,8 @@ from stemcls.runs import Run
 from .conftest import NAMES
 
 _SECTIONS = (
-    "scores", "data", "figures", "labels", "calibration", "external", "saliency", "audit",
-    "methods", "checklist", "settings",
+    "verdict", "scores", "data", "figures", "labels", "calibration", "external", "saliency",
+    "audit", "methods", "checklist", "settings",
 )
 
 
@@ -122,7 +122,32 @@ def test_methods_and_checklist_say_what_the_run_did(page):
     assert "TinyCNN with random weights" in text
     assert "Stage scratch: the whole network" in text
     assert "95 % percentile intervals from resampling" in text
-    assert re.search(r"leaks and shortcuts looked for\?\s*yes\s*Above", text)
+    assert re.search(r"shortcuts looked for\?\s*yes\s*0 checks passed, 1 warned, 0 failed", text)
+    assert "1 of 1 audit checks warned: none shared" in text
+    assert text.index("How good") < text.index("Confusion matrix") < text.index("log loss")
+
+
+def test_the_figures_of_a_report_are_written_for_a_paper(run, tmp_path):
+    from stemcls.evaluation.report.source import read_source
+    from stemcls.evaluation.report.write import write_figures
+
+    written = {path.name for path in write_figures(read_source(Run(run)), tmp_path / "figures")}
+    assert {"confusion.pdf", "confusion.svg", "roc.pdf", "cells-1.pdf"} <= written
+    assert (tmp_path / "figures" / "roc.pdf").read_bytes()[:4] == b"%PDF"
+
+
+def test_the_report_of_a_moved_workspace_finds_its_store(run, tmp_path):
+    from stemcls.evaluation.report.source import read_source
+    from stemcls.evaluation.runfiles import read_experiment
+
+    moved = tmp_path / "moved"
+    shutil.copytree(run, moved / "saved_models" / "r", ignore=shutil.ignore_patterns("calibrated"))
+    (moved / "datasets").mkdir()
+    shutil.copyfile(read_experiment(Run(run)).store, moved / "datasets" / "other name.h5")
+    config = moved / "saved_models" / "r" / "config.toml"
+    config.write_text(re.sub(r'(?m)^store = .*$', 'store = "/gone/striped.h5"', config.read_text()))
+    source = read_source(Run(moved / "saved_models" / "r"))
+    assert source.store.path == moved / "datasets" / "other name.h5"
 
 
 def test_a_report_without_its_store_says_so_and_shows_the_rest(

@@ -77,7 +77,11 @@ def test_every_road_cuts_the_same_crops_and_says_the_same_words(
     document = build_store(source, tmp_path / "s.h5", config)
     store = CropStore.open(tmp_path / "s.h5")
     card = card_of(store)
-    said = [warning["message"] for warning in document["warnings"]]
+    about_files = ("no-groups", "one-image-class")
+    said = [
+        warning["message"] for warning in document["warnings"]
+        if warning["kind"] not in about_files
+    ]
     assert len(said) == 1
     assert said[0].startswith("slice 2 (")
     for number, name in enumerate(store.fields.path):

@@ -84,7 +84,8 @@ def test_a_run_does_not_differ_from_itself_in_any_order_of_rows():
         one.classes,
     )
     for found in compare_predictions(one, other, resamples=100).values():
-        assert (found.difference, found.ci, found.p, found.note) == (0, (0, 0), 1, "")
+        assert (found.difference, found.ci, found.p, found.note) == (0, None, 1, "")
+        assert found.low == found.high == 0
 
 
 def test_a_clear_difference_is_found_with_its_sign():

@@ -155,10 +155,10 @@ def test_all_crops_of_one_class_leave_the_area_undefined() -> None:
 
 def test_resamples_that_lack_a_class_are_counted() -> None:
     predictions = dataclasses.replace(
-        certain([0, 0, 1], [0, 1, 1], ("a", "b")), groups=np.array([0, 1, 2])
+        certain([0, 0, 0, 1, 1, 1], [0, 1, 0, 1, 1, 0], ("a", "b")), groups=np.arange(6)
     )
-    found = compute_metrics(predictions, resamples=50)
-    assert re.match(r"\d+ of 50 resamples lacked a class", found["ci_note"])
+    found = compute_metrics(predictions, resamples=200)
+    assert re.match(r"\d+ of 200 resamples lacked a class", found["ci_note"])
 
 
 def test_every_headline_number_lies_within_its_interval() -> None:
@@ -167,7 +167,8 @@ def test_every_headline_number_lies_within_its_interval() -> None:
         low, high = found[f"{key}_ci"]
         assert 0 <= low < found[key] < high <= 1, key
     assert found["ci_note"] is None
-    assert set(found["per_class"]["A"]) == {*PER_CLASS, *(f"{key}_ci" for key in PER_CLASS), "n"}
+    keys = {*PER_CLASS, *(f"{key}_ci" for key in PER_CLASS), "n", "n_groups"}
+    assert set(found["per_class"]["A"]) == keys
     assert found["n"] == 600
     assert found["n_groups"] == 20
 
@@ -188,7 +189,46 @@ def test_intervals_follow_groups_and_not_crops() -> None:
 def test_two_groups_give_no_interval_but_a_reason() -> None:
     found = compute_metrics(simulated(n_groups=2))
     assert all(found[f"{key}_ci"] is None for key in HEADLINE)
-    assert "need 3 or more independent groups, and there are 2" in found["ci_note"]
+    assert found["ci_note"] == (
+        "no interval where a class has fewer than 3 independent groups among the scored crops "
+        "(A 2, B 2, C 2): stemcls train STORE --folds 4 tests every group once"
+    )
+
+
+def test_a_class_of_two_groups_has_no_interval_and_neither_have_means_over_classes() -> None:
+    predictions = dataclasses.replace(
+        certain([0] * 8 + [1] * 8, [0, 1, 1, 1, 0, 0, 0, 0] + [1, 1, 1, 0] * 2, ("a", "b")),
+        groups=np.repeat([0, 1, 2, 3, 4, 5], [2, 2, 2, 2, 4, 4]),
+    )
+    found = compute_metrics(predictions, remedy="bring more donors")
+    assert found["per_class"]["b"]["n_groups"] == 2
+    assert all(found["per_class"]["b"][f"{key}_ci"] is None for key in PER_CLASS)
+    assert found["mean_recall_ci"] is None
+    assert found["accuracy_ci"] is None
+    assert "(b 2): bring more donors" in found["ci_note"]
+    assert found["per_class"]["a"]["sensitivity_ci"] is not None
+
+
+@pytest.mark.parametrize("right", [1.0, 0.75])
+def test_groups_that_are_all_alike_give_no_interval_of_one_value(right: float) -> None:
+    called = [0, 0, 0, int(right < 1)] * 4 + [1] * 16
+    found = compute_metrics(dataclasses.replace(
+        certain([0] * 16 + [1] * 16, called, ("a", "b")), groups=np.repeat(np.arange(8), 4)
+    ))
+    assert found["per_class"]["a"]["sensitivity"] == right
+    assert found["per_class"]["a"]["sensitivity_ci"] is None
+    if right == 1.0:
+        assert "the same in all 8 groups" in found["ci_note"]
+    for row in (found, *found["per_class"].values()):
+        for key, ends in row.items():
+            if key.endswith("_ci") and ends:
+                assert f"{ends[0]:.3f}" != f"{ends[1]:.3f}", key
+
+
+def test_an_interval_of_all_that_a_score_can_be_is_none() -> None:
+    values = np.array([0.0, 1.0] * 50)
+    assert percentile_interval(values, of_score=True) is None
+    assert percentile_interval(values) == [0.0, 1.0]
 
 
 def test_the_same_seed_gives_the_same_interval() -> None:

@@ -14,6 +14,7 @@ from stemcls.explain.graph import LEAST_EDGE, backbone_layer
 from stemcls.explain.probe import open_probe
 from stemcls.models.backbones import BACKBONES, backbone_named
 from stemcls.models.build import add_head, build_extractor, extractor_of, stem_kernel
+from stemcls.models.portable import KNOWN, OF_ALL, OLDEST_KERAS, plain
 
 from .published import published, quick_weights
 
@@ -84,6 +85,10 @@ def test_every_backbone_is_the_published_one_flat_and_tapped_where_it_says(name)
     assert all(type(layer).__module__.startswith("keras.src.layers") for layer in ours.layers)
     assert "keras.src" not in str(ours.get_config())
     assert len(ours.operations) == len(ours.layers)
+    for layer in plain(keras.saving.serialize_keras_object(ours))["config"]["layers"]:
+        kind = layer["class_name"]
+        assert kind in KNOWN, f"{kind}: look up what Keras {OLDEST_KERAS} knows of it"
+        assert set(layer["config"]) <= KNOWN[kind] | OF_ALL, "an older Keras would refuse it"
 
     shapes = shapes_of(ours, 224)
     # Inception and Xception do not pad, so their maps are a little smaller.

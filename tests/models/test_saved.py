@@ -1,6 +1,7 @@
 """Saved models: plain Keras, safe, with their card inside."""
 
 import zipfile
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -68,3 +69,54 @@ def test_what_is_no_model_is_named(tmp_path):
     (tmp_path / "x.keras").write_bytes(b"not a zip")
     with pytest.raises(InputError, match=r"is not a \.keras file"):
         read_card(tmp_path / "x.keras")
+
+
+def test_a_model_with_the_card_of_another_run_is_refused(saved, tmp_path):
+    model, path = saved
+    other = keras.models.clone_model(model)
+    again = tmp_path / "other" / "model.keras"
+    again.parent.mkdir()
+    save_model(other, again, replace(CARD, classes=("x", "y")))
+    (path.parent / "events.jsonl").write_text("")
+    path.with_name("model.json").write_bytes(again.with_name("model.json").read_bytes())
+    with pytest.raises(InputError, match="two different runs: classes"):
+        load_model(path)
+    path.with_name("model.json").write_bytes(
+        again.with_name("model.json").read_bytes().replace(b'"x"', b'"a b"').replace(
+            b'"y"', '"ü/x"'.encode())
+    )
+    with pytest.raises(InputError, match="two different runs: weights_digest"):
+        load_model(path)
+
+
+def test_a_plain_save_of_other_weights_does_not_fit_the_card_beside_it(saved, tmp_path):
+    model, path = saved
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    other = keras.models.clone_model(model)
+    other.set_weights([weights + 1 for weights in model.get_weights()])
+    other.save(folder / "model.keras")
+    (folder / "model.json").write_bytes(path.with_name("model.json").read_bytes())
+    with pytest.raises(InputError, match="its weights are not those that the card was written for"):
+        load_model(folder / "model.keras")
+
+
+@pytest.mark.parametrize(("change", "problem"), [
+    ({"classes": ("a", "b", "c")}, "it has 2 outputs, the card 3 classes"),
+    ({"size_px": (16, 24)}, r"it takes crops \(16, 16, 1\), the card says \(16, 24, 1\)"),
+    ({"classes": ("a", "a")}, "names a class twice"),
+])
+def test_a_card_that_says_something_else_than_the_network_is_refused(
+    saved, tmp_path, change, problem
+):
+    save_model(saved[0], tmp_path / "wrong.keras", replace(CARD, **change))
+    with pytest.raises(InputError, match=problem):
+        load_model(tmp_path / "wrong.keras")
+
+
+def test_weights_that_are_no_numbers_are_refused(saved, tmp_path):
+    model, _ = saved
+    model.set_weights([weights * np.nan for weights in model.get_weights()])
+    save_model(model, tmp_path / "nan.keras", CARD)
+    with pytest.raises(InputError, match="weights that are not finite"):
+        load_model(tmp_path / "nan.keras")

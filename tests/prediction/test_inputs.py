@@ -110,3 +110,56 @@ def test_cells_left_out_are_counted_and_older_models_keep_crowded_ones(tmp_path)
     older = {key: value for key, value in card.build.items() if key != "core"}
     card = ModelCard(**{**vars(card), "build": older})
     assert inputs.load_sample(path, card, None, "auto").n == 3
+
+
+def write_planes(path: Path, planes: np.ndarray, names: tuple[str, ...]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    about = {"axes": "CYX", "Channel": {"Name": list(names)}}
+    tifffile.imwrite(path, planes, photometric="minisblack", metadata=about, ome=True)
+    return path
+
+
+@pytest.fixture
+def trained(tmp_path) -> tuple[ModelCard, np.ndarray]:
+    """A card of a store of one 16-bit field with the slices DIC and GFP, and its pixels."""
+    planes = np.random.default_rng(3).normal(2000, 400, (2, 96, 96)).astype(np.uint16)
+    planes[1] //= 2
+    write_planes(tmp_path / "src" / "a" / "0.ome.tif", planes, ("DIC", "GFP"))
+    build_store(tmp_path / "src", tmp_path / "s.h5", BuildConfig(kind="cells", crop_px=16))
+    return card_of(CropStore.open(tmp_path / "s.h5")), planes
+
+
+def kinds(sample: inputs.Sample) -> list[str]:
+    return [notice.kind for notice in sample.notices]
+
+
+def test_slices_in_another_order_are_matched_by_name_and_it_is_said(tmp_path, trained):
+    card, planes = trained
+    ours = inputs.load_sample(tmp_path / "src" / "a" / "0.ome.tif", card, None, "auto")
+    assert kinds(ours) == []
+    path = write_planes(tmp_path / "swapped.ome.tif", planes[::-1], ("GFP", "DIC"))
+    sample = inputs.load_sample(path, card, None, "auto")
+    np.testing.assert_array_equal(sample.read(np.arange(sample.n)), ours.read(np.arange(ours.n)))
+    assert kinds(sample) == ["other-order"]
+    other = write_planes(tmp_path / "other.ome.tif", planes, ("RFP", "DIC"))
+    assert kinds(inputs.load_sample(other, card, None, "auto")) == ["other-channels"]
+
+
+def test_an_8_bit_export_is_scaled_as_the_16_bit_fields_of_training_were(tmp_path, trained):
+    card, planes = trained
+    ours = inputs.load_sample(tmp_path / "src" / "a" / "0.ome.tif", card, None, "auto")
+    eight = (planes // 16).astype(np.uint8)
+    path = write_planes(tmp_path / "eight.ome.tif", eight, ("DIC", "GFP"))
+    sample = inputs.load_sample(path, card, None, "auto")
+    assert kinds(sample) == ["other-bit-depth"]
+    assert "scaled by its own range" in sample.notices[0].message
+    apart = sample.read(np.arange(sample.n)).astype(int) - ours.read(np.arange(ours.n)).astype(int)
+    assert np.abs(apart).mean() < 3, "the same picture but for the coarser steps"
+
+
+def test_a_field_of_unknown_scale_is_said_to_be_unchecked(tmp_path):
+    write_field(tmp_path / "src" / "a" / "0.ome.tif", 0)
+    build_store(tmp_path / "src", tmp_path / "s.h5", BuildConfig(kind="cells", crop_px=16))
+    card = card_of(CropStore.open(tmp_path / "s.h5"))
+    path = write_field(tmp_path / "silent.ome.tif", 1, size_um=None)
+    assert kinds(inputs.load_sample(path, card, None, "auto")) == ["unknown-scale"]

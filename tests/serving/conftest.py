@@ -29,7 +29,7 @@ LIMITS = ServeConfig(port=0, max_upload_mb=2, max_files=8, max_megapixels=2.0, m
 def card() -> ModelCard:
     """Return the card of a model of fields of three slices."""
     detect = DetectConfig(diameter_px=24.0)
-    build = BuildConfig(crop_px=CROP_PX, detect=detect)
+    build = BuildConfig(crop_px=CROP_PX, edge="drop", detect=detect)
     return ModelCard(
         CLASSES, (CROP_PX, CROP_PX), ("red", "green", "blue"), "uint8", build=to_mapping(build)
     )

@@ -33,7 +33,7 @@ def test_pages_of_other_sites_and_other_hosts_are_refused(url, field):
 
 
 def test_the_page_needs_nothing_from_elsewhere(url):
-    for path in ("", "page.js", "page.css"):
+    for path in ("", "page.js", "field.js", "page.css"):
         done = requests.get(f"{url}{path}", timeout=10)
         assert "default-src 'none'" in done.headers["content-security-policy"]
         assert done.headers["cache-control"] == "no-store"
@@ -160,7 +160,7 @@ def test_a_colleague_drops_a_field_and_clicks_a_cell(url, field, chromium, tmp_p
         page.goto(url)
         status = page.locator("#status")
         sync.expect(status).to_have_text("ready", timeout=60_000)
-        assert "naïve, early" in page.locator("#model").inner_text()
+        assert "naïve, early" in page.locator("#title").inner_text()
         page.set_input_files("#files", field)
         rings = page.locator("svg circle.cell")
         sync.expect(rings.first).to_be_visible(timeout=60_000)
@@ -173,17 +173,32 @@ def test_a_colleague_drops_a_field_and_clicks_a_cell(url, field, chromium, tmp_p
                 "#composition tbody td:nth-child(2)").all_inner_texts())
 
         assert counted() == n_cells > 3
+        page.locator("#names").check()
+        names = page.locator("svg text").all_text_contents()
+        assert 0 < len(names) <= n_cells
+        page.locator("#names").uncheck()
+        assert page.locator("svg text").count() == 0
+        whole = page.locator("#drawing").get_attribute("viewBox")
+        page.locator("#closer").click()
+        assert page.locator("#drawing").get_attribute("viewBox") != whole
+        page.locator("#whole").click()
+        assert page.locator("#drawing").get_attribute("viewBox") == whole
         scores = sorted(
-            float(text.split()[-1]) for text in page.locator("svg text").all_text_contents()
+            float(text.split()[-1])
+            for text in rings.evaluate_all("all => all.map(one => one.ariaLabel)")
         )
         page.locator("#cut").fill(str(scores[-1]))
         assert counted() < n_cells
         assert page.locator("svg circle.low").count() == n_cells - counted()
         with page.expect_download() as download:
             page.locator("#save").click()
-        saved = Path(download.value.path()).read_text(encoding="utf-8").splitlines()
+        saved = Path(download.value.path()).read_text(encoding="utf-8-sig").splitlines()
         assert len(saved) == 1 + counted()
         page.locator("#cut").fill("0")
+        with page.expect_download() as download:
+            page.locator("#picture").click()
+        assert download.value.suggested_filename == "field-of-ten.tif-cells.png"
+        assert Path(download.value.path()).read_bytes()[:4] == b"\x89PNG"
         rings.nth(1).focus()
         page.keyboard.press("Enter")
         sync.expect(page.locator("#cell img")).to_have_count(2, timeout=60_000)
@@ -193,6 +208,7 @@ def test_a_colleague_drops_a_field_and_clicks_a_cell(url, field, chromium, tmp_p
             document.dispatchEvent(new DragEvent("drop", { dataTransfer: dropped }));
         }""")
         sync.expect(status).to_contain_text("text.png is named .png", timeout=60_000)
+        sync.expect(page.locator("#found")).to_be_hidden()  # what was found was of another file
         browser.close()
     assert all(one.startswith((url, "data:", "blob:")) for one in asked)
     assert [text for text in said if "422" not in text] == []

@@ -14,6 +14,7 @@ from stemcls.config.explain import ExplainConfig
 from stemcls.config.options import options_of
 from stemcls.errors import InputError
 from stemcls.evaluation.predictions import Predictions, write_predictions
+from stemcls.evaluation.verdict import Line
 from stemcls.explain.methods import METHODS
 from stemcls.imaging.overlay import class_color
 from stemcls.runs import Run
@@ -27,6 +28,7 @@ from tui.predicted import COLOURS, TableShelf, draw_cells, read_picture, read_ta
 from tui.scored import PredictionsShelf, find_origin, groups_of, predictions_path
 from tui.screens.explainform import Methods
 from tui.thresholds import Sweep
+from tui.verdict import read_verdict_lines, verdict_text
 
 from .conftest import NO_SUCH_PID, make_run
 from .scored import explain, lit_store, predict, score
@@ -87,19 +89,17 @@ def test_a_store_that_moved_is_found_by_its_content_and_a_changed_one_is_refused
     store = tmp_path / "datasets" / "good.h5"
     moved = store.rename(store.with_name("moved.h5"))
     origin = find_origin(run, "", tmp_path)
-    assert origin.store is None
-    assert "good.h5 is gone" in origin.note
-    from stemcls.store.cropstore import CropStore
-
-    origin = find_origin(run, "", tmp_path, [CropStore.open(moved)])
     assert origin.store.path == moved
+    assert "good.h5 is gone" in origin.note
     assert "the same crops are in moved.h5" in origin.note
     import h5py
 
     moved.rename(store)
     with h5py.File(store, "r+") as file:
         file.attrs["content_hash"] = "other"
-    assert "has other crops than those that were scored" in find_origin(run, "", tmp_path).note
+    origin = find_origin(run, "", tmp_path)
+    assert origin.store is None
+    assert "has other crops than those that were scored" in origin.note
 
 
 def test_predictions_that_are_missing_or_damaged_say_so(run) -> None:
@@ -221,3 +221,10 @@ def test_an_export_never_replaces_another(tmp_path) -> None:
     assert first != second
     assert first.read_text().split() == ["x", "1"]
     assert second.read_text().split() == ["x", "2"]
+
+
+def test_a_verdict_is_told_line_by_line_under_what_it_is_about(run) -> None:
+    lines = [Line("how good", "Well."), Line("how good", "Still."), Line("next", "Go.")]
+    text = verdict_text(lines)
+    assert text.plain == "how good: Well. Still.\nnext: Go."
+    assert read_verdict_lines(run, "no-such-set") == []

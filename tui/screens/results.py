@@ -13,7 +13,6 @@ from textual.widgets import Static
 
 from stemcls.errors import StemclsError
 from stemcls.runs import Run
-from stemcls.store.cropstore import CropStore
 from tui import tasks
 from tui.commands import bindings
 from tui.comparing import COMPARISONS, DOCUMENT
@@ -27,11 +26,13 @@ from tui.scored import OWN
 from tui.screens.cells import CellsScreen, Entry
 from tui.screens.maps import MapsScreen
 from tui.screens.taskmode import TaskMode
+from tui.verdict import read_verdict_lines
 from tui.widgets.compare import ComparePane
 from tui.widgets.confusion import ConfusionPane
 from tui.widgets.explained import ExplainedPane
 from tui.widgets.runactions import resume_run, stop_run
 from tui.widgets.runtabs import RunTabs
+from tui.widgets.scores import ScoresPane
 from tui.widgets.taskline import TaskLine
 
 REFRESH_SECONDS = 1.0
@@ -89,7 +90,7 @@ class ResultsScreen(TaskMode):
                 self.query_one("#run-state", Static).update(GONE)
             elif view != self._view:
                 self._show(run, view)
-            await self.query_one(RunTabs).show_details(self._stores)
+            await self.query_one(RunTabs).show_details()
             await asyncio.sleep(REFRESH_SECONDS)
 
     def _show(self, run: Run, view: RunView) -> None:
@@ -102,10 +103,13 @@ class ResultsScreen(TaskMode):
             state.append(f"\n{view.summary['message']}", style="none")
         self.query_one("#run-state", Static).update(state)
         self.query_one(RunTabs).show(run, self._set, view)
+        self._sum_up(run, self._set)
 
-    @property
-    def _stores(self) -> list[CropStore]:
-        return [entry.store for entry in self.stemcls.stores or () if entry.store is not None]
+    @work(exclusive=True, group="verdict")
+    async def _sum_up(self, run: Run, name: str) -> None:
+        lines = await asyncio.to_thread(read_verdict_lines, run, name)
+        if self.is_shown and self._shown_run == run and self._set == name:
+            self.query_one(ScoresPane).sum_up(lines)
 
     def on_tabbed_content_tab_activated(self) -> None:
         """Fill a tab that is looked at for the first time, without waiting for the next look."""
@@ -135,7 +139,7 @@ class ResultsScreen(TaskMode):
         if run is None:
             return
         try:
-            scored, origin = await self.query_one(RunTabs).read_cells(run, self._stores)
+            scored, origin = await self.query_one(RunTabs).read_cells(run)
         except StemclsError as error:
             self.app.notify(str(error), severity="error", markup=False)
             return

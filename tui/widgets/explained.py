@@ -12,6 +12,7 @@ from textual.containers import Vertical
 from textual.message import Message
 from textual.widgets import Static
 
+from stemcls.evaluation.saliency import conclusion
 from tui.commands import bindings
 from tui.drawing import number
 from tui.widgets.table import Table
@@ -93,7 +94,10 @@ class ExplainedPane(Vertical):
         if place < len(self._rows):
             row = self._rows[place]
             verdict = (row.get("check") or {}).get("verdict", "")
-            text = row.get("problem") or f"{verdict}\npictures: {row['gallery']}".strip()
+            said = "" if row.get("problem") else conclusion(row["method"], row.get("inside"))
+            text = row.get("problem") or "\n".join(
+                filter(None, (said, verdict, f"pictures: {row['gallery']}"))
+            )
         self.query_one("#explained-detail", Static).update(text)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ from textual.widgets import Log, TabbedContent, TabPane
 
 from stemcls.errors import StemclsError
 from stemcls.runs import Run
-from stemcls.store.cropstore import CropStore
 from tui.reading import RunView, version_of
 from tui.scored import (
     OWN,
@@ -105,11 +103,8 @@ class RunTabs(Vertical):
         if before is None or before.explained != view.explained:
             self.query_one(ExplainedPane).show(run.path, view.explained)
 
-    async def show_details(self, stores: Sequence[CropStore]) -> None:
+    async def show_details(self) -> None:
         """Show what takes every prediction to know, where its tab is looked at.
-
-        Args:
-            stores: Of the workspace; crops are looked for in them.
         """
         run, view = self._run, self._view
         tab = self.query_one(TabbedContent).active
@@ -122,7 +117,7 @@ class RunTabs(Vertical):
         self._detailed = wanted
         problem = ""
         try:
-            scored, origin = await self.read_cells(run, stores)
+            scored, origin = await self.read_cells(run)
             groups = await asyncio.to_thread(groups_of, scored, origin) if tab == "groups" else []
         except StemclsError as error:
             problem = str(error)
@@ -139,7 +134,7 @@ class RunTabs(Vertical):
             what = origin.store.group_what if origin.store and origin.by == "group" else origin.by
             self.query_one(GroupsPane).show(groups, scored.classes, what, origin.note)
 
-    async def read_cells(self, run: Run, stores: Sequence[CropStore]) -> tuple[Scored, Origin]:
+    async def read_cells(self, run: Run) -> tuple[Scored, Origin]:
         """Return what was predicted of every cell of a run's shown set, and where the cells are.
 
         Raises:
@@ -149,7 +144,7 @@ class RunTabs(Vertical):
 
         def read() -> tuple[Scored, Origin]:
             scored = self._shelf.read(predictions_path(run, name))
-            return scored, find_origin(run, name, self._workspace, stores)
+            return scored, find_origin(run, name, self._workspace)
 
         return await asyncio.to_thread(read)
 

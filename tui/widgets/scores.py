@@ -10,8 +10,10 @@ from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
+from stemcls.evaluation.verdict import Line
 from tui.drawing import interval_bar, number
 from tui.reading import RunView
+from tui.verdict import verdict_text
 from tui.widgets.table import Table
 
 METRICS = (
@@ -26,14 +28,20 @@ _TABLES = ("scores-table", "classes-table", "folds-table", "externals-table")
 class ScoresPane(VerticalScroll):
     """Everything that was measured of a run, as numbers."""
 
+    DEFAULT_CSS = """
+    #scores-verdict { border: round $panel; padding: 0 1; height: auto; margin-bottom: 1; }
+    """
+
     def compose(self) -> ComposeResult:
-        """A note, and a table for each kind of number."""
+        """A verdict, a note, and a table for each kind of number."""
+        yield Static("", id="scores-verdict")
         yield Static("", id="scores-note", markup=False)
         for name in _TABLES:
             yield Table(cursor_type="none", id=name)
 
     def on_mount(self) -> None:
         """Keep the keys for scrolling."""
+        self.query_one("#scores-verdict").display = False
         for table in self.query(Table):
             table.can_focus = False
 
@@ -65,6 +73,12 @@ class ScoresPane(VerticalScroll):
             for store in view.externals
         ]
         self._fill("externals-table", ("external set", "n", *EXTERNAL), externals)
+
+    def sum_up(self, lines: Sequence[Line]) -> None:
+        """Show the verdict on the run above its numbers; nothing where there is none."""
+        panel = self.query_one("#scores-verdict", Static)
+        panel.display = bool(lines)
+        panel.update(verdict_text(lines))
 
     def _fill(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         fill(self.query_one(f"#{name}", Table), columns, rows)

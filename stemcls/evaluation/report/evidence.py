@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from stemcls.evaluation.page import file_data, is_picture
+from stemcls.evaluation.saliency import of_run
 from stemcls.runs import Run
 from stemcls.store.auditfile import audit_path, read_audit
 from stemcls.store.cropstore import CropStore
 
-MOST_PICTURES = 24
+MOST_PICTURES = 12
 _OWN = ("test", "validation", "folds", None)
 
 
@@ -45,6 +46,31 @@ def audit(run: Run, store_hash: str, store: CropStore | None) -> dict[str, Any] 
             not_run = found.document.get("not_run", [])
             return {"checks": found.checks, "not_run": not_run, "stale": found.stale}
     return None
+
+
+def gathered(run: Run, store_hash: str, store: CropStore | None) -> dict[str, Any]:
+    """Return all of it.
+
+    Returns: `calibration`, `externals`, `audit`, `explained` (rows of the methods of the newest
+        explanation of the run's own crops) and `looks`, what these look at in a word and a
+        sentence, or None.
+    """
+    rows = explained(run)
+    return {
+        "calibration": calibration(run), "externals": externals(run),
+        "audit": audit(run, store_hash, store), "explained": rows, "looks": of_run(rows),
+    }
+
+
+def explained(run: Run) -> list[dict[str, Any]]:
+    """Return a row for each method of the newest explanation that tells of methods."""
+    home = run.path / "explanations"
+    # Those of other stores lie in folders of their own.
+    for document in sorted(home.glob("*/explanation.json"), reverse=True):
+        said = run.read_json(str(document.relative_to(run.path)))
+        if isinstance(said, dict) and said.get("methods"):
+            return list(said["methods"])
+    return []
 
 
 def saliency(run: Run) -> list[dict[str, str]]:

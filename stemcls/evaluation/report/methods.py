@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-from stemcls.config.experiment import AugmentConfig, StageConfig
+import numpy as np
+
+from stemcls.config.experiment import StageConfig
 from stemcls.evaluation.naming import CONSISTENCY, CONSISTENCY_NOTE
 from stemcls.evaluation.report.source import Source
 from stemcls.store.units import plural
@@ -22,9 +26,11 @@ def methods_text(source: Source) -> list[tuple[str, str]]:
     """Return (heading, text) of each part of the paragraph."""
     parts = {
         "Crops": _crops(source), "Split": _split(source), "Network": _network(source),
-        "Augmentation": _augmentation(source.experiment.augment), "Training": _training(source),
+        "Augmentation": _augmentation(source), "Training": _training(source),
         "Evaluation": _evaluation(source), "Software": _software(source),
     }
+    if source.ensemble:  # its members were trained, each by its own settings
+        del parts["Augmentation"], parts["Training"]
     return [(name, " ".join(sentences)) for name, sentences in parts.items()]
 
 
@@ -42,11 +48,14 @@ def _crops(source: Source) -> Iterator[str]:
             where += f" of {len(store.group_names):,} {plural(what)}"
     yield (
         f"Crops were {width} x {height} pixels{scale}, channels {channels}{where}; "
-        f"{source.evaluation.n:,} of them were tested."
+        f"{source.evaluation.n:,} of them were scored."
     )
     build = card.get("build", {})
     if build.get("kind", "cells") == "cells" and build.get("detect"):
         method = build["detect"].get("method")
+        if store is not None and not np.isfinite(store.radius_px).any():
+            yield "Crops were cut around known centres."
+            return
         yield f"Cells were found by the method {method} of stemcls, and cut around their centres."
     if scaled := build.get("scale"):
         yield f"Brightness scale: {scaled}."
@@ -59,6 +68,8 @@ def _split(source: Source) -> Iterator[str]:
             "Crops were dealt singly, so crops of one field may be on several sides and scores say "
             "nothing about new samples."
         )
+    elif source.shared_units:
+        yield f"Some {plural(unit)} were on two sides: {', '.join(source.shared_units[:5])}."
     else:
         yield f"No {unit} was on two sides."
     seed = source.experiment.seed
@@ -79,11 +90,15 @@ def _split(source: Source) -> Iterator[str]:
 
 def _network(source: Source) -> Iterator[str]:
     model = source.experiment.model
-    ensemble = source.card.get("provenance", {}).get("ensemble")
-    if ensemble:
-        members = ", ".join(member["run"] for member in ensemble["members"])
-        yield f"The model is the weighted mean of the probabilities of {members}."
-    start = {
+    if source.ensemble:
+        members = ", ".join(member["run"] for member in source.ensemble)
+        yield (
+            f"The model is the weighted mean of the probabilities of {members}; their own reports "
+            "say how each was trained."
+        )
+        return
+    start = f"the model of {Path(source.experiment.start_from).name}"
+    start = start if source.experiment.start_from else {
         "none": "random weights", "imagenet": "weights trained on ImageNet",
     }.get(model.weights, "weights from a file")
     width = f" (width {model.alpha:g})" if model.alpha != 1 else ""
@@ -103,7 +118,11 @@ def _network(source: Source) -> Iterator[str]:
     yield f"{loss}."
 
 
-def _augmentation(augment: AugmentConfig) -> Iterator[str]:
+def _augmentation(source: Source) -> Iterator[str]:
+    augment = source.experiment.augment
+    if not source.augments:
+        yield "Training crops were not changed at random."
+        return
     said = ["flips"] if augment.flip else []
     for value, text in (
         (augment.rotate_deg, f"rotations to {augment.rotate_deg:g} degrees"),
@@ -116,12 +135,20 @@ def _augmentation(augment: AugmentConfig) -> Iterator[str]:
     ):
         if value:
             said.append(text)
-    yield f"Training crops were changed at random: {', '.join(said)}." if said else "None."
+    stages = [stage.name for stage in source.experiment.plan if stage.trainable != "none"]
+    only = "" if len(stages) == len(source.experiment.plan) else f" in stage {', '.join(stages)}"
+    yield f"Training crops were changed at random{only}: {', '.join(said)}."
 
 
 def _training(source: Source) -> Iterator[str]:
+    ran = Counter(row.get("stage") for row in source.history[0])
     for stage in source.experiment.plan:
         yield _stage(stage)
+        if n := ran[stage.name]:
+            where = " in the first fold" if source.is_folds else ""
+            yield f"It ran for {n} epoch{'s' if n != 1 else ''}{where}."
+        if stage.name in source.rejected:
+            yield "Its weights were not better and were rejected; those before it were kept."
     yield _BALANCE[source.experiment.balance]
 
 
@@ -146,13 +173,14 @@ def _evaluation(source: Source) -> Iterator[str]:
         "Balanced accuracy is the mean over classes of (sensitivity + specificity) / 2, mean "
         "recall the mean of the sensitivities; AUROC is one against all, averaged over classes."
     )
-    if metrics.get("accuracy_ci"):
+    if metrics.get("mean_recall_ci"):
         yield (
             f"Intervals are 95 % percentile intervals from resampling {metrics['n_groups']} whole "
             f"{plural(source.unit)}."
         )
     else:
-        yield f"There are {metrics.get('ci_note') or 'no intervals'}."
+        why = metrics.get("ci_note")
+        yield f"The scores have no intervals{f' ({why})' if why else ''}."
     if metrics.get("evaluated_on") == "validation":
         yield "There was no test split: scores are of the crops that chose the weights."
     if metrics.get("naming") == CONSISTENCY:

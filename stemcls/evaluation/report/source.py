@@ -13,12 +13,11 @@ from stemcls.errors import InputError
 from stemcls.evaluation.evaluation import Evaluation
 from stemcls.evaluation.metrics import confusion_matrix
 from stemcls.evaluation.predictions import read_predictions
-from stemcls.evaluation.runfiles import check_finished, read_experiment, read_split
+from stemcls.evaluation.runfiles import check_finished, read_experiment, read_split, store_of
 from stemcls.runs import Run
 from stemcls.store.cropstore import CropStore
 from stemcls.store.splits import SIDES, Split
-from stemcls.store.units import unit_index, unit_noun
-from stemcls.store.verify import open_verified
+from stemcls.store.units import unit_index, unit_names, unit_noun
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,14 +60,59 @@ class Source:
         return by if self.store is None else unit_noun(self.store, by)
 
     @property
+    def ensemble(self) -> list[dict[str, Any]]:
+        """The members of an ensemble, empty for other runs."""
+        found = self.card.get("provenance", {}).get("ensemble") or {}
+        return list(found.get("members", ()))
+
+    @property
+    def is_of_study(self) -> bool:
+        """Whether a search of `stemcls tune` chose its settings."""
+        return (self.run.path.parents[1] / "study.toml").is_file()
+
+    @property
+    def shared_units(self) -> list[str]:
+        """Names of units that are on two sides of a split; there should be none."""
+        found: set[str] = set()
+        by = self.splits[0].by
+        numbers = unit_index(self.store, by) if self.store is not None and by != "crop" else None
+        names = {} if self.store is None else unit_names(self.store, by)
+        for split in self.splits:
+            sides = [set(split.units.get(side, ())) for side in SIDES]
+            if numbers is not None:
+                sides = [{names[n] for n in set(numbers[getattr(split, side)].tolist())}
+                         for side in SIDES]
+            for number, side in enumerate(sides):
+                found |= side.intersection(*[set().union(*sides[number + 1:])])
+        return sorted(found)
+
+    @property
+    def augments(self) -> bool:
+        """Whether training crops were changed at random: heads learn from features as they are."""
+        learns = any(stage.trainable != "none" for stage in self.experiment.plan)
+        return learns and any(vars(self.experiment.augment).values())
+
+    @property
+    def rejected(self) -> list[str]:
+        """Stages whose weights were thrown away, as the log tells."""
+        try:
+            log = (self.parts[0].path / "log.txt").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return []
+        return [stage.name for stage in self.experiment.plan if f"{stage.name} rejected" in log]
+
+    @property
     def metrics(self) -> dict[str, Any]:
         """Of `compute_metrics`."""
         return self.evaluation.metrics
 
 
-def read_source(run: Run) -> Source:
+def read_source(run: Run, verified: bool = True) -> Source:
     """Read a run.
 
+    Args:
+        run: A finished run or cross-validation.
+        verified: As `stemcls.store.find.open_same`.
     Raises:
         InputError: It is not finished, or was never scored.
     """
@@ -88,7 +132,7 @@ def read_source(run: Run) -> Source:
     parts = tuple(run.folds()) or (run,)
     experiment = read_experiment(run)
     splits = tuple(read_split(part) for part in parts)
-    store, why = _store(experiment, splits[0])
+    store, why = _store(parts[0], splits[0], verified)
     return Source(
         run=run, parts=parts, experiment=experiment,
         evaluation=Evaluation(
@@ -123,10 +167,9 @@ def side_table(source: Source) -> list[dict[str, Any]]:
     return rows
 
 
-def _store(experiment: Experiment, split: Split) -> tuple[CropStore | None, str]:
+def _store(run: Run, split: Split, verified: bool) -> tuple[CropStore | None, str]:
     try:
-        store = open_verified(experiment.store)
-        split.check(store)
+        store = store_of(run, split, verified)
     except InputError as error:
         return None, str(error)
     return store, ""

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from stemcls import atomic
 from stemcls.atomic import check_new, new_file, write_text
 from stemcls.config.options import to_toml
 from stemcls.errors import explained_disk_errors
-from stemcls.evaluation import charts, figures, sheets
-from stemcls.evaluation.bygroup import score_groups
+from stemcls.evaluation import figures
 from stemcls.evaluation.calibration.caveats import caveats
-from stemcls.evaluation.labelerrors import draw_label_errors, find_label_errors
+from stemcls.evaluation.labelerrors import find_label_errors
 from stemcls.evaluation.metrics import CALIBRATION, HEADLINE, PER_CLASS
 from stemcls.evaluation.naming import (
     CONSISTENCY,
@@ -27,14 +25,18 @@ from stemcls.evaluation.numbertext import interval_text, number_text
 from stemcls.evaluation.page import templates
 from stemcls.evaluation.report import evidence as kept
 from stemcls.evaluation.report.checklist import checklist
-from stemcls.evaluation.report.drawings import draw_history, figure_data
+from stemcls.evaluation.report.drawings import drawn, planned
 from stemcls.evaluation.report.methods import methods_text
 from stemcls.evaluation.report.source import Source, read_source, side_table
+from stemcls.evaluation.saliency import conclusion
+from stemcls.evaluation.verdict import findings_of, verdict
 from stemcls.progress import Update
 from stemcls.runs import Run
+from stemcls.store.places import places_of
 from stemcls.store.units import plural, unit_names
 
 _DOUBTED = 20
+_MOST_IN_HEADING, _LONGEST_IN_HEADING = 6, 40
 
 
 def write_report(
@@ -72,11 +74,9 @@ def render(source: Source, update: Update | None = None) -> str:
     """Return the HTML of a report."""
     pages = templates("stemcls.evaluation.report")
     pages.filters.update(number=number_text, interval=interval_text)
-    found = {
-        "calibration": kept.calibration(source.run), "externals": kept.externals(source.run),
-        "audit": kept.audit(source.run, source.splits[0].store_hash, source.store),
-        "saliency": kept.saliency(source.run),
-    }
+    found = kept.gathered(source.run, source.splits[0].store_hash, source.store)
+    by = source.splits[0].by
+    names = unit_names(source.store, by) if source.store is not None else {}
     metrics = source.metrics
     return pages.get_template("report.html.j2").render(
         run=source.run, source=source, metrics=metrics, split=source.splits[0],
@@ -85,78 +85,68 @@ def render(source: Source, update: Update | None = None) -> str:
         title=lambda key: title_of(key, metrics), caveats=caveats,
         class_title=lambda key: class_title_of(key, metrics), plural=plural,
         note=CONSISTENCY_NOTE if metrics.get("naming") == CONSISTENCY else "",
+        heading=_heading(source), what=_what(source),
+        verdict=verdict(findings_of(source, found, names)),
         sides=side_table(source), stages=_stages(source), folds=_folds(source),
-        settings=to_toml(source.experiment), pictures=_pictures(source, update),
+        settings=to_toml(source.experiment), figures=drawn(source, update),
         doubted=_doubted(source), methods=methods_text(source), items=checklist(source, found),
-        **found,
+        saliency=kept.saliency(source.run), conclude=conclusion, **found,
     )
 
 
-def _pictures(source: Source, update: Update | None) -> list[dict[str, str]]:
-    """Return title, caption and data of every figure, in order."""
-    predictions, metrics = source.evaluation.predictions, source.metrics
-    store, by = source.store, source.splits[0].by
-    groups = score_groups(predictions, unit_names(store, by) if store is not None else None)
-    what = source.unit
-    draw: list[tuple[str, str, Callable[[], Any]]] = [
-        (f"Loss of {part.name}" if source.is_folds else "Loss",
-         "Training and validation loss of every epoch; lines divide stages.",
-         partial(draw_history, history))
-        for part, history in zip(source.parts, source.history, strict=True)
-    ]
-    draw += [
-        ("Confusion matrix", "Counts, and shares of the true class.",
-         lambda: figures.draw_confusion(source.evaluation.confusion, predictions.classes)),
-        ("ROC", "One class against all others.",
-         lambda: figures.draw_roc(predictions, metrics)),
-        ("Precision and recall", "One class against all others; chance is the class's share.",
-         lambda: charts.draw_precision_recall(predictions)),
-        ("Scores", "Probability of a class among its own crops and all others.",
-         lambda: charts.draw_scores(predictions)),
-        ("Reliability", "Share that is right over the prediction score; on the diagonal, scores "
-         "mean what they say.", lambda: charts.draw_reliability(metrics)),
-    ]
-    if by != "crop":
-        draw.append((f"By {what}", "Each by itself, worst first.",
-                     lambda: charts.draw_groups(groups, what, metrics)))
-    if store is not None:
-        draw += [
-            (f"Cells that are {name}", "The surest and least sure of every entry of the matrix.",
-             partial(sheets.draw_class_sheet, predictions, store, index))
-            for index, name in enumerate(predictions.classes)
-            if (predictions.labels == index).any()
-        ]
-        suspects = find_label_errors(predictions)
-        if suspects:
-            draw.append((
-                "Doubtful labels", "Crops that the model confidently takes for another class.",
-                lambda: draw_label_errors(suspects, predictions, store),
-            ))
-    pictures = []
-    for number, (title, caption, make) in enumerate(draw, start=1):
-        figure = make()
-        if figure is not None:
-            vector = not title.startswith(("Cells", "Doubtful"))
-            pictures.append(
-                {"title": title, "caption": caption, "data": figure_data(figure, vector)}
-            )
-        if update:
-            update(number, len(draw), title)
-    return pictures
+def write_figures(source: Source, folder: Path, update: Update | None = None) -> list[Path]:
+    """Write the figures of a report as files for a paper, PDF and SVG; return their paths."""
+    atomic.check_free(folder)
+    paths: list[Path] = []
+    with explained_disk_errors(folder, "the run is as it was; free some space and repeat"):
+        folder.mkdir(parents=True, exist_ok=True)
+        plan = planned(source)
+        for number, one in enumerate(plan, start=1):
+            figure = one.draw()
+            if figure is not None:
+                paths += figures.write_figure(figure, folder / one.name, (".pdf", ".svg"))
+            if update:
+                update(number, len(plan), one.title)
+    return paths
+
+
+def _heading(source: Source) -> str:
+    """Say what was told apart: the classes, or how many where there are many."""
+    classes = [figures.cut(name, _LONGEST_IN_HEADING) for name in source.evaluation.labels]
+    if len(classes) > _MOST_IN_HEADING:
+        return f"{len(classes)} classes: {', '.join(classes[:3])} and {len(classes) - 3} more"
+    return f"{', '.join(classes[:-1])} or {classes[-1]}"
+
+
+def _what(source: Source) -> str:
+    kind = source.card.get("kind") or source.card.get("build", {}).get("kind")
+    samples = {"cells": "Single cells", "crops": "Crops", "fields": "Whole fields"}
+    store = Path(source.experiment.store).stem if source.store is None else source.store.path.stem
+    return f"{samples.get(str(kind), 'Crops')} of the store {store}"
 
 
 def _doubted(source: Source) -> list[dict[str, Any]]:
     predictions = source.evaluation.predictions
     names = unit_names(source.store, source.splits[0].by) if source.store is not None else {}
+    suspects = find_label_errors(predictions)[:_DOUBTED]
+    places = (
+        places_of(source.store, [one.row for one in suspects]) if source.store is not None
+        else [("the store is gone", "", "", "")] * len(suspects)
+    )
     return [
         {
-            "row": suspect.row, "unit": names.get(suspect.group, suspect.group),
+            "row": suspect.row, "where": _place(*place),
+            "unit": names.get(suspect.group, suspect.group),
             "label": predictions.classes[suspect.label],
             "suggested": predictions.classes[suspect.suggested],
             "p_label": suspect.p_label, "p_suggested": suspect.p_suggested,
         }
-        for suspect in find_label_errors(predictions)[:_DOUBTED]
+        for suspect, place in zip(suspects, places, strict=True)
     ]
+
+
+def _place(file: str, scene: str, y: str, x: str) -> str:
+    return f"{file}{f' [{scene}]' if scene else ''}{f' ({y}, {x})' if y else ''}"
 
 
 def _stages(source: Source) -> list[dict[str, Any]]:

@@ -1,12 +1,12 @@
-// The page: sends what is dropped, draws what comes back. Nothing is kept here either.
+// The page: sends what is dropped, shows what comes back. Nothing is kept here either.
 "use strict";
 
-const SVG = "http://www.w3.org/2000/svg";
 const SECONDS_BETWEEN_LOOKS = 2;
+const HINT = "Click a cell, or reach it with the Tab key and press Enter.";
 const at = (id) => document.getElementById(id);
 let about = null;   // what /api/model says
-let answer = null;  // what /api/predict said last
-let sent = [];      // the files it is about; a saliency map needs them again
+let answer = null;  // what /api/predict said of the files in `sent`; null while there is none
+let sent = [];      // a saliency map needs them again
 let reading = {};   // how they were taken
 let turn = 0;       // counts requests, so that a late answer does not replace a newer one
 
@@ -48,15 +48,25 @@ async function begin() {
     say(error.message, true);
     return;
   }
-  document.title = `stemcls: ${about.name}`;
+  document.title = `${about.classes.join(" or ")} - stemcls`;
+  at("title").textContent = about.classes.join(" or ");
   const [height, width] = about.size_px;
   at("model").textContent =
-    `${about.name}: ${about.classes.join(", ")} (crops of ${width} × ${height} px, ` +
-    `channels ${about.channels.join(", ")}; scores ${about.calibrated ? "" : "not "}calibrated)`;
+    `${about.name}: crops of ${width} × ${height} px, ` +
+    `channels ${about.channels.join(", ")}; scores ${about.calibrated ? "" : "not "}calibrated`;
   at("takes").textContent =
     `${about.suffixes.join(" ")} .zip; at most ${about.limits.files} images, ` +
     `${about.limits.upload_mb} million bytes, ${about.limits.megapixels} million pixels an image`;
+  showVerdict(about.verdict || []);
   await wait();
+}
+
+function showVerdict(lines) {
+  at("known").hidden = !lines.length;
+  at("verdict").replaceChildren(...lines.flatMap((line, number) => [
+    element("dt", number && lines[number - 1].about === line.about ? "" : line.about),
+    element("dd", line.text, line.grave ? { class: "grave" } : {}),
+  ]));
 }
 
 async function wait() {
@@ -72,8 +82,11 @@ async function wait() {
 async function predict(files) {
   if (!files.length) return;
   const mine = ++turn;
+  // What was shown is of other files, which may be refused: never beside these.
+  answer = null;
+  at("found").hidden = true;
+  for (const id of ["skipped", "warnings"]) at(id).replaceChildren();
   const size = files.reduce((sum, file) => sum + file.size, 0);
-  at("skipped").replaceChildren();
   if (about && size > about.limits.upload_mb * 1e6) {
     say(`an upload may have ${about.limits.upload_mb} million bytes at most; send fewer files`, true);
     return;
@@ -84,7 +97,8 @@ async function predict(files) {
     const found = await ask("/api/predict?pictures=true", formOf(files, how));
     if (mine !== turn) return;
     [answer, sent, reading] = [found, files, how];
-    say(found.rows ? `${found.rows} cells` : "no cells were found");
+    const left = found.skipped.length ? `; ${found.skipped.length} of the files could not be used` : "";
+    say((found.rows ? `${found.rows} cells` : "no cells were found") + left, Boolean(left));
     list();
   } catch (error) {
     if (mine === turn) say(error.message, true);
@@ -93,94 +107,73 @@ async function predict(files) {
 
 function list() {
   at("skipped").replaceChildren(...answer.skipped.map((one) => element("li", one.reason)));
+  at("warnings").replaceChildren(...(answer.warnings || []).map((one) => {
+    const paths = (one.paths || []).filter((path) => !one.message.includes(path));
+    const where = paths.length ? ` (${paths.slice(0, 3).join(", ")}${paths.length > 3 ? ", …" : ""})` : "";
+    return element("li", one.message + where);
+  }));
   at("which").replaceChildren(
     ...answer.images.map((image, number) =>
       element("option", `${image.name} (${image.cells.length})`, { value: number })),
   );
   at("which-label").hidden = answer.images.length < 2;
+  at("composition").classList.toggle("single", answer.images.length < 2);
   at("found").hidden = false;
-  draw();
+  show();
 }
 
 const shown = () => answer.images[Number(at("which").value) || 0];
 const cut = () => Number(at("cut").value);
 const colourOf = (name) => about.colours[about.classes.indexOf(name)];
 
-function svgElement(tag, attributes) {
-  const made = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  return made;
-}
-
-function draw() {
+function show() {
   const image = shown();
-  const drawing = at("drawing");
-  drawing.setAttribute("viewBox", `0 0 ${image.width_px} ${image.height_px}`);
-  const size = Math.max(image.width_px, image.height_px) / 65;
-  const parts = [svgElement("image", { href: image.picture, width: image.width_px, height: image.height_px })];
-  image.cells.forEach((cell, number) => {
-    const colour = colourOf(cell.class);
-    const ring = svgElement("circle", {
-      class: "cell", cx: cell.x_px, cy: cell.y_px, r: cell.radius_px, stroke: colour,
-      tabindex: 0, role: "button", "data-number": number,
-      "aria-label": `${cell.class}, score ${cell.score.toFixed(2)}`,
-    });
-    const title = svgElement("title", {});
-    title.textContent = `${cell.class} ${cell.score.toFixed(3)}`;
-    ring.append(title);
-    const label = svgElement("text", {
-      x: cell.x_px - cell.radius_px, y: cell.y_px - cell.radius_px - size / 4, fill: colour,
-      "font-size": size, "data-number": number,
-    });
-    label.textContent = `${cell.class} ${cell.score.toFixed(2)}`;
-    parts.push(ring, label);
-  });
-  drawing.replaceChildren(...parts);
+  at("names").checked = image.cells.length <= field.FEW_CELLS;
+  field.draw(image);
   const lost = Object.entries(image.dropped).map(([why, count]) => `${count} left out: ${why}`);
   at("caption").textContent = [`${image.name}: ${image.cells.length} cells`, ...lost].join("; ");
-  at("cell").replaceChildren(element("p", "Click a cell, or reach it with the Tab key and press Enter."));
+  at("cell").replaceChildren(element("p", HINT));
   apply();
 }
 
 function apply() {
-  const least = cut();
-  at("cut-value").textContent = least.toFixed(2);
-  const image = shown();
-  for (const part of at("drawing").querySelectorAll("[data-number]")) {
-    const low = image.cells[Number(part.dataset.number)].score < least;
-    part.classList.toggle("low", low);
-    if (part.tagName === "text") part.style.display = low ? "none" : "";
-  }
-  const cells = answer.images.flatMap((one) => one.cells);
-  const kept = cells.filter((cell) => cell.score >= least);
+  at("cut-value").textContent = cut().toFixed(2);
+  field.mark();
+  const kept = (cells) => cells.filter((cell) => cell.score >= cut());
+  const every = answer.images.flatMap((one) => one.cells);
+  const [here, all] = [kept(shown().cells), kept(every)];
+  const share = (n, cells) => (cells.length ? `${((100 * n) / cells.length).toFixed(1)} %` : "-");
   const rows = about.classes.map((name) => {
-    const n = kept.filter((cell) => cell.class === name).length;
+    const [n, of] = [here, all].map((cells) => cells.filter((cell) => cell.class === name).length);
     const row = document.createElement("tr");
     const first = element("td", name);
     const dot = element("span", "", { class: "dot" });
     dot.style.background = colourOf(name);
     first.prepend(dot);
-    row.append(first, element("td", n), element("td", kept.length ? `${((100 * n) / kept.length).toFixed(1)} %` : "-"));
+    row.append(
+      first, element("td", n), element("td", share(n, here)),
+      element("td", of, { class: "all" }), element("td", share(of, all), { class: "all" }),
+    );
     return row;
   });
   at("composition").tBodies[0].replaceChildren(...rows);
-  const below = cells.length - kept.length;
-  at("below").textContent = below ? `${below} of ${cells.length} cells are below the cut and not counted` : "";
+  const below = every.length - all.length;
+  at("below").textContent = below ? `${below} of ${every.length} cells are below the cut and not counted` : "";
 }
 
 async function explain(number) {
   const image = shown();
   const cell = image.cells[number];
-  for (const ring of at("drawing").querySelectorAll(".cell"))
-    ring.classList.toggle("chosen", Number(ring.dataset.number) === number);
+  field.choose(number);
   const probabilities = element("table", "");
   about.classes.forEach((name, index) => {
     const row = document.createElement("tr");
     row.append(element("td", name), element("td", cell.probabilities[index].toFixed(3)));
     probabilities.append(row);
   });
+  const notes = cell.notes ? [element("p", cell.notes)] : [];
   const status = element("p", about.explainable ? "asking what the model looks at …" : "This model is an ensemble and has no heat map.");
-  at("cell").replaceChildren(element("p", `${cell.class}, score ${cell.score.toFixed(3)}`), probabilities, status);
+  at("cell").replaceChildren(element("p", `${cell.class}, score ${cell.score.toFixed(3)}`), ...notes, probabilities, status);
   if (!about.explainable) return;
   try {
     const more = { ...reading, y_px: cell.y_px, x_px: cell.x_px, name: image.name, target: cell.class };
@@ -197,14 +190,18 @@ async function explain(number) {
   }
 }
 
-function save() {
-  const [head, ...lines] = answer.csv.trimEnd().split("\r\n");
-  const cells = answer.images.flatMap((image) => image.cells);
-  const kept = lines.filter((_, row) => cells[row].score >= cut());
-  const table = new Blob([[head, ...kept, ""].join("\r\n")], { type: "text/csv" });
-  const link = element("a", "", { href: URL.createObjectURL(table), download: "cells.csv" });
+function download(blob, name) {
+  const link = element("a", "", { href: URL.createObjectURL(blob), download: name });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+}
+
+function save() {
+  const [head, ...lines] = answer.csv.replace(/^\ufeff/, "").trimEnd().split("\r\n");
+  const cells = answer.images.flatMap((image) => image.cells);
+  const kept = lines.filter((_, row) => cells[row].score >= cut());
+  // The mark at the beginning tells Excel that this is UTF-8.
+  download(new Blob(["\ufeff", [head, ...kept, ""].join("\r\n")], { type: "text/csv" }), "cells.csv");
 }
 
 at("files").addEventListener("change", (event) => {
@@ -218,13 +215,12 @@ for (const name of ["dragenter", "dragover", "dragleave", "drop"]) {
     if (name === "drop") predict([...event.dataTransfer.files]);
   });
 }
-at("which").addEventListener("change", draw);
+at("which").addEventListener("change", show);
 at("cut").addEventListener("input", apply);
+at("names").addEventListener("change", () => field.mark());
 at("save").addEventListener("click", save);
-at("drawing").addEventListener("click", (event) => {
-  if (event.target.dataset.number) explain(Number(event.target.dataset.number));
-});
-at("drawing").addEventListener("keydown", (event) => {
-  if (event.key === "Enter" && event.target.dataset.number) explain(Number(event.target.dataset.number));
+at("picture").addEventListener("click", () => field.save());
+const field = makeField(at("drawing"), at("tip"), {
+  colourOf, cut, names: () => at("names").checked, classes: () => about.classes, explain, download,
 });
 begin();

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,8 @@ from stemcls.evaluation.metrics import HEADLINE
 from stemcls.interruption import Interruption
 from stemcls.models.precision import computing_in, policy_for
 from stemcls.runs import Run
+from stemcls.store.find import open_same
 from stemcls.store.splits import Split
-from stemcls.store.verify import open_verified
 from stemcls.training.checkpoint import Checkpoint, NoCheckpoint
 from stemcls.training.checks import check_plan
 from stemcls.training.features import HEAD_SETTINGS
@@ -54,8 +54,8 @@ def train_fold(
     """
     begun = time.monotonic()
     experiment = from_mapping(Experiment, read_toml(config))
-    store = open_verified(Path(experiment.store))
     split, outer = _read_split(split_path), _read_split(outer_path)
+    store = open_same(experiment.store, split.store_hash, folder)
     split.check(store)
     check_plan(experiment, store, split)
     head_alone = all(stage.trainable == "none" for stage in experiment.plan)
@@ -121,7 +121,9 @@ def train_final(
     if not (folder / "split.json").is_file():
         folder.mkdir(parents=True, exist_ok=True)
         experiment = from_mapping(Experiment, read_toml(config))
-        prepare_run(experiment, folder, _read_split(split_path), run)
+        split = _read_split(split_path)
+        store = open_same(experiment.store, split.store_hash, folder)
+        prepare_run(replace(experiment, store=str(store.path)), folder, split, run)
     return train(run, interruption=interruption)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from stemcls.config.experiment import Experiment, with_absolute_paths
 from stemcls.errors import check_known
+from stemcls.store.find import open_same
 from stemcls.store.splits import make_folds, make_split
 from stemcls.store.verify import open_verified
 from stemcls.training.checks import check_plan
@@ -85,8 +86,10 @@ def check_store(study: Study) -> None:
     """Refuse a store that is not the one that was split, and splits that were damaged.
 
     Raises:
-        InputError: It is gone, or its content has changed; or a split is not as it was written.
+        InputError: It is nowhere to be found, or its content has changed; or a split is not as it
+            was written.
     """
-    store = open_verified(Path(study.definition.experiment.store))
-    for split in (study.outer_split(), *map(study.fold_split, range(study.definition.folds))):
+    whole = study.outer_split()
+    store = open_same(study.definition.experiment.store, whole.store_hash, study.path)
+    for split in (whole, *map(study.fold_split, range(study.definition.folds))):
         split.check(store)
