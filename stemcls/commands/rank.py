@@ -35,7 +35,9 @@ def rank(
     ] = None,
     file: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=FILE", help="Weights file of a backbone that no cache holds."),
+        typer.Option(
+            metavar="NAME[:ALPHA]=FILE", help="Weights file of a backbone that no cache holds."
+        ),
     ] = None,
     seed: Annotated[
         int, typer.Option(min=0, max=MOST_SEED, help="Seed of the folds.")

@@ -81,20 +81,19 @@ def candidates(
 
     Args:
         names: Only these backbones; empty: all.
-        files: Backbone -> weights file, besides those of the caches.
+        files: Backbone, or backbone:alpha -> weights file, besides those of the caches.
     Raises:
         InputError: An unknown backbone, or no weights at all.
     """
-    for name in (*names, *(files or {})):
+    found = [_of_file(name, file) for name, file in (files or {}).items()]
+    for name in (*names, *(model.backbone for model in found)):
         backbone_named(name)
-    found = [
-        ModelConfig(backbone=name, weights=file) for name, file in (files or {}).items()
-    ]
+    given = {model.backbone for model in found}
     found += [
         ModelConfig(backbone=state.backbone, alpha=state.alpha)
         for state in weights_states()
         if state.state in ("ok", "unchecked") and (not names or state.backbone in names)
-        and state.backbone not in (files or {})
+        and state.backbone not in given
     ]
     if not found:
         raise InputError(
@@ -104,6 +103,16 @@ def candidates(
             "import FILE --backbone NAME` puts it there, and --file NAME=FILE ranks a file as it is"
         )
     return found
+
+
+def _of_file(name: str, file: str) -> ModelConfig:
+    backbone, _, alpha = name.partition(":")
+    try:
+        return ModelConfig(backbone=backbone, alpha=float(alpha or 1.0), weights=file)
+    except ValueError:
+        raise InputError(
+            f"{name}: expected a backbone, or backbone:alpha as in MobileNet:0.25"
+        ) from None
 
 
 def rank(

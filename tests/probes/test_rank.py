@@ -43,5 +43,9 @@ def test_without_any_weights_it_says_where_to_get_them(tmp_path, monkeypatch):
     assert candidates(files={"MobileNet": "some.h5"}) == [
         ModelConfig(backbone="MobileNet", weights="some.h5")
     ]
+    (narrow,) = candidates(files={"MobileNet:0.25": "some.h5"})
+    assert narrow.alpha == 0.25
+    with pytest.raises(InputError, match=r"expected a backbone, or backbone:alpha"):
+        candidates(files={"MobileNet:wide": "some.h5"})
     with pytest.raises(InputError, match="there is no backbone 'MobileNett'"):
         candidates(("MobileNett",))
