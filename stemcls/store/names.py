@@ -92,11 +92,12 @@ def settle_names(listing: Listing, same_names: str) -> Listing:
                 f"same-{plural}", f"{plural} {_described(found, counts)} {done}"
             ))
     if problems:
+        groups_too = any(problem.startswith("groups ") for problem in problems)
+        harm = ", so one donor could be on both sides of a split" if groups_too else ""
         raise InputError(
             f"near-equal names: {'; '.join(problems)}. They differ only in case, blanks, hyphens, "
-            "leading zeros or forms of a character, so one donor could be on both sides of a "
-            "split: --same-names merge makes each of them one, in its most frequent spelling; "
-            "--same-names keep keeps them apart"
+            f"leading zeros or forms of a character{harm}: --same-names merge makes each of them "
+            "one, in its most frequent spelling; --same-names keep keeps them apart"
         )
     labels, groups = merged["class"], merged["group"]
     sources = [
