@@ -19,6 +19,7 @@ BENCHMARKS: dict[str, tuple[str, str]] = {
     "detect-simulated": ("stemcls.bench.fields", "simulated_cells"),
     "detect-real": ("stemcls.bench.fields", "known_cells"),
     "detect-build": ("stemcls.bench.fields", "build_rate"),
+    "first-answer": ("stemcls.bench.firstanswer", "first_answer"),
     "train-input": ("stemcls.bench.training", "train_input"),
     "train-frozen": ("stemcls.bench.frozen", "train_frozen"),
     "train-start": ("stemcls.bench.firststep", "train_start"),
