@@ -65,7 +65,8 @@ def bench(
     crops: Annotated[
         list[int] | None,
         typer.Option(
-            min=1, help="Sizes of scale, given twice or more (default: 2000 and 8000; the papers': "
+            min=1, max=10_000_000,
+            help="Sizes of scale, given twice or more (default: 2000 and 8000; the papers': "
             "74000 and 600000).",
         ),
     ] = None,
