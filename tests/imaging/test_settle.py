@@ -109,9 +109,16 @@ def test_many_granules_do_not_outvote_the_cells_that_hold_them():
     assert settled.config.diameter_px == pytest.approx(80, rel=0.1)
 
 
-def test_a_single_weak_answer_is_no_size():
-    with pytest.raises(InputError, match="--diameter-px"):
-        decide([_clues((30, 1), heat=0.5)], OPEN)
+def test_a_few_weak_answers_are_nothing_and_many_are_a_layer_that_cannot_be_told_apart():
+    assert not decide([_clues((30, 2), heat=0.5)], OPEN).config.diameter_px
+    with pytest.raises(InputError, match=r"layer.*--diameter-px"):
+        decide([_clues((30, 60), heat=0.5)], OPEN)
+
+
+def test_one_sure_cell_is_a_size_and_unsure_ones_are_said_to_be_so():
+    assert not decide([_clues((30, 1))], OPEN).notices
+    (notice,) = decide([_clues((30, 60), heat=0.59)], OPEN).notices
+    assert "surely a single cell" in notice
 
 
 def test_two_sizes_that_explain_a_set_alike_are_both_named():

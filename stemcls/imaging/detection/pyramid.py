@@ -12,8 +12,9 @@ _FIELD_SHARE = 0.2  # how much the whole field's contrast counts beside that of 
 _NOISE_PX = 512  # edge of the part of a slice that noise is measured in
 _SECOND = np.array([1.0, -2.0, 1.0])
 _ROUNDING = 0.3  # grey levels
+_SKEWED = 1.5
 _BOXES = (13, 25)  # pixels at canonical scale: the middle of a cell, and its surroundings
-_LEAST_MEAN, _LEAST_SPREAD = 6.0, 1.35  # in what noise gives
+_LEAST_MEAN, _LEAST_SPREAD = 8.0, 1.4  # in what noise gives
 _REDUCED = 4  # contrast is smooth: it is measured on a plane reduced this much
 
 
@@ -61,8 +62,13 @@ def pixel_noise(plane: np.ndarray) -> float:
     top, left = (height - edge) // 2, (width - edge) // 2
     part = plane[top : top + edge, left : left + edge].astype(np.float32)
     second = cv2.sepFilter2D(part, cv2.CV_32F, _SECOND, _SECOND)[1:-1, 1:-1]
-    robust = float(np.median(np.abs(second))) / 0.6745 / 6.0 if second.size else 0.0
-    return max(robust, _ROUNDING if plane.dtype.kind in "ui" else 0.0)
+    if not second.size:
+        return 0.0
+    robust = float(np.median(np.abs(second))) / 0.6745 / 6.0
+    # Noise that is cut off at 0, as of a dark camera, has a smaller median than deviation.
+    whole = float(np.sqrt((second * second).mean())) / 6.0
+    noise = max(robust, min(whole, _SKEWED * robust))
+    return max(noise, _ROUNDING if plane.dtype.kind in "ui" else 0.0)
 
 
 def stands_out(

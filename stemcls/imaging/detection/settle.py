@@ -23,8 +23,10 @@ _DISC_BANDWIDTH = 0.35
 _DISC_SHARE = 0.35  # what the drawn discs count beside the network
 _APART = 0.7  # octaves: nearer peaks are one size
 _NARROW = 0.75  # a second size this good, compared with the best, is a reason to warn
-_FEWEST = 0.6  # sum of heat that a size needs to be believed: one sure cell, two less sure ones
-_SURE = 0.6  # heat that the surest cells of a set should reach
+_FEWEST = 0.6  # sum of heat that a size needs to be named beside another
+_SURE = 0.6  # heat that the surest tenth of the cells of a set should reach
+_LEAST_SURE = 0.58  # heat of the surest cell, without which no size is believed
+_FEW_WEAK = 4.0  # sum of heat of so few, and so weak, answers that there is nothing
 _ALIKE = 0.45  # octaves: sizes of fields of one magnification
 _FEW_PER_FIELD = 2.0  # cells
 _CLEAR = 0.6  # of a field: its second size in its best
@@ -135,13 +137,18 @@ def decide(clues: Sequence[Clues], config: DetectConfig) -> Settled:
     if not found:
         return Settled(config, estimated_from=len(clues))
     best = found[0]
-    if best.cells < _FEWEST:
+    heat = _heat_of(best, clues)
+    surest = float(heat.max(initial=0.0))
+    if surest < _LEAST_SURE and best.cells < _FEW_WEAK:
+        return Settled(config, estimated_from=len(clues))
+    if surest < _LEAST_SURE:
         raise InputError(
-            "the usual diameter of a cell could not be estimated: too little in the "
-            f"{len(clues)} field(s) looked at looks like whole cells of one size; say it, in "
-            "pixels, by --diameter-px"
+            "the usual diameter of a cell could not be estimated: nothing in the "
+            f"{len(clues)} field(s) looked at is surely a whole cell; where cells form a layer, or "
+            "are out of focus, single cells cannot be told apart. Say their diameter, in pixels, "
+            "by --diameter-px if you can see them"
         )
-    notices = [*_unsure(best, clues), *_rivals(found), *_differing(clues)]
+    notices = [*_unsure(heat), *_rivals(found), *_differing(clues)]
     config = replace(config, diameter_px=round(best.diameter_px, 2))
     return Settled(config, tuple(notices), tuple(found[:3]), len(clues))
 
@@ -207,13 +214,18 @@ def _clear_size(clues: Clues) -> float:
     return found[0].diameter_px if rival < _CLEAR else 0.0
 
 
-def _unsure(best: Hypothesis, clues: Sequence[Clues]) -> list[str]:
-    """Warn where even the surest answers are weak: the fields hold something else, or a layer."""
+def _heat_of(size: Hypothesis, clues: Sequence[Clues]) -> np.ndarray:
+    """Return (N,) how sure the network is of each cell of about this size."""
     heat = [
-        one.peaks[np.abs(np.log2(one.peaks[:, 2] / best.diameter_px)) < _APART, 3]
+        one.peaks[np.abs(np.log2(one.peaks[:, 2] / size.diameter_px)) < _APART, 3]
         for one in clues if len(one.peaks)
     ]
-    if float(np.quantile(np.concatenate(heat), 0.9)) >= _SURE:
+    return np.concatenate([np.zeros(0), *heat])
+
+
+def _unsure(heat: np.ndarray) -> list[str]:
+    """Warn where even the surest answers are weak: the fields hold something else, or a layer."""
+    if float(np.quantile(heat, 0.9)) >= _SURE:
         return []
     return [
         "nothing in these fields is surely a single cell: where cells form a layer, or are out of "
