@@ -17,7 +17,7 @@ BENCHMARKS: dict[str, tuple[str, str]] = {
     "store": ("stemcls.bench.store", "store"),
     "detect-blobs": ("stemcls.bench.blobs", "blobs"),
     "detect-simulated": ("stemcls.bench.fields", "simulated_cells"),
-    "detect-real": ("stemcls.bench.fields", "known_cells"),
+    "detect-real": ("stemcls.bench.detectreal", "real_fields"),
     "detect-build": ("stemcls.bench.fields", "build_rate"),
     "first-answer": ("stemcls.bench.firstanswer", "first_answer"),
     "train-input": ("stemcls.bench.training", "train_input"),
