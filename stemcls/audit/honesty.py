@@ -7,7 +7,8 @@ import numpy as np
 from stemcls.audit.finding import CannotTellError, Finding
 from stemcls.audit.subject import Subject
 from stemcls.evaluation.comparison import compare_predictions
-from stemcls.probes.linear import as_predictions, cross_validate, deal_folds
+from stemcls.probes.linear import as_predictions, cross_validate
+from stemcls.store.assign import deal_folds
 
 # A gap is a warning where its interval lies above this, and groups are enough for an interval.
 GAP = 0.1

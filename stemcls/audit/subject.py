@@ -15,15 +15,16 @@ from stemcls.evaluation.metrics import compute_metrics
 from stemcls.evaluation.predictions import Predictions
 from stemcls.interruption import Interruption
 from stemcls.probes.background import background_measures
-from stemcls.probes.linear import as_predictions, cross_validate, deal_folds, mean_recalls
+from stemcls.probes.linear import as_predictions, cross_validate, mean_recalls
 from stemcls.probes.permutation import Exchange, exchange_of, p_value, permuted
 from stemcls.probes.regions import Regions, find_regions
-from stemcls.probes.simple import store_features
 from stemcls.progress import Update
 from stemcls.runs import Run
+from stemcls.store.assign import deal_folds
 from stemcls.store.classes import check_classes, class_index
 from stemcls.store.cropstore import CropStore
 from stemcls.store.units import group_nouns
+from stemcls.training.simple import store_features
 
 # A class in fewer groups cannot be learned from one and tested on another.
 LEAST_UNITS = 2

@@ -36,7 +36,7 @@ def simulated_features(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     from stemcls.imaging.crops import cut_crops
     from stemcls.imaging.levels import to_8_bit, visible_range
     from stemcls.imaging.simulation.simulate import simulate_field
-    from stemcls.probes.simple import simple_features
+    from stemcls.training.simple import simple_features
 
     donors = DONORS + HELD_DONORS
     config = SimulateConfig(

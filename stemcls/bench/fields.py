@@ -13,18 +13,16 @@ import tifffile
 
 from stemcls.bench.measure import interleave, result
 from stemcls.config.imaging import BuildConfig, DetectConfig, SimulateConfig
-from stemcls.imaging.detection.detect import SAMPLE_FIELDS, detect, with_diameter
+from stemcls.imaging.detection.detect import detect
 from stemcls.imaging.field import Field
 from stemcls.imaging.readers import read_field
 from stemcls.imaging.scalespace.find import find_blobs
 from stemcls.imaging.simulation.simulate import simulate_field
 from stemcls.imaging.tuning.matching import match_centers
 from stemcls.store.build import build_store
-from stemcls.store.truth import read_truth
 
 Found = Callable[[Field], np.ndarray]
-_WANTED_F1 = {"dic": 0.95, "phase": 0.90, "chula": 0.93, "gowt1": 0.96}
-_WITHIN_PX = {"chula": 20.0, "gowt1": 25.0}
+_WANTED_F1 = {"dic": 0.95, "phase": 0.95}
 _FIELDS_PER_MODALITY = 12
 _BUILD_FIELDS, _BUILD_PX, _BUILD_CELLS = 40, 2048, 150
 
@@ -38,17 +36,6 @@ def simulated_cells(data: Path) -> list[dict[str, Any]]:  # noqa: ARG001
     Returns: `detect-dic` and `detect-phase`, F1 within 0.6 radii.
     """
     return [_simulated(modality) for modality in ("dic", "phase")]
-
-
-def known_cells(data: Path) -> list[dict[str, Any]]:
-    """Score the default detector on real fields of which every cell is known.
-
-    Args:
-        data: Folder of real images; chula/ and gowt1/ hold `fields/` and `cells.csv`.
-    Returns: `detect-chula` (F1 within 20 pixels) and `detect-gowt1` (25), beside Otsu's threshold
-        and the distance to background.
-    """
-    return [known_field_set(data, name) for name in ("chula", "gowt1")]
 
 
 def build_rate(data: Path) -> dict[str, Any]:  # noqa: ARG001
@@ -91,23 +78,6 @@ def build_rate(data: Path) -> dict[str, Any]:  # noqa: ARG001
     )
 
 
-def find_by_threshold(field: Field) -> np.ndarray:
-    """Find cells as peaks of the distance to background, after Otsu's threshold.
-
-    Of three channels the middle one is looked at, and cells are dark there; of one they are bright.
-
-    Returns: (N, 2) y, x.
-    """
-    from scipy.ndimage import binary_fill_holes, distance_transform_edt, gaussian_filter
-    from skimage.feature import peak_local_max
-    from skimage.filters import threshold_otsu
-
-    plane = field.pixels[len(field.pixels) // 2].astype(np.float32)
-    smooth = gaussian_filter(-plane if len(field.pixels) == 3 else plane, 1.0)
-    distance = distance_transform_edt(binary_fill_holes(smooth > threshold_otsu(smooth)))
-    return peak_local_max(gaussian_filter(distance, 2.0), min_distance=10, threshold_abs=5.0)
-
-
 def _simulated(modality: str) -> dict[str, Any]:
     generator = np.random.default_rng(7)
     fields, truth, reach = [], [], []
@@ -133,28 +103,6 @@ def _simulated(modality: str) -> dict[str, Any]:
     ours = _score(fields, truth, reach, lambda field: detect(field, DetectConfig()).centers_px)
     baseline = _score(fields, truth, reach, raw)
     return _row(f"detect-{modality}", "F1", _WANTED_F1[modality], ours, baseline)
-
-
-def known_field_set(data: Path, name: str, every: int = 1) -> dict[str, Any]:
-    """Score one set of real fields.
-
-    Args:
-        data: Folder of real images.
-        name: chula or gowt1.
-        every: Only each so-many-th field, for a quick look.
-    """
-    table = read_truth(data / name / "cells.csv")
-    truth = {field: table[field].centers_px for field in sorted(table)[::every]}
-    fields = [read_field(data / name / "fields" / field) for field in truth]
-    step = max(1, len(fields) // SAMPLE_FIELDS)
-    config = with_diameter(DetectConfig(), fields[::step][:SAMPLE_FIELDS])
-    reach = [_WITHIN_PX[name]] * len(fields)
-    known = list(truth.values())
-    ours = _score(fields, known, reach, lambda field: detect(field, config).centers_px)
-    baseline = _score(fields, known, reach, find_by_threshold)
-    unit = f"F1 at {_WITHIN_PX[name]:g} px"
-    row = _row(f"detect-{name}", unit, _WANTED_F1[name], ours, baseline)
-    return {**row, "diameter_px": config.diameter_px}
 
 
 def _row(

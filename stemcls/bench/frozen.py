@@ -123,7 +123,7 @@ def measure_frozen(
     )
     setting = _Setting(
         opened, crop_reader(opened), train, validation,
-        ModelConfig(backbone=backbone, weights=weights),
+        ModelConfig(backbone=backbone, weights=weights, stride=(32,), input_px=0),
         StageConfig(
             name="frozen", trainable="none", epochs=epochs, learning_rate=1e-3, batch_size=64,
             patience=epochs, views=1,

@@ -19,15 +19,6 @@ MOBILENET_025 = "mobilenet_2_5_224_tf_no_top.h5"
 HT1080_AUROC, HT1080_RECALL, CHULA_RECALL = 0.98, 0.93, 0.82
 CHULA_CLASSES = 7
 
-HT1080_SETTINGS = (
-    "--backbone", "MobileNetV2", "--input-px", "160", "--stride", "8", "--stride", "16",
-    "--test-views", "8", "--validation", "0.1", "--l2", "0.01", "--finetune-epochs", "0",
-)
-CHULA_SETTINGS = (
-    "--backbone", "MobileNetV2", "--input-px", "96", "--stride", "16",
-    "--frozen-views", "4", "--test-views", "4",
-)
-
 
 def ht1080(data: Path) -> list[dict[str, Any]]:
     """Cross-validate on single-cell crops: ready-made crops, 2 classes, 5 folds by field."""
@@ -39,7 +30,7 @@ def ht1080(data: Path) -> list[dict[str, Any]]:
             "build", crops, "--out", store, "--kind", "crops",
             "--group", r"[^/]+/([^-]+-[^-]+)-", "--group-what", "field of view",
         )
-        found = _cross_validate(store, folder, HT1080_SETTINGS, weights / MOBILENET_V2)
+        found = _cross_validate(store, folder, (), weights / MOBILENET_V2)
         classical = _floor(store, weights / MOBILENET_025)
     return [
         _row("ht1080 mean recall", "mean_recall", found, classical, HT1080_RECALL),
@@ -64,8 +55,7 @@ def chula(data: Path) -> list[dict[str, Any]]:
         by_count = sorted(built["classes"], key=built["classes"].get, reverse=True)
         chosen = by_count[:CHULA_CLASSES]
         picked = [part for name in chosen for part in ("--classes", name)]
-        settings = (*CHULA_SETTINGS, *picked)
-        found = _cross_validate(store, folder, settings, weights / MOBILENET_V2)
+        found = _cross_validate(store, folder, tuple(picked), weights / MOBILENET_V2)
         classical = _floor(store, weights / MOBILENET_025, tuple(chosen))
     with truth.open(newline="", encoding="utf-8") as file:
         known = sum(line["label"] in chosen for line in csv.DictReader(file))
@@ -98,7 +88,9 @@ def _floor(store_path: Path, weights: Path, classes: tuple[str, ...] = ()) -> di
 
     start_keras(None)
     store = CropStore.open(store_path)
-    config = ModelConfig(backbone="MobileNet", alpha=0.25, weights=str(weights), input_px=96)
+    config = ModelConfig(
+        backbone="MobileNet", alpha=0.25, weights=str(weights), input_px=96, stride=(32,)
+    )
     extractor = build_extractor(config, store.size_px, store.n_channels, 255.0)
     features = extractor.predict(store.read(np.arange(len(store))), batch_size=64, verbose=0)
     scores: dict[str, list[float]] = {"mean_recall": [], "auroc": []}

@@ -176,7 +176,8 @@ def _study(store: Path, weights: str, folder: Path, trials: int, backend: str) -
     )
     experiment = Experiment(
         store=str(store), name="bench", stages=(stage,),
-        model=ModelConfig(backbone="MobileNetV2", weights=weights), split=SplitConfig(by="crop"),
+        model=ModelConfig(backbone="MobileNetV2", weights=weights, stride=(32,), input_px=0),
+        split=SplitConfig(by="crop"),
     )
     definition = define(
         experiment, _HEAD_SPACE, objective="auroc", folds=FOLDS, algorithm="ei", racing=False,

@@ -17,8 +17,9 @@ BENCHMARKS: dict[str, tuple[str, str]] = {
     "store": ("stemcls.bench.store", "store"),
     "detect-blobs": ("stemcls.bench.blobs", "blobs"),
     "detect-simulated": ("stemcls.bench.fields", "simulated_cells"),
-    "detect-real": ("stemcls.bench.fields", "known_cells"),
+    "detect-real": ("stemcls.bench.detectreal", "real_fields"),
     "detect-build": ("stemcls.bench.fields", "build_rate"),
+    "first-answer": ("stemcls.bench.firstanswer", "first_answer"),
     "train-input": ("stemcls.bench.training", "train_input"),
     "train-frozen": ("stemcls.bench.frozen", "train_frozen"),
     "train-start": ("stemcls.bench.firststep", "train_start"),
@@ -64,7 +65,8 @@ def bench(
     crops: Annotated[
         list[int] | None,
         typer.Option(
-            min=1, help="Sizes of scale, given twice or more (default: 2000 and 8000; the papers': "
+            min=1, max=10_000_000,
+            help="Sizes of scale, given twice or more (default: 2000 and 8000; the papers': "
             "74000 and 600000).",
         ),
     ] = None,

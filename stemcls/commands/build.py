@@ -45,8 +45,9 @@ def build(
     cells: Annotated[
         Path | None,
         typer.Option(
-            help="Table with known centres: field, x_px, y_px and optionally label, radius_px, "
-            "group."
+            help="Known cells: table of field, x_px, y_px and optionally label, radius_px, group; "
+            "or outlines of ImageJ (.zip), QuPath (.geojson), label images (.tif), or a folder of "
+            "them."
         ),
     ] = None,
     workers: Annotated[

@@ -24,13 +24,13 @@ NEW_FIELDS_SEED = 1000
 def demo(
     workspace: Workspace = Path(),
     fields: Annotated[int, typer.Option(min=4, max=1000, help="Fields per class.")] = 12,
-    epochs: Annotated[int, typer.Option(min=1, max=100_000, help="Most epochs of training.")] = 50,
+    epochs: Annotated[int, typer.Option(min=1, max=100_000, help="Epochs of training.")] = 8,
     seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Seed of everything random.")] = 0,
     backend: Backend = None,
     device: Device = "auto",
     json: Json = False,
 ) -> None:
-    """Simulate three classes, build, train, evaluate, explain and predict: a tour in minutes.
+    """Simulate three classes, build, train, evaluate, explain and predict: a tour in a minute.
 
     Fields and store go to the workspace's datasets/, the run to its saved_models/; nothing is
     overwritten.
@@ -77,9 +77,13 @@ def demo(
         ("drawn on their fields", table.overlays[0]),
     ):
         say(f"  {what:22} {where}")
-    say("next, with your own images, one folder per class:")
-    say("  stemcls build IMAGES --out datasets/mine.h5 && stemcls train datasets/mine.h5")
-    say("or browse this demo:  stemcls tui")
+    where = f" --workspace {workspace}" if workspace != Path() else ""
+    say("browse this demo:")
+    say(f"  stemcls tui{where}")
+    say("your own images: put them into my-images/, one folder per class, then")
+    mine = workspace / "datasets" / "mine.h5"
+    say(f"  mkdir -p my-images && stemcls tui{where}")
+    say(f"  stemcls build my-images --out {mine} && stemcls train {mine}{where}")
 
 
 def _simulate(out: Path, fields: int, seed: int, title: str) -> dict[str, Any]:
@@ -117,13 +121,19 @@ def _train(store: Path, workspace: Path, epochs: int, seed: int, backend: str) -
         name="demo",
         seed=seed,
         split=SplitConfig(validation=0.17, test=0.25),
-        model=ModelConfig(backbone="TinyCNN", weights="none", dropout=0.2, l2=1e-4),
+        model=ModelConfig(
+            backbone="TinyCNN", weights="none", pooling="rings", dropout=0.0, l2=1e-4
+        ),
+        # A few epochs find the features; what to make of them is then solved for.
         stages=(
-            StageConfig(name="scratch", epochs=epochs, learning_rate=1e-3, patience=15),
+            StageConfig(
+                name="scratch", epochs=epochs, learning_rate=3e-3, schedule="cosine",
+                patience=max(epochs, 1),
+            ),
+            StageConfig(name="head", trainable="none", epochs=1, views=4, optimizer="lbfgs"),
         ),
         # Donors differ in exposure; a network that has seen that generalises to the next one.
         augment=AugmentConfig(brightness=0.3),
-        test_views=8,
     )
     run = prepare_run(experiment, workspace)
     with progress(f"3/6 train on {backend}") as update:

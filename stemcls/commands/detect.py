@@ -9,8 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stemcls.commands.detect_correct import exporting, show_trained, train_on
 from stemcls.commands.detect_report import document_of, score_of, show, show_grid
-from stemcls.commands.terminal import Json, config_options, print_json, progress, resolved, say
+from stemcls.commands.terminal import (
+    Json,
+    Workspace,
+    config_options,
+    print_json,
+    progress,
+    resolved,
+    say,
+)
 from stemcls.config.imaging import DetectConfig, GivenConfig, ReadConfig
 from stemcls.config.options import MOST_SEED
 from stemcls.errors import InputError, SkippedError
@@ -75,8 +84,44 @@ def detect(
         ),
     ] = None,
     sheet: Annotated[
-        Path | None, typer.Option(help=f"PNG to write with --grid (default: {_SHEET}).")
+        Path | None,
+        typer.Option(
+            help=f"PNG to write with --grid (default: {_SHEET}); without --grid it shows the two "
+            "usual diameters that explain the fields best."
+        ),
     ] = None,
+    export: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder to write the circles to, one file a field, for correcting them; "
+            "`build --cells FOLDER` takes them back."
+        ),
+    ] = None,
+    export_as: Annotated[
+        str,
+        typer.Option(
+            "--export-as",
+            help="imagej: zip of regions; qupath: GeoJSON; labels: TIFF of numbered cells.",
+        ),
+    ] = "imagej",
+    train: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="TRUTH",
+            help="Go on training the detector on these fields, all of whose cells TRUTH knows "
+            "(CSV, or outlines as --export writes them), and keep it for --detector.",
+        ),
+    ] = None,
+    train_steps: Annotated[
+        int, typer.Option(min=1, help="Steps of --train, batches of 16 patches.")
+    ] = 400,
+    detector_out: Annotated[
+        Path | None,
+        typer.Option(
+            help="ONNX file that --train makes (default: saved_models/detectors/TRUTH.onnx)."
+        ),
+    ] = None,
+    workspace: Workspace = Path(),
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 3 if a file could not be read.")
     ] = False,
@@ -103,14 +148,26 @@ def detect(
                 f"{truth} knows none of the {len(paths)} fields drawn by --sample; draw more, or "
                 "try another --seed"
             )
-    if grid:
-        if overlay or out:
-            raise InputError("--grid draws one sheet; leave out --overlay and --out, or --grid")
+    if train is not None:
+        made = detector_out or workspace / "saved_models" / "detectors" / f"{train.stem}.onnx"
+        cells = _known(listed, read_truth(train, say), train)
+        trained = train_on(config, paths, cells, made, train_steps, seed)
+        if json:
+            print_json(trained)
+        else:
+            show_trained(trained)
+        return
+    if grid or sheet:
+        if overlay or out or export:
+            raise InputError(
+                "--grid and --sheet draw one sheet; leave out --overlay, --out and --export, or "
+                "those"
+            )
+        grid = grid or _two_sizes(config, paths)
         document = _try(grid, given, config.read, paths, names, sheet, known, within_px)
-    elif sheet:
-        raise InputError(f"--sheet {sheet} is for --grid; --overlay draws single fields")
     else:
-        document = _find(config, paths, names, overlay, out, known, within_px)
+        exported = (export, export_as) if export else None
+        document = _find(config, paths, names, overlay, out, exported, known, within_px)
     document["skipped"] = [*listed.skipped, *document["skipped"]]
     document["ignored"] = listed.ignored
     document["warnings"] = [
@@ -140,16 +197,35 @@ def _known(
     return {places[path]: known for path, known in known_by_path(places, cells, truth).items()}
 
 
+def _two_sizes(config: FindConfig, paths: list[Position]) -> list[str]:
+    """Return the grid of the two usual diameters that explain the fields best."""
+    from dataclasses import replace
+
+    from stemcls.imaging.detection.survey import settle_paths
+
+    open_size = replace(config.detect, diameter_px=0.0, min_sigma=0.0, max_sigma=0.0)
+    settled, _ = settle_paths(paths, open_size, config.read)
+    sizes = [f"{one.diameter_px:.1f}" for one in settled.hypotheses[:2]]
+    if not sizes:
+        raise InputError(
+            "nothing in these fields looks like a cell, so there is no size to show; say one by "
+            "--grid diameter-px=20,40"
+        )
+    return [f"diameter-px={','.join(sizes)}"]
+
+
 def _find(
     config: FindConfig, paths: list[Position], names: Mapping[Position, str],
-    overlay: Path | None, out: Path | None, known: Mapping[Position, KnownCells] | None,
-    within_px: float,
+    overlay: Path | None, out: Path | None, exported: tuple[Path, str] | None,
+    known: Mapping[Position, KnownCells] | None, within_px: float,
 ) -> dict[str, Any]:
     from stemcls.imaging.detection.celltable import write_cells
     from stemcls.imaging.detection.survey import survey
 
     _check_new(out, "--out", ".csv")
     look = _drawing(_overlay_paths(overlay, paths))
+    if exported is not None:
+        look = exporting(*exported, names, look)
     with progress("detect") as update:
         result = survey(paths, config.detect, config.read, update, look)
     document = document_of(result, names)
@@ -160,6 +236,8 @@ def _find(
         document["out"] = str(out)
     if overlay is not None:
         document["overlay"] = str(overlay)
+    if exported is not None:
+        document["export"] = str(exported[0])
     return document
 
 

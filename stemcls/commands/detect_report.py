@@ -20,6 +20,8 @@ _MOST_ROWS = 40
 _MOST_NAMES = 3
 _OTHER_COLUMNS = 52  # characters that the table of fields needs beside the names
 _CELL_UM = (2.0, 200.0)  # diameters of cells: platelets to oocytes
+_HARMLESS = ("overlaps a surer blob", "cut by the field's edge")
+_MANY_REJECTED, _FAR_MORE = 30, 2.0
 _SAME_SCALE = 1.05  # pixel sizes within this factor count as one
 
 
@@ -64,6 +66,11 @@ def document_of(result: Survey, names: Mapping[Position, str]) -> dict[str, Any]
             *_scale_warnings(result),
             *_size_warnings(result, diameter_um),
             *_open_warnings(result),
+            *_doubt_warnings(result, rejected),
+            *(
+                {"path": str(result.found[0].path), "warning": notice}
+                for notice in result.settled.notices
+            ),
         ],
     }  # fmt: skip
 
@@ -116,13 +123,30 @@ def _size_warnings(result: Survey, diameter_um: float | None) -> list[dict[str, 
 
 def _open_warnings(result: Survey) -> list[dict[str, str]]:
     """Warn where no cell was looked for, because nothing told its size."""
-    from stemcls.imaging.detection.diameter import no_size
+    from stemcls.imaging.detection.settle import no_size
 
     looked_for = not result.estimated_from or result.diameter_px is not None
     if looked_for or all(one.blank for one in result.found):
         return []
     said = no_size(result.estimated_from, len(result.found))
     return [{"path": str(result.found[0].path), "warning": said}]
+
+
+def _doubt_warnings(result: Survey, rejected: Mapping[str, int]) -> list[dict[str, str]]:
+    """Warn where far more candidates were left out than cells kept: the size may be wrong."""
+    kept = sum(len(one.cells) for one in result.found)
+    doubtful = sum(count for reason, count in rejected.items() if reason not in _HARMLESS)
+    if doubtful < _MANY_REJECTED or doubtful <= _FAR_MORE * kept:
+        return []
+    worst = max(result.found, key=lambda one: sum(one.cells.rejected.values()))
+    return [
+        {
+            "path": str(worst.path),
+            "warning": f"{doubtful} candidates were left out and {kept} cells kept: the usual "
+            "diameter may be wrong; look at --overlay, compare sizes by --sheet, and say the "
+            "right one by --diameter-px",
+        }
+    ]
 
 
 def score_of(
@@ -191,6 +215,9 @@ def show(document: dict[str, Any]) -> None:
         say(f"table: {document['out']}")
     if "overlay" in document:
         say(f"drawn: {document['overlay']}")
+    if "export" in document:
+        say(f"outlines: {document['export']}; `stemcls build SRC --cells {document['export']}` "
+            "takes them back")
 
 
 def _show_score(score: Mapping[str, Any]) -> None:

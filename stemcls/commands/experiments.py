@@ -13,7 +13,6 @@ from stemcls.config.experiment import MEMBERS, Experiment
 from stemcls.config.options import merged, read_toml
 from stemcls.config.recipes import recipe
 from stemcls.errors import InputError
-from stemcls.store.find import find_store
 
 ConfigFile = Annotated[
     Path | None, typer.Option(help="TOML of an experiment; options given beside it win.")
@@ -65,4 +64,6 @@ def experiment_of(
     experiment = resolved(Experiment, given, base)
     if not experiment.store:
         raise InputError("which store? give one as STORE, or as `store` in --config FILE")
+    from stemcls.store.find import find_store
+
     return replace(experiment, store=str(find_store(Path(experiment.store), workspace)))

@@ -24,6 +24,7 @@ from stemcls.commands.info import info
 from stemcls.commands.morphometry import morphometry
 from stemcls.commands.populations import populations
 from stemcls.commands.predict import predict
+from stemcls.commands.rank import rank
 from stemcls.commands.recipes import recipes
 from stemcls.commands.report import report
 from stemcls.commands.runs import runs
@@ -41,6 +42,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "build": build,
     "info": info,
     "morphometry": morphometry,
+    "rank": rank,
     "train": train,
     "tune": tune,
     "adapt": adapt,

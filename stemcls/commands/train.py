@@ -1,5 +1,6 @@
 """`stemcls train`: fit a classifier to a crop store, or cross-validate one."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +18,7 @@ from stemcls.commands.terminal import (
     progress,
     say,
 )
-from stemcls.config.experiment import Experiment
+from stemcls.config.experiment import AUTO, Experiment
 from stemcls.config.options import with_assignments
 from stemcls.errors import InputError
 
@@ -66,7 +67,9 @@ def train(
             store, base_of(recipe, config), with_assignments(given, changes), workspace
         )
         name = start_keras(backend, device, shares_batches=True)
-        run = _prepared(experiment, workspace, folds)
+        if experiment.model.backbone == AUTO:
+            experiment = _with_best_backbone(experiment, workspace)
+        run = _prepared(_with_finetuning(experiment), workspace, folds)
         if not folds and (few := _few_groups(run)):
             say(f"note: {few}")
     say(f"run {run.path} on {name}")
@@ -94,11 +97,22 @@ def train(
         print_json(document)
         return
     print_metrics(run.name, metrics, document.get("mean_sd"))
+    if "baseline" in metrics:
+        say(_beside_baseline(metrics))
     say(f"model, numbers and figures: {run.path}")
     if report:
         say(f"report: {document['report']}")
     if "folds" not in document:
         say(f"next: stemcls explain {run.path}   or   stemcls predict {run.path} FIELDS")
+
+
+def _beside_baseline(metrics: dict[str, Any]) -> str:
+    from stemcls.training.train import baseline_note
+
+    baseline = metrics["baseline"]
+    if "verdict" in baseline:
+        return str(baseline["verdict"])
+    return baseline_note(metrics["mean_recall"], baseline["mean_recall"])
 
 
 def _prepared(experiment: Experiment, workspace: Path, folds: int | None) -> Any:
@@ -111,6 +125,48 @@ def _prepared(experiment: Experiment, workspace: Path, folds: int | None) -> Any
     from stemcls.training.train import prepare_run
 
     return prepare_run(experiment, workspace)
+
+
+def _with_finetuning(experiment: Experiment) -> Experiment:
+    """Turn the stage that trains the backbone on or off, as asked or as the device allows."""
+    from stemcls.config.experiment import FINETUNE, with_finetuning
+    from stemcls.models.precision import on_gpu
+
+    wanted = experiment.finetune == "always" or (experiment.finetune == "auto" and on_gpu())
+    found = with_finetuning(experiment, wanted and experiment.pretrained)
+    left_out = any(
+        stage.name == FINETUNE and not stage.epochs and stage.start != "random"
+        for stage in found.stages
+    )
+    if experiment.finetune == "auto" and experiment.pretrained and left_out:
+        say(
+            "the backbone is left as it is: on a processor its training takes about 25 s per 1,000 "
+            "crops and fold more; --finetune always trains it, and keeps what that gains"
+        )
+    return found
+
+
+def _with_best_backbone(experiment: Experiment, workspace: Path) -> Experiment:
+    """Rank the backbones whose weights are in the cache; take the fastest near the best."""
+    from stemcls.interruption import interruptible
+    from stemcls.probes.rank import candidates, fastest_of_the_best, rank
+    from stemcls.store.verify import open_verified
+
+    if experiment.model.weights != "imagenet":
+        raise InputError(
+            f"--backbone auto chooses among backbones whose ImageNet weights are in the cache, but "
+            f"--weights is {experiment.model.weights}: leave it out, or name the backbone"
+        )
+    store = open_verified(Path(experiment.store))
+    with progress("rank") as update, interruptible() as interruption:
+        rows = list(rank(
+            store, candidates(), experiment.split, experiment.seed, workspace, interruption, update
+        ))
+    chosen = fastest_of_the_best(rows)
+    told = ", ".join(f"{row.name} {row.alpha:g}: {row.score:.3f}" for row in rows)
+    say(f"backbone {chosen.name} {chosen.alpha:g}, the fastest near the best ({told})")
+    model = replace(experiment.model, backbone=chosen.name, alpha=chosen.alpha)
+    return replace(experiment, model=model)
 
 
 def _few_groups(run: Any) -> str:

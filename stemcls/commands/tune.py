@@ -180,10 +180,11 @@ def _defined(
         key: getattr(old, key) if old and value is None else value
         for key, value in search.items()
     }
+    n_folds = FOLDS if kept["folds"] is None else kept["folds"]
     return define(
-        experiment, _space_of(experiment, backbones, space, old),
+        experiment, _space_of(experiment, backbones, space, old, n_folds),
         objective=kept["objective"] or DEFAULT,
-        folds=FOLDS if kept["folds"] is None else kept["folds"],
+        folds=n_folds,
         algorithm=kept["algorithm"] or "ei",
         racing=True if kept["racing"] is None else kept["racing"],
         slots=n_slots, backend=backend,
@@ -191,7 +192,7 @@ def _defined(
 
 
 def _space_of(
-    experiment: Experiment, backbones: Sequence[str], space: Path | None, old: Any
+    experiment: Experiment, backbones: Sequence[str], space: Path | None, old: Any, folds: int
 ) -> Any:
     from stemcls.tuning.space.default import default_space
     from stemcls.tuning.space.dimensions import Dimension
@@ -199,12 +200,25 @@ def _space_of(
     from stemcls.tuning.space.space import SearchSpace
 
     if space is None:
-        return old.space if old and not backbones else default_space(experiment, backbones)
+        if old and not backbones:
+            return old.space
+        return default_space(experiment, backbones, _crops_of_a_fold(experiment, folds))
     found = read_space(space, experiment)
     if len(backbones) > 1 and all(d.key != "model.backbone" for d in found.dimensions):
         networks = Dimension(key="model.backbone", kind="choice", choices=tuple(backbones))
         return SearchSpace((networks, *found.dimensions))
     return found
+
+
+def _crops_of_a_fold(experiment: Experiment, folds: int) -> int:
+    """Return about how many crops a fold trains on, rather too few than too many."""
+    from stemcls.store.classes import class_index
+    from stemcls.store.cropstore import CropStore
+
+    store, split = CropStore.open(Path(experiment.store)), experiment.split
+    labelled = int((class_index(store, split.classes or store.classes) >= 0).sum())
+    share = (1 - split.test) * (1 - 1 / folds) - split.validation
+    return max(1, int(0.9 * share * labelled))
 
 
 def _warn_of_version(study: Any) -> None:

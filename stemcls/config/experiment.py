@@ -11,6 +11,8 @@ from stemcls.errors import InputError
 
 # Sizes of the groups of flips and quarter turns that a square has.
 VIEWS = (1, 2, 4, 8)
+# As a backbone: the one that `stemcls rank` would choose.
+AUTO = "auto"
 # What the numbers of the finished model are filed under, beside those of each stage.
 FINAL = "final"
 # Names the members in the config.toml of an ensemble, which holds no experiment of its own.
@@ -43,19 +45,28 @@ class SplitConfig:
 class ModelConfig:
     """The network: where it is cut, what it sees, and the head on top."""
 
-    backbone: str = option("MobileNetV2", "Network from the table of backbones.")
+    backbone: str = option(
+        "MobileNetV2", "Network from the table of backbones; `train` also takes auto: the fastest "
+        "of those nearly as good as the best, by `stemcls rank`."
+    )
     weights: str = option(
         "imagenet", "imagenet, none, or a weights file: .h5 of Keras; .safetensors, .npz of torch."
     )
     alpha: float = option(1.0, "Width multiplier of the MobileNets.", least=0.05, most=4.0)
     input_px: int = option(
-        0, "Resize crops inside the model until their shorter edge is this; 0: as stored, or the "
-        "least that the backbone takes.",
-        least=0, most=1024,
+        -1, "Resize crops inside the model until their shorter edge is this; 0: as stored, or the "
+        "least that the backbone takes; -1: 96 with pretrained weights, else as 0.",
+        least=-1, most=1024,
     )
     stride: tuple[int, ...] = option(
-        (32,), "Pixels per feature where the head taps the backbone: 8, 16 or 32; several are "
-        "pooled one by one and joined.", least=8, most=32,
+        (), "Pixels per feature where the head taps the backbone: 4, 8, 16 or 32; several are "
+        "pooled one by one and joined; empty: 4, 8 and 16 with pretrained weights, else 32.",
+        least=4, most=32,
+    )
+    pooling: str = option(
+        "auto", "What is kept of each map: its mean, or rings: the mean, one weighted to the "
+        "middle, and those of rings around it; auto: rings where the stride is left open and "
+        "weights are pretrained.", choices=("auto", "mean", "rings"),
     )
     dense: tuple[int, ...] = option(
         (), "Units of each dense layer between pooling and logits.", least=1, most=65_536
@@ -122,11 +133,16 @@ class StageConfig:
         most=100.0,
     )
     schedule: str = option(
-        "constant", "Rate over the epochs: constant; cosine: falls to 0 over all of them; plateau: "
-        "divided by 3 after half the patience without a better validation loss.",
-        choices=("constant", "cosine", "plateau"),
+        "constant", "Rate over the epochs: constant; cosine: falls to 0 over all of them; "
+        "warm-cosine: rises for an eighth of them first; plateau: divided by 3 after half the "
+        "patience without a better validation loss.",
+        choices=("constant", "cosine", "warm-cosine", "plateau"),
     )
-    optimizer: str = option("adam", "Optimiser.", choices=("adam", "adamw", "sgd"))
+    optimizer: str = option(
+        "adam", "Optimiser. lbfgs: with trainable=none, logistic regression on all crops that do "
+        "not test, solved exactly, its strength chosen by inner folds; auto: lbfgs where the head "
+        "is one layer, else adam.", choices=("auto", "adam", "adamw", "sgd", "lbfgs"),
+    )
     weight_decay: float = option(
         0.0, "Decoupled weight decay of adamw or sgd: a step shrinks each weight by this times its "
         "own rate.", least=0.0, most=10.0,
@@ -145,6 +161,11 @@ class StageConfig:
                 f"not {FINAL!r}"
             )
         _check_views(f"stages.{self.name}.views", self.views)
+        if self.optimizer in ("auto", "lbfgs") and self.trainable != "none":
+            raise InputError(
+                f"stages.{self.name}.optimizer is {self.optimizer}, which fits a head on a frozen "
+                "backbone alone; set trainable to none, or optimizer to adam, adamw or sgd"
+            )
         if self.weight_decay and self.optimizer == "adam":
             raise InputError(
                 f"stages.{self.name}.weight_decay is {self.weight_decay:g}, but adam has none; "
@@ -152,14 +173,16 @@ class StageConfig:
             )
 
 
+FINETUNE, FINETUNE_EPOCHS = "finetune", 10
 DEFAULT_STAGES = (
     StageConfig(
         name="frozen", start="pretrained", trainable="none", epochs=200, learning_rate=1e-3,
-        batch_size=64, patience=20,
+        batch_size=64, patience=20, views=4, optimizer="auto",
     ),
     StageConfig(
-        name="finetune", start="pretrained", epochs=10, learning_rate=1e-5, batch_size=32,
-        patience=3,
+        name="finetune", start="pretrained", trainable="last-block", epochs=0,
+        learning_rate=3e-4, batch_size=32, patience=FINETUNE_EPOCHS, optimizer="adamw",
+        weight_decay=0.01, schedule="warm-cosine",
     ),
     StageConfig(
         name="scratch", start="random", epochs=60, learning_rate=1e-3, batch_size=32, patience=12,
@@ -186,8 +209,13 @@ class Experiment:
         choices=("none", "class-weights", "oversample", "weighted-sampling"),
     )
     test_views: int = option(
-        1, "Flips and quarter turns averaged when the run is evaluated: 1, 2, 4 or 8.",
+        4, "Flips and quarter turns averaged when the run is evaluated: 1, 2, 4 or 8.",
         least=1, most=8,
+    )
+    finetune: str = option(
+        "auto", "Whether the default stages train the backbone too, after the head: never, always, "
+        "or auto: on a GPU, where it is cheap. What does not lower the validation loss by more "
+        "than chance is undone.", choices=("auto", "always", "never"),
     )
     precision: str = option(
         "auto", "What the network computes with in training: auto is mixed_bfloat16 on GPUs that "
@@ -209,6 +237,13 @@ class Experiment:
         names = [stage.name for stage in self.stages]
         if len(set(names)) < len(names):
             raise InputError(f"stages must have different names, found {', '.join(names)}")
+        for stage in self.stages:
+            if stage.optimizer == "lbfgs" and self.model.dense:
+                raise InputError(
+                    f"stages.{stage.name}.optimizer is lbfgs, which solves for one layer, but "
+                    f"model.dense is {list(self.model.dense)}: leave dense out, or set the "
+                    "optimizer to adam"
+                )
         if not self.plan:
             raise InputError(
                 f"no stage is left for weights = {self.model.weights!r}: each of "
@@ -220,11 +255,41 @@ class Experiment:
         """Whether the backbone starts from weights that were learned elsewhere."""
         return self.model.weights != "none" or bool(self.start_from)
 
+    def is_exact(self, stage: StageConfig) -> bool:
+        """Say whether a stage solves for its head instead of training it step by step."""
+        plain = not (self.model.dense or self.model.label_smoothing or self.model.focal_gamma)
+        wanted = stage.optimizer == "lbfgs" or (
+            stage.optimizer == "auto" and plain and not self.start_from
+        )
+        return stage.trainable == "none" and wanted
+
     @property
     def plan(self) -> tuple[StageConfig, ...]:
         """The stages that will run, in order."""
         starts = ("any", "pretrained" if self.pretrained else "random")
         return tuple(s for s in self.stages if s.start in starts and s.epochs)
+
+
+def with_finetuning(experiment: Experiment, wanted: bool) -> Experiment:
+    """Return the experiment with its stage `finetune` on or off, where it is one that may be.
+
+    Args:
+        experiment: A stage of that name which was given epochs keeps them.
+        wanted: Give it epochs if it has none; augmentation that was left as it is then flips and
+            lightens crops only.
+    """
+    epochs = FINETUNE_EPOCHS if wanted else 0
+    stages = tuple(
+        replace(stage, epochs=epochs) if stage.name == FINETUNE and (
+            experiment.finetune == "never" or not stage.epochs
+        ) else stage
+        for stage in experiment.stages
+    )
+    augment = experiment.augment
+    if wanted and augment == AugmentConfig():
+        # The head was solved for on crops as sharp as they are; what is resampled is not.
+        augment = replace(augment, rotate_deg=0.0, zoom=0.0, shift=0.0)
+    return replace(experiment, stages=stages, augment=augment)
 
 
 def with_absolute_paths(experiment: Experiment) -> Experiment:

@@ -151,14 +151,22 @@ class DetectConfig:
     """Where cells are looked for; names follow skimage.feature where the meaning does."""
 
     method: str = option(
-        "log", "Cell finder: log, dog and doh look for blobs; cellpose and stardist are extras.",
+        "auto",
+        "Cell finder. net: the trained detector, for cells of any look; log, dog and doh look for "
+        "round blobs that differ from their background; cellpose and stardist are extras; auto: "
+        "net, or log where sigmas, --mode exact or --modality raw are given.",
         flag="method",
+    )
+    detector: str = option(
+        "", "Weights of the trained detector: an ONNX file of `stemcls detect --train`; empty: "
+        "those that come with stemcls.",
     )
     modality: str = option(
         "auto",
-        "What the slices show; auto finds out for each. dic: thickness is rebuilt from the slope "
-        "first; phase, brightfield: brighter and darker than background, or local contrast where "
-        "that is faint; fluorescence: brighter; raw: pixels as they are, as skimage takes them.",
+        "What the slices show, for log, dog and doh; auto finds out. dic: thickness is rebuilt "
+        "from the slope first; phase, brightfield: brighter and darker than background, or local "
+        "contrast where that is faint; fluorescence: brighter; raw: pixels as they are, as skimage "
+        "takes them.",
         choices=("auto", "fluorescence", "brightfield", "phase", "dic", "raw"),
     )
     mode: str = option(
@@ -179,8 +187,9 @@ class DetectConfig:
     )
     num_sigma: int = option(8, "Scales between them, evenly spaced in log.", least=1, most=100)
     threshold: float | None = option(
-        None, "Least response: 1 is a full, isolated disc (default 0.4); with modality raw the "
-        "threshold of skimage's blob_log, blob_dog or blob_doh (default theirs).", least=0.0,
+        None, "Least response: 1 is a sure cell for net (default 0.35), a full, isolated disc for "
+        "log, dog and doh (default 0.4); with modality raw the threshold of skimage's blob_log, "
+        "blob_dog or blob_doh (default theirs).", least=0.0,
         most=1e9,
     )
     overlap: float = option(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Any
 
+from stemcls.config.options import merged
 from stemcls.errors import check_known
 
 _FROZEN_THEN_ALL: list[dict[str, Any]] = [
@@ -17,6 +18,11 @@ _FROZEN_THEN_ALL: list[dict[str, Any]] = [
         "learning_rate": 1e-5, "batch_size": 32,
     },
 ]
+
+# What papers do not speak of: one map, the last, of crops as they are, one view of each tested.
+_AS_USUAL_THEN: dict[str, Any] = {
+    "test_views": 1, "model": {"stride": [32], "input_px": 0, "pooling": "mean"},
+}
 
 # docs/training.md says of every value whether the paper gives it or we chose it.
 RECIPES: dict[str, dict[str, Any]] = {
@@ -95,4 +101,4 @@ def recipe(name: str) -> dict[str, Any]:
         InputError: There is none of that name; names the nearest.
     """
     check_known(name, RECIPES, f"there is no recipe {name!r}")
-    return deepcopy(RECIPES[name])
+    return merged(deepcopy(_AS_USUAL_THEN), deepcopy(RECIPES[name]))

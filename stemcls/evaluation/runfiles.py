@@ -15,6 +15,9 @@ from stemcls.store.cropstore import CropStore
 from stemcls.store.find import open_same
 from stemcls.store.splits import Split
 
+# In evaluation/ of a run: what heads that had not seen them said of the crops it was trained on.
+UNSEEN = "unseen.csv"
+
 
 def read_experiment(run: Run) -> Experiment:
     """Return the resolved experiment of a run; of an ensemble, what evaluating it needs."""

@@ -150,15 +150,15 @@ def notices_of(field: Field) -> tuple[Notice, ...]:
     return tuple(Notice("file", remark) for remark in field.remarks)
 
 
-def read_slices(path: Path | Position, build: BuildConfig) -> np.ndarray:
-    """Return the (C, Y, X) slices of a field in which there is something to see.
+def read_content(path: Path | Position, build: BuildConfig) -> Field:
+    """Read a field in which there is something to see.
 
     Raises:
         InputError: Unreadable or blank.
     """
     field = read_image(path, build.read)
     check_content(field)
-    return field.pixels
+    return field
 
 
 def sample_slices(path: Path | Position, build: BuildConfig) -> list[np.ndarray]:

@@ -11,12 +11,15 @@ import numpy as np
 from stemcls.config.experiment import ModelConfig
 from stemcls.errors import InputError
 from stemcls.models.backbones import BACKBONES, Backbone, Normalisation, backbone_named
-from stemcls.models.graft import graft
+from stemcls.models.graft import graft, layer_at
+from stemcls.models.pooling import POOLING, pooled
 from stemcls.models.weights.load import pretrained_network, weights_file
 
 LEAST_VARIANCE = 0.01
-# The layer whose output is the features: all before it is the backbone, all after it the head.
-POOLING = "pooling"
+# What pretrained weights are good at on single cells: shapes of 4 to 16 pixels, seen a bit larger.
+USUAL_STRIDES, USUAL_PX = (4, 8, 16), 96
+# Found in the graph of a network; where the others are, its row of the table says.
+FINEST_STRIDE = 4
 
 
 def check_model(config: ModelConfig, size_px: tuple[int, int]) -> None:
@@ -29,7 +32,7 @@ def check_model(config: ModelConfig, size_px: tuple[int, int]) -> None:
         InputError: As of `build_extractor`; whether a weights file fits is not looked at.
     """
     backbone = backbone_named(config.backbone)
-    _taps(config, backbone)
+    _strides(config, backbone)
     _arguments(config, backbone)
     input_size_px(config, size_px)
     if config.weights != "none":
@@ -55,15 +58,17 @@ def build_extractor(
     import keras
 
     backbone = backbone_named(config.backbone)
-    taps = _taps(config, backbone)
+    strides = _strides(config, backbone)
     arguments = _arguments(config, backbone)
     source = keras.Input((*input_size_px(config, size_px), 3), name="published")
     if config.weights == "none":
         network = backbone.construct(input_tensor=source, weights=None, **arguments)
     else:
         network = pretrained_network(config.backbone, config.weights, config.alpha, source)
+    taps = _taps(strides, backbone, network)
     return extractor_of(
-        network, backbone, taps, size_px, n_channels, white, keep_weights=config.weights != "none"
+        network, backbone, taps, size_px, n_channels, white, keep_weights=config.weights != "none",
+        rings=_pools_rings(config),
     )
 
 
@@ -75,6 +80,7 @@ def extractor_of(
     n_channels: int,
     white: float,
     keep_weights: bool,
+    rings: bool = False,
 ) -> Any:
     """Put a published network, (N, Y, X, 3) to its last map, on top of raw crops.
 
@@ -84,6 +90,7 @@ def extractor_of(
         taps: Names of the layers that are pooled, each by itself, and joined.
         size_px, n_channels, white: As for `build_extractor`.
         keep_weights: Keep the network's; else all are drawn afresh.
+        rings: Keep of each map its mean and those of `RINGS`, else its mean alone.
     Returns: keras.Model as of `build_extractor`.
     """
     import keras
@@ -94,7 +101,9 @@ def extractor_of(
     inputs = keras.Input((*size_px, n_channels), name="crops")
     x = inputs
     if seen_px != tuple(size_px):
-        x = keras.layers.Resizing(*seen_px, name="resizing")(x)
+        # Shrunk without averaging, a crop would lose what lies between the pixels that are kept.
+        shrinks = min(seen_px) < min(size_px)
+        x = keras.layers.Resizing(*seen_px, antialias=shrinks, name="resizing")(x)
     x = keras.layers.Rescaling(looks.scale / white, looks.offset, name="rescaling")(x)
     if repeated:
         # Red, green and blue are normalised differently, so each channel is shown as all three.
@@ -102,14 +111,7 @@ def extractor_of(
     x = _normalised(x, looks, n_channels)
     adapted = partial(stem_kernel, n_channels=n_channels, normalisation=looks)
     tapped = graft(network, x, taps, adapted if keep_weights else None)
-    if len(tapped) == 1:
-        features = keras.layers.GlobalAveragePooling2D(name=POOLING)(tapped[0])
-    else:
-        pooled = [
-            keras.layers.GlobalAveragePooling2D(name=f"{POOLING}_{number}")(layer)
-            for number, layer in enumerate(tapped, start=1)
-        ]
-        features = keras.layers.Concatenate(name=POOLING)(pooled)
+    features = pooled(tapped, rings)
     return keras.Model(inputs, features, name="extractor")
 
 
@@ -162,19 +164,21 @@ def input_size_px(config: ModelConfig, size_px: tuple[int, int]) -> tuple[int, i
 
     Args:
         config: Its `input_px` is what the shorter edge becomes; 0 leaves crops as stored, but
-            enlarges those that are smaller than the backbone takes.
+            enlarges those that are smaller than the backbone takes; -1 is `USUAL_PX` for
+            pretrained weights and 0 for random ones.
         size_px: Height and width of the crops.
     Raises:
         InputError: Unknown backbone, or an `input_px` below its least.
     """
     least = backbone_named(config.backbone).least_px
-    if config.input_px and config.input_px < least:
+    if 0 < config.input_px < least:
         raise InputError(
             f"{config.backbone} needs at least {least} px, --input-px is {config.input_px}; give "
             f"--input-px {least} or more, or leave it out"
         )
     shorter = min(size_px)
-    edge = config.input_px or max(shorter, least)
+    usual = USUAL_PX if _opens_usual(config) else shorter
+    edge = config.input_px if config.input_px > 0 else max(usual, least)
     height, width = size_px
     return round(height * edge / shorter), round(width * edge / shorter)
 
@@ -184,7 +188,11 @@ def resizing_note(config: ModelConfig, size_px: tuple[int, int]) -> str | None:
     seen_px = input_size_px(config, size_px)
     if seen_px == tuple(size_px):
         return None
-    why = "as --input-px says" if config.input_px else f"the least that {config.backbone} takes"
+    why = "as --input-px says"
+    if config.input_px == 0 or not (config.input_px > 0 or _opens_usual(config)):
+        why = f"the least that {config.backbone} takes"
+    elif config.input_px < 0:
+        why = "as suits pretrained weights; --input-px 0 leaves them as stored"
     before, after = (f"{height}x{width}" for height, width in (size_px, seen_px))
     return f"crops of {before} px are resized to {after} px inside the model, {why}"
 
@@ -258,16 +266,34 @@ def extractor_of_model(model: Any) -> Any:
     return keras.Model(model.input, features, name="extractor")
 
 
-def _taps(config: ModelConfig, backbone: Backbone) -> list[str]:
+def _strides(config: ModelConfig, backbone: Backbone) -> list[int]:
+    known = sorted({FINEST_STRIDE, *backbone.taps}) if len(backbone.taps) > 1 else [*backbone.taps]
     strides = set(config.stride)
-    if not strides:
-        raise InputError("model.stride is empty: expected where the head taps the backbone")
-    if len(backbone.taps) == 1:
-        strides = set(backbone.taps)
-    for stride in strides - set(backbone.taps):
-        known = ", ".join(map(str, backbone.taps))
-        raise InputError(f"{config.backbone} cannot be tapped at stride {stride}; one of {known}")
-    return [backbone.taps[stride] for stride in sorted(strides)]
+    if not strides and config.weights != "none":
+        strides = set(USUAL_STRIDES) & set(known)
+    if not strides or len(known) == 1:
+        strides = {max(known)}
+    for stride in strides - set(known):
+        raise InputError(
+            f"{config.backbone} cannot be tapped at stride {stride}; one of "
+            f"{', '.join(map(str, known))}"
+        )
+    return sorted(strides)
+
+
+def _taps(strides: Sequence[int], backbone: Backbone, network: Any) -> list[str]:
+    return [backbone.taps.get(stride) or layer_at(network, stride) for stride in strides]
+
+
+def _opens_usual(config: ModelConfig) -> bool:
+    """Say whether an input size that is left open is the usual one of pretrained weights."""
+    return config.input_px < 0 and config.weights != "none"
+
+
+def _pools_rings(config: ModelConfig) -> bool:
+    if config.pooling == "auto":
+        return not config.stride and config.weights != "none"
+    return config.pooling == "rings"
 
 
 def _arguments(config: ModelConfig, backbone: Backbone) -> dict[str, Any]:

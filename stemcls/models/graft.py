@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 Weights = list[np.ndarray]
+# What ends a block: an activation, a sum, a concatenation, or a norm of ConvNeXt.
+_FEATURES = ("ReLU", "Activation", "Add", "Concatenate", "LayerNormalization", "Relu6", "Silu")
 Convert = Callable[[Weights], Weights]
 
 
@@ -49,6 +51,31 @@ def graft(
     return [copier.made[tap] for tap in taps]
 
 
+def layer_at(network: Any, stride: int) -> str:
+    """Return the last layer at a stride that is no mere padding or convolution, as numbered anew.
+
+    Args:
+        network: keras.Model from a keras.Input to its last map.
+        stride: Pixels of the input per pixel of the layer's map.
+    Raises:
+        KeyError: There is none.
+    """
+    import keras
+
+    edge = network.input_shape[1]
+    copier, found = _Copier(None), ""
+    for operation in network.operations:
+        inner = operation.layers if isinstance(operation, keras.Sequential) else [operation]
+        for layer in inner:
+            name, shape = copier.name_of(layer), layer.output.shape
+            # Networks that do not pad have maps a little smaller.
+            if len(shape) == 4 and round(edge / shape[1]) == stride and _ends_block(layer):
+                found = name
+    if not found:
+        raise KeyError(f"{network.name} has no layer at stride {stride}")
+    return found
+
+
 class _Copier:
     """Makes the counterpart of each operation in turn: names, weights, the stem only once."""
 
@@ -65,7 +92,7 @@ class _Copier:
             for inner in operation.layers:
                 sources = self.apply(inner, sources)
             return sources
-        layer, convert = _counterpart(operation, self._name(operation))
+        layer, convert = _counterpart(operation, self.name_of(operation))
         made = self.made[layer.name] = layer(sources)
         if self._keeps_weights and layer.weights:
             values = operation.get_weights()
@@ -75,13 +102,19 @@ class _Copier:
             layer.set_weights(convert(values))
         return made
 
-    def _name(self, operation: Any) -> str:
+    def name_of(self, operation: Any) -> str:
+        """Return the name of the counterpart of the next operation."""
         kind = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", type(operation).__name__)
         kind = re.sub(r"([a-z])([A-Z])", r"\1_\2", kind).lower()
         if not re.fullmatch(rf"{kind}(_\d+)?", operation.name):
             return str(operation.name)
         self._counts[kind] += 1
         return f"{kind}_{self._counts[kind]}"
+
+
+def _ends_block(layer: Any) -> bool:
+    activation = getattr(getattr(layer, "activation", None), "__name__", "linear")
+    return type(layer).__name__ in _FEATURES or activation != "linear"
 
 
 def _counterpart(operation: Any, name: str) -> tuple[Any, Convert]:

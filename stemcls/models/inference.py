@@ -12,6 +12,10 @@ from stemcls.errors import InputError
 from stemcls.models.parallel import predict_batches
 from stemcls.progress import Update
 
+# Name of a model whose head was solved for on features averaged over views. The mean of features is
+# the mean of logits, so that is what is taken of the views of a new crop too.
+SOLVED = "stemcls_solved"
+_LEAST = 1e-30
 CHUNK_BYTES = 256 * 2**20  # every call of Keras costs as much as a few steps
 
 
@@ -56,6 +60,8 @@ def predict(
 ) -> np.ndarray:
     """Return the model's output for many crops, averaged over `views` of each.
 
+    Of a model called `SOLVED` logits are averaged, of others the outputs.
+
     Args:
         model: keras.Model of (N, H, W, C) to (N, K).
         read: Rows to crops, e.g. `CropStore.read`.
@@ -70,6 +76,7 @@ def predict(
     """
     if views not in VIEWS:
         raise InputError(f"views must be 1, 2, 4 or 8, found {views}")
+    by_logits = model.name == SOLVED and views > 1
     outputs: list[np.ndarray] = []
     n_done = 0
     for crops in _chunks(read, rows, batch_size):
@@ -80,12 +87,20 @@ def predict(
         for view in numbers:
             turned = np.ascontiguousarray(dihedral(crops, view))
             told = _progress(update, done, len(numbers), len(crops), len(rows), batch_size)
-            total = total + predict_batches(model, turned, batch_size, told)
+            found = predict_batches(model, turned, batch_size, told)
+            total = total + (np.log(np.maximum(found, _LEAST)) if by_logits else found)
             done += len(crops)
         n_done += len(crops)
-        outputs.append(np.asarray(total, dtype=np.float32) / len(numbers))
+        mean = np.asarray(total, dtype=np.float32) / len(numbers)
+        outputs.append(_shares(mean) if by_logits else mean)
     width = model.output_shape[-1]
     return np.concatenate(outputs) if outputs else np.zeros((0, width), dtype=np.float32)
+
+
+def _shares(logs: np.ndarray) -> np.ndarray:
+    powers = np.exp(logs - logs.max(axis=1, keepdims=True))
+    shares: np.ndarray = powers / powers.sum(axis=1, keepdims=True)
+    return shares
 
 
 def _chunks(

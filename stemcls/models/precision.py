@@ -45,6 +45,11 @@ def computing_in(policy: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
+def computes_exactly() -> bool:
+    """Say whether layers are built in float32, as saved models compute."""
+    return str(keras.config.dtype_policy().name) == "float32"
+
+
 def jit_compile(xla: str) -> bool | str:
     """Return what `keras.Model.compile` wants for auto, on or off.
 

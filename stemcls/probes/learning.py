@@ -24,11 +24,11 @@ from stemcls.probes.curve import (
     points_of,
 )
 from stemcls.probes.draws import BY
-from stemcls.probes.simple import store_features
 from stemcls.progress import Update
 from stemcls.store.cropstore import CropStore
 from stemcls.store.splits import Split, make_split
 from stemcls.store.units import group_nouns, unit_index
+from stemcls.training.simple import store_features
 
 METRIC_WORDS = {
     "mean_recall": "mean recall", "accuracy": "accuracy", "auroc": "AUROC", "f1_macro": "macro F1",

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from stemcls.evaluation.predictions import Predictions
-from stemcls.store.assign import assign_units
 
 _SMALL = 1e-9
 
@@ -84,28 +83,6 @@ def probabilities_of(distances: np.ndarray) -> np.ndarray:
     logits = -(distances - distances.min(axis=1, keepdims=True)) / unit
     shares = np.exp(logits)
     return shares / shares.sum(axis=1, keepdims=True)
-
-
-def deal_folds(unit: np.ndarray, labels: np.ndarray, k: int, folds: int, seed: int) -> np.ndarray:
-    """Deal whole units to folds, each class in every fold where it has units enough.
-
-    Args:
-        unit: (n,) int, what is kept together.
-        labels: (n,) int in 0..k-1.
-        k: Number of classes.
-        folds: Most folds; fewer where a class has fewer units.
-        seed: Of the deal.
-    Returns: (n,) fold of each row, from 0; all 0 where a class lives in a single unit.
-    """
-    _, dense = np.unique(unit, return_inverse=True)
-    counts = np.zeros((int(dense.max()) + 1, k), np.int64)
-    np.add.at(counts, (dense, labels), 1)
-    most = int((counts > 0).sum(axis=0).min())
-    for number in range(min(folds, most), 1, -1):
-        sides = assign_units(counts, np.full(number, 1 / number), seed)
-        if sides is not None:
-            return np.asarray(sides[dense])
-    return np.zeros(len(unit), np.int64)
 
 
 def cross_validate(

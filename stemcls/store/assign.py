@@ -44,6 +44,28 @@ def assign_units(counts: np.ndarray, shares: np.ndarray, seed: int) -> np.ndarra
     return best
 
 
+def deal_folds(unit: np.ndarray, labels: np.ndarray, k: int, folds: int, seed: int) -> np.ndarray:
+    """Deal whole units to folds, each class in every fold where it has units enough.
+
+    Args:
+        unit: (n,) int, what is kept together.
+        labels: (n,) int in 0..k-1.
+        k: Number of classes.
+        folds: Most folds; fewer where a class has fewer units.
+        seed: Of the deal.
+    Returns: (n,) fold of each row, from 0; all 0 where a class lives in a single unit.
+    """
+    _, dense = np.unique(unit, return_inverse=True)
+    counts = np.zeros((int(dense.max()) + 1, k), np.int64)
+    np.add.at(counts, (dense, labels), 1)
+    most = int((counts > 0).sum(axis=0).min())
+    for number in range(min(folds, most), 1, -1):
+        sides = assign_units(counts, np.full(number, 1 / number), seed)
+        if sides is not None:
+            return np.asarray(sides[dense])
+    return np.zeros(len(unit), np.int64)
+
+
 def deviation(counts: np.ndarray, sides: np.ndarray, shares: np.ndarray) -> float:
     """Largest difference between a side's share of a class and the wanted one, 0 to 1.
 

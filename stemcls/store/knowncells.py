@@ -10,9 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from stemcls.errors import InputError
+from stemcls.imaging.detection.exchange import is_circles
 from stemcls.notices import Notice
 from stemcls.store.decimals import place_in
 from stemcls.store.names import normal_name
+from stemcls.store.outlines import read_outlines
 from stemcls.store.sources import KnownCell, Source
 from stemcls.store.tables import Table, posix_path, read_table
 
@@ -25,11 +27,13 @@ def read_cells(path: Path) -> Table:
     """Read a table of field, x_px, y_px, and optionally label, radius_px, group, scene, time.
 
     The table that `stemcls predict` writes is taken too: its path is the field, its class the
-    label.
+    label. Outlines of other programs will do in its place.
 
     Raises:
-        InputError: As `read_table`.
+        InputError: As `read_table` and `read_outlines`.
     """
+    if is_circles(path):
+        return read_outlines(path)
     known = ("label", "radius_px", "group", "scene", "time")
     try:
         return read_table(
@@ -145,6 +149,8 @@ class _Fields:
             for name in {_folded(source.name), _folded(whole)}:
                 self._by_name[name].append(number)
             self._by_bare_name[_folded(source.path.name)].append(number)
+            if source.path.stem != source.path.name:  # as other programs name outlines
+                self._by_bare_name[_folded(source.path.stem)].append(number)
 
     def find(self, row: Mapping[str, str], table: Path, line: int) -> int | None:
         """Return the number of the source, None where there is no such image.

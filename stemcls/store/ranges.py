@@ -10,16 +10,11 @@ import numpy as np
 
 from stemcls.config.imaging import BuildConfig
 from stemcls.errors import CancelledError, InputError, StemclsError
-from stemcls.imaging.detection.detect import SAMPLE_FIELDS
-from stemcls.imaging.detection.diameter import (
-    commonest_diameter,
-    is_settled,
-    no_size,
-    size_votes,
-)
+from stemcls.imaging.detection.clues import Clues, gather_clues
+from stemcls.imaging.detection.settle import SAMPLE_FIELDS, decide, is_clear, no_size
 from stemcls.imaging.detection.survey import evenly_spread
 from stemcls.imaging.levels import visible_range
-from stemcls.imaging.prepare import read_slices, sample_slices
+from stemcls.imaging.prepare import read_content, sample_slices
 from stemcls.progress import Update
 from stemcls.store.sources import Source
 from stemcls.store.workers import Crew, WorkerStartError
@@ -77,8 +72,10 @@ def measure_ranges(
 def measure_diameter(
     sources: list[Source], config: BuildConfig, crew: Crew, stopped: Callable[[], bool],
     update: Update | None = None,
-) -> float:
-    """Return the usual diameter of a cell, pixels, from 3 or up to 6 evenly spread fields.
+) -> tuple[float, tuple[str, ...]]:
+    """Return the usual diameter of a cell, pixels, and what is doubtful about it.
+
+    From 3 or up to 6 evenly spread fields.
 
     Fields that cannot be used do not count. It is 0 where all fields were looked at and nothing
     looks like a cell.
@@ -90,25 +87,26 @@ def measure_diameter(
     # Where all places are known, the size is still needed, for crops and for predictions.
     searched = [one for one in sources if one.cells is None or config.match_px] or sources
     chosen = spread(searched, SAMPLE_FIELDS)
-    votes: list[np.ndarray] = []
+    clues: list[Clues] = []
     # Halves that are spread alike, because a crew cannot be stopped within one for nothing.
     for part in (chosen[::2], chosen[1::2]):
-        if is_settled(votes):
+        if is_clear(clues):
             break
         for _, get in watched(
-            crew.in_order(part, partial(_size_votes, config=config)), len(part),
+            crew.in_order(part, partial(_clues, config=config)), len(part),
             "diameter of cells", stopped, update,
         ):
             try:
-                votes.append(get())
+                clues.append(get())
             except WorkerStartError:
                 raise
             except (StemclsError, OSError):
                 continue  # the build itself meets this field again, and lists it
-    diameter = commonest_diameter(votes)
-    if diameter is None and len(spread(searched, len(searched))) > len(chosen):
-        raise InputError(f"no crops: {no_size(len(votes), len(searched))}")
-    return round(diameter or 0.0, 2)
+    settled = decide(clues, config.detect)
+    diameter = settled.config.diameter_px
+    if not diameter and len(spread(searched, len(searched))) > len(chosen):
+        raise InputError(f"no crops: {no_size(len(clues), len(searched))}")
+    return diameter, settled.notices
 
 
 def spread(sources: Sequence[Source], most: int) -> list[Source]:
@@ -136,8 +134,8 @@ def watched(
             update(done, total, f"{what}, {source.name}")
 
 
-def _size_votes(source: Source, config: BuildConfig) -> np.ndarray:
-    return size_votes(read_slices(source.place, config), config.detect)
+def _clues(source: Source, config: BuildConfig) -> Clues:
+    return gather_clues(read_content(source.place, config), config.detect)
 
 
 def _sampled(source: Source, config: BuildConfig) -> list[np.ndarray]:

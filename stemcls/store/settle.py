@@ -10,7 +10,7 @@ import numpy as np
 
 from stemcls.config.imaging import BuildConfig
 from stemcls.errors import InputError
-from stemcls.imaging.detection.detect import wants_diameter
+from stemcls.imaging.detection.settle import wants_diameter, with_method
 from stemcls.notices import Notice
 from stemcls.progress import Update
 from stemcls.store.differences import Differences, check_classes
@@ -63,7 +63,7 @@ class Settled:
         return replace(
             config, kind=self.kind, crop_px=self.crop_px, resize=self.resize, fit=self.fit,
             scale_range=self.scale_range,
-            detect=replace(config.detect, diameter_px=self.diameter_px),
+            detect=replace(with_method(config.detect), diameter_px=self.diameter_px),
         )
 
     def told(self) -> list[Notice]:
@@ -104,7 +104,8 @@ def settle(
         ranges = measure_ranges(sources, config, crew, stopped, update)
     diameter, size, fit = 0.0, config.size_px, config.fit
     if kind == "cells":
-        diameter = _diameter(sources, config, crew, stopped, update)
+        diameter, doubts = _diameter(sources, config, crew, stopped, update)
+        notices += [Notice("size-of-cells", doubt) for doubt in doubts]
         edge = config.crop_px or _crop_px(_usual_px(config, diameter), config, glimpses)
         size = (edge, edge)
         if config.crop_px and _is_sure(sources, config):
@@ -127,24 +128,25 @@ def settle(
 def _diameter(
     sources: list[Source], config: BuildConfig, crew: Crew, stopped: Callable[[], bool],
     update: Update | None,
-) -> float:
-    """Return the usual diameter of the cells, pixels; 0 where nothing tells it.
+) -> tuple[float, tuple[str, ...]]:
+    """Return the usual diameter of the cells, pixels, and doubts; 0 where nothing tells it.
 
     Raises:
         InputError: Cells are to be found, and no estimate of their size can be trusted.
     """
     if not wants_diameter(config.detect):
-        return config.detect.diameter_px
+        return config.detect.diameter_px, ()
     radii = np.array([cell.radius_px for source in sources for cell in source.cells or ()])
     if len(radii) and np.isfinite(radii).mean() >= 0.5:
-        return round(2 * float(np.nanmedian(radii)), 2)
+        return round(2 * float(np.nanmedian(radii)), 2), ()
     finds = config.match_px or any(source.cells is None for source in sources)
     try:
         return measure_diameter(sources, config, crew, stopped, update)
     except InputError:
         if finds:
             raise
-        return 0.0  # places are known, and it would only have helped to choose the size of crops
+        # Places are known, and it would only have helped to choose the size of crops.
+        return 0.0, ()
 
 
 def _is_sure(sources: Sequence[Source], config: BuildConfig) -> bool:

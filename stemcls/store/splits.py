@@ -248,6 +248,18 @@ def make_folds(
     return splits
 
 
+def labelled_pool(
+    store: CropStore, config: SplitConfig
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple[str, ...]]:
+    """Return labelled rows, their class and unit numbers, and the classes, undivided.
+
+    Raises:
+        InputError: An unknown class, or fewer than two; groups are asked for that are not there.
+    """
+    pool = _pool(store, config, None)
+    return pool.rows, pool.target, pool.unit, pool.classes
+
+
 def _pool(store: CropStore, config: SplitConfig, rows: np.ndarray | None) -> _Pool:
     check_classes(store, config.classes)
     classes = tuple(dict.fromkeys(config.classes)) or store.classes

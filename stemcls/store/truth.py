@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from stemcls.errors import InputError
+from stemcls.imaging.detection.exchange import is_circles
 from stemcls.imaging.tuning.scoring import KnownCells
 from stemcls.store.decimals import place_in
+from stemcls.store.outlines import read_outlines
 from stemcls.store.tables import posix_path, read_table
 
 
@@ -17,14 +19,15 @@ def read_truth(path: Path, tell: Callable[[str], None] | None = None) -> dict[st
     """Return field, as the table writes it, to its known cells.
 
     Args:
-        path: Table of field, x_px, y_px and optionally radius_px, see `read_table`.
+        path: Table of field, x_px, y_px and optionally radius_px, see `read_table`, or outlines of
+            ImageJ, QuPath or label images.
         tell: Called with each sentence about what was taken otherwise than it is written.
 
     Raises:
         InputError: The table cannot be read, lacks a column, holds no cells, or something else
             than numbers.
     """
-    table = read_table(
+    table = read_outlines(path) if is_circles(path) else read_table(
         path, ("field", "x_px", "y_px"), ("radius_px",), numbers=("x_px", "y_px", "radius_px"),
         verbatim=("field",),
     )

@@ -33,6 +33,8 @@ def check_plan(experiment: Experiment, store: CropStore, split: Split) -> None:
     shares = n_shares()
     crops = epoch_size(split.targets(store, split.train), experiment.balance)
     for stage in experiment.plan:
+        if experiment.is_exact(stage):
+            continue
         frozen = stage.trainable == "none"
         views = len(view_numbers(store.size_px, stage.views))
         size = crops * views if frozen else crops

@@ -16,7 +16,9 @@ from stemcls.config.options import to_mapping, to_toml
 from stemcls.errors import InputError
 from stemcls.evaluation.evaluation import evaluate_predictions
 from stemcls.evaluation.finished import label_of
+from stemcls.evaluation.predictions import read_predictions
 from stemcls.evaluation.runfiles import (
+    UNSEEN,
     finished_model,
     predictions_of,
     read_experiment,
@@ -206,14 +208,27 @@ def _stack(
 ) -> tuple[list[float], dict[str, Any]]:
     rows = split.validation
     labels = split.targets(store, rows)
-    each = np.stack([
-        predict(m.model, store.read, rows, views=m.experiment.test_views, update=update)
-        for m in members
-    ])
+    each = np.stack([_of_validation(member, store, split, update) for member in members])
     shares = stacking_weights(each, labels)
     losses = {m.label: mean_log_loss(p, labels) for m, p in zip(members, each, strict=True)}
     losses["ensemble"] = mean_log_loss(np.tensordot(shares, each, axes=1), labels)
     return shares.tolist(), {"weighted_by": BY_VALIDATION, "validation_log_loss": losses}
+
+
+def _of_validation(
+    member: Member, store: CropStore, split: Split, update: Update | None
+) -> np.ndarray:
+    """Return (n, K) probabilities of the validation crops by what has not learned from them."""
+    kept = member.run.path / "evaluation" / UNSEEN
+    if kept.is_file():
+        unseen = read_predictions(kept)
+        places = {row: place for place, row in enumerate(unseen.rows.tolist())}
+        if all(row in places for row in split.validation.tolist()):
+            return unseen.probabilities[[places[row] for row in split.validation.tolist()]]
+    return predict(
+        member.model, store.read, split.validation, views=member.experiment.test_views,
+        update=update,
+    )
 
 
 def _card(

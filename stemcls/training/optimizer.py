@@ -10,6 +10,7 @@ import keras
 from stemcls.config.experiment import StageConfig
 
 OPTIMIZERS = {
+    "auto": keras.optimizers.Adam,
     "adam": keras.optimizers.Adam,
     "adamw": keras.optimizers.AdamW,
     "sgd": keras.optimizers.SGD,

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
+import keras
 import numpy as np
 
 from stemcls import atomic
-from stemcls.config.experiment import Experiment, StageConfig
+from stemcls.config.experiment import Experiment, ModelConfig, StageConfig
 from stemcls.evaluation.evaluation import Evaluation, evaluate_predictions
+from stemcls.evaluation.predictions import Predictions
 from stemcls.evaluation.runfiles import predictions_of
 from stemcls.models.build import (
     add_head,
@@ -20,13 +23,15 @@ from stemcls.models.build import (
     head_of,
     resizing_note,
 )
-from stemcls.models.inference import predict, view_numbers
+from stemcls.models.inference import SOLVED, predict, view_numbers
 from stemcls.models.parallel import predict_batches
+from stemcls.models.precision import computes_exactly
 from stemcls.store.cropstore import CropStore
 from stemcls.store.splits import Split
 from stemcls.training.batches import Samples
+from stemcls.training.exact import solve_stage
 from stemcls.training.featurecache import FeatureCache
-from stemcls.training.features import FeatureBank, cache_folder, make_bank
+from stemcls.training.features import FeatureBank, affordable_views, cache_folder, make_bank
 from stemcls.training.memory import spare_memory_bytes
 from stemcls.training.sampling import class_weights
 from stemcls.training.stages import Context, crop_data, feature_data, fit_stage
@@ -83,23 +88,41 @@ class Job:
 
 def extractor_for(job: Job) -> Any:
     """Return the part below the head, as `build_extractor` does, for the crops of the job."""
-    white = float(np.iinfo(job.store.dtype).max)
-    return build_extractor(
-        job.experiment.model, job.store.size_px, job.store.n_channels, white
-    )
+    return extractor_of_store(job.experiment.model, job.store)
 
 
-def run_stages(
-    job: Job, extractor: Any = None, start: Any = None
-) -> tuple[Any, dict[str, Any]]:
+def extractor_of_store(model: ModelConfig, store: CropStore) -> Any:
+    """Return the part below the head, as `build_extractor` does, for the crops of a store."""
+    white = float(np.iinfo(store.dtype).max)
+    return build_extractor(model, store.size_px, store.n_channels, white)
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """What `run_stages` leaves.
+
+    Attributes:
+        model: Whole, trained.
+        stages: The test metrics after each stage; of the last one where `job.score_last`.
+        evaluation: Of the last stage, where its features were at hand; None where the network must
+            be run.
+        unseen: What heads that had not seen them said of the crops that were trained on, None where
+            no head was solved for.
+    """
+
+    model: Any
+    stages: dict[str, Any]
+    evaluation: Evaluation | None = None
+    unseen: Predictions | None = None
+
+
+def run_stages(job: Job, extractor: Any = None, start: Any = None) -> Trained:
     """Run the stages.
 
     Args:
         job: What they share.
         extractor: From `extractor_for`; None builds one.
         start: A whole model to go on from, trained in place; None puts a new head on the extractor.
-    Returns: the model, and the test metrics after each stage; of the last one where
-        `job.score_last`.
     """
     experiment, context = job.experiment, job.context
     plan = experiment.plan
@@ -117,21 +140,59 @@ def run_stages(
     else:
         extractor = extractor or extractor_for(job)
         banks = _Banks(job, extractor)
+        solved = experiment.is_exact(plan[0])
+        # What is solved for brings no penalty or dropout to the stages behind it.
+        head = replace(experiment.model, dropout=0.0, l2=0.0) if solved else experiment.model
         model = add_head(
-            extractor, experiment.model, len(job.split.classes),
-            _features_to_scale(job, extractor, banks, resumed=kept is not None), experiment.seed,
+            extractor, head, len(job.split.classes),
+            _features_to_scale(job, extractor, banks, filled=solved or kept is not None),
+            experiment.seed,
         )
     folder = context.journal.run.path / "evaluation"
+    # A run that was stopped in the stage behind the solved head finds its loss in the checkpoint.
+    solved_loss = kept["found_loss"] if kept and experiment.is_exact(plan[begun - 1]) else None
     stages = (context.journal.run.read_json("evaluation/stages.json") or {}) if kept else {}
-    best = math.inf
+    best, found, evaluation = math.inf, None, None
     for number, stage in enumerate(plan[begun:], start=begun):
         changed = start is not None or any(s.trainable != "none" for s in plan[:number])
-        best = _fit(job, model, stage, number, banks, changed, best)
-        if job.score_last or stage is not plan[-1]:
-            stages[stage.name] = _score(job, model, stage, banks, changed).metrics
+        last = stage is plan[-1]
+        if experiment.is_exact(stage):
+            found = solve_stage(job, model, stage, _bank(job, stage, banks, changed), last)
+            best = solved_loss = found.loss
+        else:
+            best = _fit(job, model, stage, number, banks, changed, best)
+        cheap = last and stage.trainable == "none" and computes_exactly()
+        if job.score_last or not last or cheap:
+            by_hand = None
+            if found is not None and experiment.is_exact(stage):
+                by_hand = found.fit.head.probabilities
+            evaluation = _score(job, model, stage, banks, changed, by_hand)
+        if evaluation is not None and (job.score_last or not last):
+            stages[stage.name] = evaluation.metrics
             folder.mkdir(exist_ok=True)
             atomic.write_json(folder / "stages.json", stages)
-    return model, stages
+        evaluation = evaluation if last else None
+    if not experiment.is_exact(plan[-1]) and not job.score_last:
+        found = None
+        if solved_loss is not None and best == solved_loss:
+            # No later stage changed anything, so the validation crops are free to be learned from.
+            stage = next(stage for stage in reversed(plan) if experiment.is_exact(stage))
+            bank = _bank(job, stage, banks, start is not None)
+            found, evaluation = solve_stage(job, model, stage, bank, last=True), None
+    if found is None:
+        return Trained(model, stages, evaluation)
+    return Trained(solved_model(model), stages, evaluation, found.unseen(job))
+
+
+def solved_model(model: Any) -> Any:
+    """Return the model under the name by which `predict` knows a head that was solved for."""
+    return keras.Model(model.input, model.output, name=SOLVED)
+
+
+def _bank(job: Job, stage: StageConfig, banks: _Banks, changed: bool) -> FeatureBank:
+    """Return features of the views that a stage learns from, and of those that score it."""
+    wanted = max(job.n_views(stage.views), job.n_views(job.experiment.test_views))
+    return banks.get(wanted, changed)
 
 
 def _fit(
@@ -150,35 +211,38 @@ def _fit(
             context.checkpoint.restore_base(stage.name, model)
         else:
             context.checkpoint.save_base(stage.name, model)
-    unscored = stage is job.experiment.plan[-1] and not job.score_last
-    views = job.n_views(stage.views)
-    bank = banks.get(
-        views if unscored else max(views, job.n_views(job.experiment.test_views)), changed
-    )
+    bank = _bank(job, stage, banks, changed)
+    views = min(job.n_views(stage.views), len(bank.views))
     data = feature_data(bank, train, validation, views, spare_memory_bytes())
     return fit_stage(model, stage, number, data, context, best)
 
 
 def _score(
-    job: Job, model: Any, stage: StageConfig, banks: _Banks, changed: bool
+    job: Job, model: Any, stage: StageConfig, banks: _Banks, changed: bool,
+    solved: Callable[[np.ndarray], np.ndarray] | None,
 ) -> Evaluation:
     views = job.experiment.test_views
     if stage.trainable != "none":
         return job.evaluate(predict(model, job.read, job.split.scored_rows, views=views))
     views = job.n_views(views)
-    bank, head = banks.get(views, changed), head_of(model)
-    rows = job.split.scored_rows
-    outputs = [predict_batches(head, bank.read(rows, view), HEAD_BATCH) for view in range(views)]
+    bank, rows = _bank(job, stage, banks, changed), job.split.scored_rows
+    if len(bank.views) < views:
+        found = solved_model(model) if solved else model
+        return job.evaluate(predict(found, job.read, rows, views=views))
+    if solved:
+        return job.evaluate(solved(bank.averaged(rows, views, math.inf)[:]))
+    head = partial(predict_batches, head_of(model), batch_size=HEAD_BATCH)
+    outputs = [head(bank.read(rows, view)) for view in range(views)]
     return job.evaluate(np.mean(outputs, axis=0))
 
 
 def _features_to_scale(
-    job: Job, extractor: Any, banks: _Banks, resumed: bool
+    job: Job, extractor: Any, banks: _Banks, filled: bool
 ) -> np.ndarray | None:
     if not job.experiment.pretrained:
         return None
-    if resumed:
-        # The weights come from the checkpoint; only the shape of the head matters here.
+    if filled:
+        # The weights come from the checkpoint, or are solved for; only their shape matters here.
         return np.zeros((1, extractor.output_shape[-1]), dtype=np.float32)
     return banks.get(1, changed=False).read(job.split.train, 0)
 
@@ -188,20 +252,28 @@ class _Banks:
 
     def __init__(self, job: Job, extractor: Any) -> None:
         self._job, self._extractor = job, extractor
-        self._latest: tuple[bool, FeatureBank] | None = None
+        self._latest: tuple[bool, int, FeatureBank] | None = None
 
     def get(self, views: int, changed: bool) -> FeatureBank:
         """Return at least `views` views; `changed`: an earlier stage has moved the backbone."""
-        if self._latest and self._latest[0] == changed and len(self._latest[1].views) >= views:
-            return self._latest[1]
+        if self._latest and self._latest[:2] == (changed, views):
+            return self._latest[2]
         job, context = self._job, self._job.context
-        folder = None if changed else cache_folder(context.journal.run.path)
+        place = cache_folder(context.journal.run.path)
+        folder = None if changed else place
         rows = job.feature_rows
         if rows is None:
             rows = job.split.rows
+        shape = (len(rows), int(self._extractor.output_shape[-1]))
+        asked, views = views, affordable_views(shape, views, place)
+        if views < asked:
+            context.journal.warn(
+                f"features of {asked} views of {len(rows)} crops do not fit on the disk of "
+                f"{place}: {views} are kept"
+            )
         bank = make_bank(
             self._extractor, job.experiment.model, job.store, job.read, rows, views,
             FeatureCache(folder), context.journal, context.interruption,
         )
-        self._latest = (changed, bank)
+        self._latest = (changed, asked, bank)
         return bank

@@ -11,7 +11,8 @@ from stemcls import atomic
 from stemcls.config.experiment import FINAL, Experiment, with_absolute_paths
 from stemcls.config.options import to_mapping, to_toml
 from stemcls.errors import InputError, explained_disk_errors
-from stemcls.evaluation.runfiles import model_named, open_split, read_experiment
+from stemcls.evaluation.predictions import write_predictions
+from stemcls.evaluation.runfiles import UNSEEN, model_named, open_split, read_experiment
 from stemcls.interruption import Interruption, interruptible
 from stemcls.models.backend import describe_environment
 from stemcls.models.build import channels_note
@@ -28,6 +29,7 @@ from stemcls.store.splits import Split, make_split
 from stemcls.store.verify import open_verified
 from stemcls.training.checkpoint import Checkpoint
 from stemcls.training.checks import check_plan
+from stemcls.training.exact import linear_baseline
 from stemcls.training.journal import Journal, reported
 from stemcls.training.lock import locked
 from stemcls.training.memory import crop_reader
@@ -60,7 +62,8 @@ def prepare_run(
 
 
 def train(
-    run: Run, update: Update | None = None, interruption: Interruption | None = None
+    run: Run, update: Update | None = None, interruption: Interruption | None = None,
+    extractor: Any = None,
 ) -> dict[str, Any]:
     """Train a prepared run to its end; an interrupted one goes on where it stopped.
 
@@ -68,6 +71,7 @@ def train(
         run: From `prepare_run`; a finished run is left alone.
         update: Called as update(done, total, note).
         interruption: What asks it to stop; by default SIGTERM and Ctrl-C do.
+        extractor: From `extractor_for`, where other runs have built the same; None builds one.
     Returns: the metrics of its test split (of its validation split where it has no test split).
     Raises:
         InputError: The store is not the one the run was made for, or settings do not fit it.
@@ -75,7 +79,7 @@ def train(
     """
     if interruption is None:
         with interruptible() as interruption:
-            return train(run, update, interruption)
+            return train(run, update, interruption, extractor)
     with locked(run):
         finished = run.read_json("evaluation/metrics.json")
         if run.summary()["state"] == "finished" and finished:
@@ -88,11 +92,12 @@ def train(
             ) as journal,
             explained_disk_errors(run.path, kept),
         ):
-            return _train(run, experiment, journal, interruption)
+            return _train(run, experiment, journal, interruption, extractor)
 
 
 def _train(
-    run: Run, experiment: Experiment, journal: Journal, interruption: Interruption
+    run: Run, experiment: Experiment, journal: Journal, interruption: Interruption,
+    extractor: Any,
 ) -> dict[str, Any]:
     _note_environment(run, experiment, journal)
     store, split = open_split(run)
@@ -101,14 +106,20 @@ def _train(
     job = make_job(experiment, store, split, journal, interruption, checkpoint)
     keras.utils.set_random_seed(experiment.seed)
     with computing_in(policy_for(experiment.precision)):
-        trained, stages = run_stages(job, start=_start(experiment, store, split))
+        trained = run_stages(job, extractor, _start(experiment, store, split))
     # A copy that was never compiled: without our optimiser Keras alone can load it.
-    model = in_float32(keras.Model(trained.input, trained.output, name=trained.name))
+    found, stages = trained.model, trained.stages
+    model = in_float32(keras.Model(found.input, found.output, name=found.name))
     save_model(model, run.model_path, card_of(store, split, experiment, run))
-    probabilities = predict(
-        model, job.read, split.scored_rows, views=experiment.test_views, update=journal.progress
-    )
-    evaluation = job.evaluate(probabilities)
+    if trained.unseen is not None:
+        (run.path / "evaluation").mkdir(exist_ok=True)
+        write_predictions(run.path / "evaluation" / UNSEEN, trained.unseen)
+    evaluation = trained.evaluation
+    if evaluation is None:
+        evaluation = job.evaluate(predict(
+            model, job.read, split.scored_rows, views=experiment.test_views, update=journal.progress
+        ))
+    baseline = evaluation.metrics["baseline"] = linear_baseline(job)
     part = evaluation.metrics["evaluated_on"] = split.scored_on
     evaluation.write(run.path / "evaluation", store)
     stages[FINAL] = evaluation.metrics
@@ -116,6 +127,8 @@ def _train(
     checkpoint.clear()
     run.append("finished", metrics=headline(evaluation.metrics), evaluated_on=part)
     journal.log(f"finished: mean recall {evaluation.metrics['mean_recall']:.3f} on {part}")
+    note = baseline_note(evaluation.metrics["mean_recall"], baseline["mean_recall"])
+    journal.log(note)
     return evaluation.metrics
 
 
@@ -186,6 +199,14 @@ def card_of(store: CropStore, split: Split, experiment: Experiment, run: Run) ->
         },
         seen=seen_in_store(store, split.train),
     )
+
+
+def baseline_note(found: float, baseline: float) -> str:
+    """Say how a mean recall compares with that of the linear baseline."""
+    said = f"without a network, logistic regression on simple features gets {baseline:.3f}"
+    if found <= baseline:
+        return f"{said}: the network adds nothing to it on these crops"
+    return said
 
 
 def headline(metrics: dict[str, Any]) -> dict[str, Any]:

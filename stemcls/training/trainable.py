@@ -39,7 +39,8 @@ def set_trainable(model: Any, stage: StageConfig, pretrained: bool) -> list[Any]
             if norm and layer.trainable:
                 layer.momentum = min(layer.momentum, MOST_MOMENTUM)
         else:
-            layer.trainable = layer.name != FIXED
+            # Those that pool have weights too, which say what counts in which mean.
+            layer.trainable = layer.name != FIXED and not layer.name.startswith(POOLING)
     return [v for layer in learning for v in layer.trainable_variables]
 
 

@@ -105,7 +105,9 @@ def test_folds_are_averaged_but_never_scored_on_crops_they_learned_from(
         assert result.returncode == 2
         assert "some trained on every crop; give a labelled store" in result.stderr
     out = tmp_path / "cells.csv"
-    result = invoke("predict", document["run"], striped_store, "--out", out, "--json")
+    result = invoke(
+        "predict", document["run"], striped_store, "--out", out, "--views", "1", "--json"
+    )
     assert result.returncode == 0, result.stderr
     shares = [float(row["p_along x"]) for row in csv.DictReader(out.read_text().splitlines())]
     folds = [named("folds") / "folds" / f"fold-{number}" for number in (1, 2, 3)]

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from stemcls.config.experiment import AugmentConfig, Experiment, ModelConfig
+from stemcls.config.experiment import AugmentConfig, Experiment, ModelConfig, with_finetuning
 from stemcls.config.imaging import BuildConfig, DetectConfig, SimulateConfig
 from stemcls.config.options import (
     from_mapping,
@@ -113,7 +113,12 @@ def test_changes_are_laid_on_the_stages_of_a_file():
 
 
 def test_the_plan_holds_the_stages_that_suit_the_weights():
-    assert [stage.name for stage in Experiment().plan] == ["frozen", "finetune"]
+    assert [stage.name for stage in Experiment().plan] == ["frozen"]
+    finetuned = with_finetuning(Experiment(), wanted=True)
+    assert [stage.name for stage in finetuned.plan] == ["frozen", "finetune"]
+    assert with_finetuning(finetuned, wanted=False) == finetuned
+    never = replace(finetuned, finetune="never")
+    assert [stage.name for stage in with_finetuning(never, wanted=False).plan] == ["frozen"]
     scratch = Experiment(model=ModelConfig(weights="none"))
     assert [stage.name for stage in scratch.plan] == ["scratch"]
 

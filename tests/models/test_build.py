@@ -9,6 +9,7 @@ from stemcls.errors import InputError
 from stemcls.models.backbones import BACKBONES
 from stemcls.models.build import add_head, build_extractor, head_of, resizing_note
 from stemcls.models.inference import dihedral, predict, view_numbers
+from stemcls.models.pooling import block_widths
 from stemcls.training.trainable import backbone_layers, last_block
 
 RNG = np.random.default_rng(0)
@@ -62,7 +63,7 @@ def test_feature_scaling_makes_mean_0_and_variance_1():
         ({"weights": "nowhere.h5"}, 32, 3, "nowhere.h5 does not exist; expected imagenet, none"),
         ({"backbone": "TinyCNN"}, 32, 3, "TinyCNN has no pretrained weights; .*--weights none"),
         ({"backbone": "DenseNet121", "alpha": 0.5, "weights": "none"}, 32, 3, "takes no --alpha"),
-        ({"stride": (12,), "weights": "none"}, 32, 3, "cannot be tapped at stride 12; one of 8"),
+        ({"stride": (12,), "weights": "none"}, 32, 3, "cannot be tapped at stride 12; one of 4"),
     ],
 )
 def test_what_cannot_be_built_is_explained(settings, crop_px, channels, text):
@@ -118,7 +119,9 @@ def test_weights_of_another_network_are_refused(tmp_path):
 )
 def test_pretrained_features_are_those_of_keras_applications(shared_data, backbone, alpha, name):
     path = str(shared_data / "weights" / name)
-    config = ModelConfig(backbone=backbone, alpha=alpha, weights=path)
+    config = ModelConfig(
+        backbone=backbone, alpha=alpha, weights=path, stride=(32,), input_px=0
+    )
     grey = RNG.integers(0, 256, (2, 64, 64, 1)).astype(np.uint8)
     ours = build_extractor(config, (64, 64), 1, 255.0).predict(grey, verbose=0)
     application = getattr(keras.applications, backbone)(
@@ -187,6 +190,20 @@ def test_several_taps_give_the_features_of_each_side_by_side():
     assert edges == {2}  # 32 px at stride 16
 
 
-def test_no_tap_at_all_is_refused():
-    with pytest.raises(InputError, match=r"model\.stride is empty"):
-        untrained("MobileNet", stride=())
+def test_strides_left_open_are_the_last_of_random_weights_and_three_of_pretrained(tmp_path):
+    names = [layer.name for layer in untrained("MobileNet", stride=()).layers]
+    assert names[-2:] == ["conv_pw_13_relu", "pooling"]
+    path = tmp_path / "mobilenet.weights.h5"
+    keras.applications.MobileNet(
+        (32, 32, 3), alpha=0.25, include_top=False, weights=None
+    ).save_weights(path)
+    config = ModelConfig(backbone="MobileNet", alpha=0.25, weights=str(path))
+    extractor = build_extractor(config, (24, 24), 3, 255.0)
+    assert extractor.get_layer("resizing").output.shape[1:3] == (96, 96)
+    # Maps at stride 4, 8 and 16 of 96 px, each as its mean and those of three rings.
+    assert block_widths(extractor) == [4 * 32, 4 * 64, 4 * 128]
+    assert [layer.name for layer in extractor.layers if layer.name.endswith("_rings")] == [
+        "pooling_1_rings", "pooling_2_rings", "pooling_3_rings"
+    ]
+    edges = [extractor.get_layer(f"pooling_{n}").input.shape[1] for n in (1, 2, 3)]
+    assert edges == [24, 12, 6]

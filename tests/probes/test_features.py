@@ -9,8 +9,8 @@ import pytest
 
 from stemcls.probes.background import MEASURES, background_measures, stretches
 from stemcls.probes.regions import HALO, find_regions
-from stemcls.probes.simple import simple_features
 from stemcls.store.cropstore import CropStore
+from stemcls.training.simple import simple_features
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ from sklearn.linear_model import Ridge
 from stemcls.probes.linear import (
     as_predictions,
     cross_validate,
-    deal_folds,
     fit_probe,
     mean_recalls,
     probabilities_of,
 )
+from stemcls.store.assign import deal_folds
 
 
 def _clusters(n: int = 60, k: int = 3, width: int = 5, seed: int = 0):

@@ -167,7 +167,7 @@ def test_what_cannot_be_adapted_is_refused_before_training(
     assert "learned from, no new site" in refused(source, striped_store)
     assert "has no class" in refused(source, _renamed(tmp_path / "renamed.h5", new_site, restamp))
     assert "only 1 donor would test, and a comparison needs 3" in refused(source, other)
-    assert "numbers of 2 or more" in refused(source, new_site, "--labels", "1")
+    assert "1 is below the least allowed, 2" in refused(source, new_site, "--labels", "1")
     assert "adapt needs both" in refused(source)
     assert "give no others" in refused("--resume", source, "--labels", "8")
     assert "is not a run of `stemcls adapt`" in refused("--resume", source)

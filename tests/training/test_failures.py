@@ -72,7 +72,8 @@ def test_a_batch_larger_than_the_set_is_refused_with_the_size_that_would_do(stri
     n = len(split.train)
     with pytest.raises(InputError, match=rf"scratch.batch_size is 512, .* only {n} crops"):
         check_plan(experiment, store, split)
-    frozen = replace(DEFAULT_STAGES[0], batch_size=8 * n)
+    check_plan(Experiment(stages=(replace(DEFAULT_STAGES[0], batch_size=99 * n),)), store, split)
+    frozen = replace(DEFAULT_STAGES[0], optimizer="adam", views=8, batch_size=8 * n)
     check_plan(Experiment(stages=(frozen,)), store, split)
     with pytest.raises(InputError, match=rf"{n} crops in 8 views"):
         check_plan(Experiment(stages=(replace(frozen, batch_size=8 * n + 1),)), store, split)

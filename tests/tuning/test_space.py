@@ -7,7 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stemcls.config.experiment import DEFAULT_STAGES, Experiment, ModelConfig, StageConfig
+from stemcls.config.experiment import (
+    DEFAULT_STAGES,
+    Experiment,
+    ModelConfig,
+    StageConfig,
+    with_finetuning,
+)
 from stemcls.errors import InputError
 from stemcls.tuning.space.default import default_space
 from stemcls.tuning.space.dimensions import Condition, Dimension
@@ -181,7 +187,7 @@ def test_a_space_that_makes_no_sense_is_refused(space_of, text, told):
 
 
 def test_the_default_space_begins_at_the_base_itself():
-    base = Experiment(model=ModelConfig(dense=(256,), stride=(16,)))
+    base = with_finetuning(Experiment(model=ModelConfig(dense=(256,), stride=(16,))), True)
     space = default_space(base, ("MobileNetV2", "DenseNet121"))
     space.check(base)
     assert space.experiment(base, space.defaults()) == base
@@ -193,6 +199,25 @@ def test_the_default_space_begins_at_the_base_itself():
     }
     assert wanted <= {d.key for d in space.dimensions}
     assert not any("scratch" in d.key for d in space.dimensions)
+
+
+def test_a_head_that_is_solved_for_has_rates_only_with_dense_layers():
+    base = Experiment()
+    space = default_space(base)
+    assert space.experiment(base, space.defaults()) == base
+    conditions = {d.key: d.when for d in space.dimensions}
+    for key in ("model.l2", "stages.frozen.learning_rate", "stages.frozen.batch_size"):
+        assert conditions[key].key == DEPTH
+        assert 0 not in conditions[key].values
+
+
+def test_no_batch_of_the_default_space_is_larger_than_a_fold():
+    base = Experiment(stages=(StageConfig(name="all", epochs=4, batch_size=64),))
+    sizes = next(
+        d.choices for d in default_space(base, crops=48).dimensions
+        if d.key == "stages.all.batch_size"
+    )
+    assert sizes == (32, 48)
 
 
 def test_with_heads_alone_nothing_of_the_backbone_is_searched():

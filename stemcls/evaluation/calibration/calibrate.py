@@ -22,20 +22,22 @@ from stemcls.evaluation.calibration.conformal import (
 from stemcls.evaluation.calibration.novelty import FLAGGED, Novelty, fit_novelty
 from stemcls.evaluation.calibration.temperature import fit_temperature, softened
 from stemcls.evaluation.metrics import CALIBRATION, compute_metrics
-from stemcls.evaluation.predictions import Predictions
+from stemcls.evaluation.predictions import Predictions, read_predictions
 from stemcls.evaluation.runfiles import (
+    UNSEEN,
     finished_model,
     open_split,
     predictions_of,
     read_experiment,
 )
-from stemcls.models.inference import dihedral, predict, view_numbers
+from stemcls.models.inference import SOLVED, dihedral, predict, view_numbers
 from stemcls.models.saved import ModelCard, load_model, save_model
 from stemcls.progress import Update
 from stemcls.runs import Run
 from stemcls.store.cropstore import CropStore
 
 FOLDER = "calibrated"
+_LEAST = 1e-7
 
 
 def calibrated_model(run: Run) -> Path:
@@ -76,7 +78,14 @@ def calibrate_run(
     _check_layers(model, run)
     experiment, (store, split) = read_experiment(run), open_split(run)
     rows = split.validation
-    logits = _logits(model, store, rows, experiment.test_views, update)
+    if (run.path / "evaluation" / UNSEEN).is_file():
+        # The head was solved on the validation crops too; what heads that had not seen a crop said
+        # of it is as honest, and says it of every crop.
+        unseen = read_predictions(run.path / "evaluation" / UNSEEN)
+        rows = unseen.rows
+        logits = np.log(np.maximum(unseen.probabilities, _LEAST))[None]
+    else:
+        logits = _logits(model, store, rows, experiment.test_views, update)
     labels, groups = split.targets(store, rows), split.units_of(store, rows)
     temperature = fit_temperature(logits, labels, groups, experiment.seed)
     known = predictions_of(store, split, rows, softened(logits, temperature.value))
@@ -161,16 +170,17 @@ def _up_to(model: Any, layer: str) -> Any:
 def _logits(
     model: Any, store: CropStore, rows: np.ndarray, views: int, update: Update | None
 ) -> np.ndarray:
-    """Return (V, n, K), the logits of every view."""
+    """Return (V, n, K), the logits of every view; (1, n, K) their mean of a solved head."""
     part = _up_to(model, "logits")
 
     def reading(view: int) -> Callable[[np.ndarray], np.ndarray]:
         return lambda wanted: dihedral(store.read(wanted), view)
 
-    return np.stack([
+    each = np.stack([
         predict(part, reading(view), rows, update=update)
         for view in view_numbers(store.size_px, views)
     ])
+    return each.mean(axis=0, keepdims=True) if model.name == SOLVED else each
 
 
 def _fit_novelty(model: Any, store: CropStore, split: Any, update: Update | None) -> Novelty:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -11,19 +11,20 @@ import numpy as np
 from stemcls.config.imaging import DetectConfig
 from stemcls.errors import InputError, check_known
 from stemcls.imaging.detection.cellfinder import find_cells
-from stemcls.imaging.detection.diameter import estimate_diameter
+from stemcls.imaging.detection.netfinder import find_with_network
 from stemcls.imaging.detection.peers import find_with_cellpose, find_with_stardist
 from stemcls.imaging.detection.selection import detections_of
+from stemcls.imaging.detection.settle import BLOB_METHODS, settle, wants_diameter
 from stemcls.imaging.field import NO_CELLS, Detections, Field
 from stemcls.imaging.scalespace.find import find_blobs
 
-SAMPLE_FIELDS = 6  # fields that the diameter is estimated from
-_BLOB_METHODS = ("log", "dog", "doh")
 _RAW_SIGMAS = (1.0, 50.0)  # skimage's
 
 
 def detect(field: Field, config: DetectConfig) -> Detections:
     """Find the cells of `field` with the detector that `config.method` names.
+
+    What the settings leave open is settled from this field alone; `settle` does it for a set.
 
     Returns: Centres, radii and scores, best first; empty where nothing is found, or where the
         diameter is open and nothing looks like a cell of any size.
@@ -32,32 +33,15 @@ def detect(field: Field, config: DetectConfig) -> Detections:
         InputError: There is no such method, what it needs is not installed, or the field holds
             NaN or infinite pixels, or too few cells for an estimate of the diameter left open.
     """
-    check_known(config.method, DETECTORS, f"there is no detector {config.method!r}")
+    check_known(
+        config.method, ("auto", *DETECTORS), f"there is no detector {config.method!r}"
+    )
     if field.pixels.dtype.kind == "f" and not np.isfinite(field.pixels).all():
         raise InputError(f"{field.path} holds NaN or infinite pixels; mask or replace them first")
-    config = with_diameter(config, [field])
+    config = settle([field], config).config
     if wants_diameter(config):
         return NO_CELLS
     return DETECTORS[config.method](field, config)
-
-
-def with_diameter(config: DetectConfig, fields: Iterable[Field]) -> DetectConfig:
-    """Fill in the usual diameter from some fields, where the settings leave it open.
-
-    Returns: The settings; without a diameter where nothing looks like a cell of any size.
-
-    Raises:
-        InputError: Too few blobs look like cells of one size.
-    """
-    if not wants_diameter(config):
-        return config
-    diameter = estimate_diameter((field.pixels for field in fields), config)
-    return replace(config, diameter_px=round(diameter or 0.0, 2))
-
-
-def wants_diameter(config: DetectConfig) -> bool:
-    """Tell whether the detector needs a diameter that the settings leave open."""
-    return config.needs_diameter and config.modality != "raw" and config.method in _BLOB_METHODS
 
 
 def detect_blobs(field: Field, config: DetectConfig, method: str) -> Detections:
@@ -90,7 +74,8 @@ def _raw_blobs(field: Field, config: DetectConfig, method: str) -> Detections:
 
 
 DETECTORS: dict[str, Callable[[Field, DetectConfig], Detections]] = {
-    **{method: partial(detect_blobs, method=method) for method in _BLOB_METHODS},
+    "net": find_with_network,
+    **{method: partial(detect_blobs, method=method) for method in BLOB_METHODS},
     "cellpose": find_with_cellpose,
     "stardist": find_with_stardist,
 }

@@ -11,8 +11,13 @@ import numpy as np
 
 from stemcls.config.imaging import DetectConfig, ReadConfig
 from stemcls.errors import InputError
-from stemcls.imaging.detection.detect import SAMPLE_FIELDS, wants_diameter, with_diameter
-from stemcls.imaging.detection.diameter import no_size
+from stemcls.imaging.detection.settle import (
+    SAMPLE_FIELDS,
+    Settled,
+    no_size,
+    settle,
+    wants_diameter,
+)
 from stemcls.imaging.extract import find_cells
 from stemcls.imaging.field import Detections, Field
 from stemcls.imaging.listing.positions import Position, as_position
@@ -52,13 +57,18 @@ class Survey:
         skipped: path and reason of each that could not.
         diameter_px: Usual diameter that was looked for, or None where sizes were given as sigmas
             or need none, and where nothing in any field looks like a cell of any size.
-        estimated_from: Number of fields it was estimated from; 0 where it was given.
+        settled: What was found out for the set before any field was searched.
     """
 
     found: tuple[FoundCells, ...]
     skipped: tuple[dict[str, str], ...]
     diameter_px: float | None
-    estimated_from: int
+    settled: Settled
+
+    @property
+    def estimated_from(self) -> int:
+        """Number of fields that the diameter was estimated from; 0 where it was given."""
+        return self.settled.estimated_from
 
 
 def sample_paths(paths: Sequence[Item], count: int, seed: int) -> list[Item]:
@@ -89,8 +99,8 @@ def survey(
         InputError: Settings that cannot be used, no file that could be read, or no estimate of
             the diameter that can be trusted.
     """
-    config, sample = settled(paths, config, read)
-    estimated_from = len(sample)
+    chosen, sample = settle_paths(paths, config, read)
+    config = chosen.config
     found: list[FoundCells] = []
     skipped: list[dict[str, str]] = []
     for path, field in each_field(paths, read, skipped, update, sample):
@@ -100,7 +110,7 @@ def survey(
         if look is not None:
             look(path, field, cells)
     used = 0.0 if config.modality == "raw" else config.diameter_px
-    return Survey(tuple(found), tuple(skipped), used or None, estimated_from)
+    return Survey(tuple(found), tuple(skipped), used or None, chosen)
 
 
 def each_field(
@@ -139,19 +149,17 @@ def each_field(
         )
 
 
-def settled(
+def settle_paths(
     paths: Sequence[Place], config: DetectConfig, read: ReadConfig
-) -> tuple[DetectConfig, dict[Position, Field]]:
-    """Fill in the diameter from an evenly spread sample of the files, where it is left open.
+) -> tuple[Settled, dict[Position, Field]]:
+    """Settle what is left open, from an evenly spread sample of the files.
 
-    Returns: The settings, and the fields that were read for it; none where it was not open. The
-        diameter stays open where all fields were looked at and nothing looks like a cell.
+    Returns: What holds for the set, and the fields that were read for it; none where nothing was
+        open. The diameter stays open where all fields were looked at and nothing looks like a cell.
 
     Raises:
         InputError: No estimate of the diameter can be trusted.
     """
-    if not wants_diameter(config):
-        return config, {}
     sample: dict[Position, Field] = {}
 
     def one_by_one() -> Iterator[Field]:
@@ -159,10 +167,10 @@ def settled(
             sample[path] = field
             yield field
 
-    config = with_diameter(config, one_by_one())
-    if sample and wants_diameter(config) and len(sample) < len(paths):
+    chosen = settle(one_by_one(), config)
+    if sample and wants_diameter(chosen.config) and len(sample) < len(paths):
         raise InputError(no_size(len(sample), len(paths)))
-    return config, sample
+    return chosen, sample
 
 
 def read_sample(

@@ -12,8 +12,7 @@ import numpy as np
 
 from stemcls.config.imaging import DetectConfig, ReadConfig
 from stemcls.errors import InputError
-from stemcls.imaging.detection.detect import wants_diameter, with_diameter
-from stemcls.imaging.detection.diameter import no_size
+from stemcls.imaging.detection.settle import no_size, settle, wants_diameter
 from stemcls.imaging.detection.survey import each_field, evenly_spread, read_sample
 from stemcls.imaging.extract import find_cells
 from stemcls.imaging.field import Detections, Field
@@ -173,11 +172,9 @@ def _settle(
     for config in configs:
         if fields and wants_diameter(config):
             # Nothing else changes the estimate, which is slow.
-            alike = DetectConfig(
-                modality=config.modality, polarity=config.polarity, overlap=config.overlap
-            )
+            alike = DetectConfig(detector=config.detector)
             if alike not in made:
-                made[alike] = with_diameter(alike, fields).diameter_px
+                made[alike] = settle(fields, alike).config.diameter_px
                 if not made[alike]:
                     raise InputError(no_size(len(fields), len(paths)))
             config = replace(config, diameter_px=made[alike])

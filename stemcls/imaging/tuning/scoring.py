@@ -62,7 +62,9 @@ def known_by_path(
     exact = {path.resolve(): path for path in paths}
     by_name: dict[str, list[Path]] = defaultdict(list)
     for given in exact.values():
-        by_name[given.name].append(given)
+        # As a table names it; outlines are named without the ending.
+        for name in {given.name, given.stem}:
+            by_name[name].append(given)
     field_of: dict[Path, str] = {}
     for field in known:
         beside = exact.get((table.parent / field).resolve())
@@ -87,7 +89,10 @@ def _ending_with(field: str, by_name: Mapping[str, list[Path]], table: Path) -> 
     parts = Path(field).parts
     found = [
         path for path in by_name.get(Path(field).name, ())
-        if path.absolute().parts[-len(parts) :] == parts
+        if parts in (
+            path.absolute().parts[-len(parts) :],
+            path.with_suffix("").absolute().parts[-len(parts) :],
+        )
     ]  # fmt: skip
     if len(found) > 1:
         raise InputError(

@@ -71,12 +71,12 @@ def train_fold(
             feature_rows=outer.rows,
         )
         with computing_in(policy_for(experiment.precision)):
-            model, stages = run_stages(job, _extractor(job) if head_alone else None)
-        metrics = stages[experiment.plan[-1].name]
+            trained = run_stages(job, _extractor(job) if head_alone else None)
+        metrics = trained.stages[experiment.plan[-1].name]
         result = FoldResult(
             score=objective_of(metrics, objective),
             metrics={key: metrics[key] for key in HEADLINE},
-            parameters=model.count_params(),
+            parameters=trained.model.count_params(),
             epochs=len(journal.history),
             seconds=round(time.monotonic() - begun, 3),
         )

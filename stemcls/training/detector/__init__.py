@@ -1,0 +1,1 @@
+"""Train the detector that is shipped, and fine-tune it on corrected fields."""
