@@ -137,5 +137,5 @@ def test_the_usual_diameter_of_training_is_the_one_of_prediction(fields, tmp_pat
     def measured(*_):
         raise AssertionError("an odd field must not be measured by itself")
 
-    monkeypatch.setattr("stemcls.imaging.detection.detect.settle", measured)
+    monkeypatch.setattr("stemcls.imaging.detection.settle.gather_clues", measured)
     assert load_sample(fields[0], card, None, "auto").n > 2
