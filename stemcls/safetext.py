@@ -64,8 +64,8 @@ def text_of_cell(cell: str) -> str:
 class SafeWriter:
     """A `csv.writer` whose cells are safe to open in a spreadsheet and a terminal."""
 
-    def __init__(self, file: Any, lineterminator: str = "\n") -> None:
-        self._writer = csv.writer(file, lineterminator=lineterminator)
+    def __init__(self, file: Any, lineterminator: str = "\n", delimiter: str = ",") -> None:
+        self._writer = csv.writer(file, lineterminator=lineterminator, delimiter=delimiter)
 
     def writerow(self, row: Iterable[Any]) -> None:
         """Write one row."""

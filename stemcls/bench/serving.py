@@ -93,7 +93,8 @@ def measure(
         answers["ours"] = list(csv.reader(io.StringIO(found["csv"])))
 
     def predict() -> None:
-        out.unlink(missing_ok=True)
+        for table in (out, out.with_name("cells-summary.csv")):
+            table.unlink(missing_ok=True)
         shutil.rmtree(overlays, ignore_errors=True)
         predict_table(model, card, [path], out, overlays=overlays)
 

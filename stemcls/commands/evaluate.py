@@ -18,6 +18,7 @@ from stemcls.commands.terminal import (
     print_verdict,
     progress,
     say,
+    say_warnings,
 )
 from stemcls.errors import InputError
 
@@ -104,7 +105,8 @@ def evaluate(
         _draw(scored, by, evaluation, folder)
     lines = verdict_on(opened, evaluation, scored, by)
     document = {
-        **evaluation.to_document(), "out": str(folder), "verdict": [asdict(one) for one in lines]
+        **evaluation.to_document(), "out": str(folder), "verdict": [asdict(one) for one in lines],
+        "warnings": evaluation.metrics.get("warnings", []),
     }
     if report:
         from stemcls.evaluation.report.write import write_report
@@ -116,6 +118,7 @@ def evaluate(
     metrics = evaluation.metrics
     print_verdict(lines)
     print_metrics(opened.name, metrics, beside=metrics.get("internal"))
+    say_warnings(document["warnings"])
     _say_matching(metrics)
     if "abstention" in metrics:
         _say_abstention(metrics["abstention"])

@@ -18,6 +18,7 @@ from stemcls.commands.terminal import (
     print_table,
     progress,
     say,
+    say_warnings,
 )
 from stemcls.evaluation.numbertext import interval_text
 
@@ -82,14 +83,15 @@ def populations(
     from stemcls.evaluation.runfiles import model_named
     from stemcls.models.inference import predict
     from stemcls.models.saved import load_model
+    from stemcls.models.storecheck import fit_store
     from stemcls.store.verify import open_verified
 
     network, card = load_model(model_named(model, workspace))
     opened = open_verified(store)
-    card.check_crops(opened)
+    read, notices = fit_store(card, opened)
     with progress("predict") as update:
         probabilities = predict(
-            network, opened.read, np.arange(len(opened)),
+            network, read, np.arange(len(opened)),
             views=card.views if views is None else views, update=update,
         )
     found = describe_population(
@@ -98,10 +100,13 @@ def populations(
     )
     files = found.write(out) if out is not None else []
     document = {**found.to_document(), "files": [str(file) for file in files]}
+    measured = [{"kind": "measures", "message": said, "paths": []} for said in document["warnings"]]
+    document["warnings"] = [*(notice.document() for notice in notices), *measured]
     if json:
         print_json(document)
         return
     _print(found, document)
+    say_warnings(document["warnings"])
     if out is not None:
         say(f"table, figures and numbers: {out}")
 
@@ -130,8 +135,6 @@ def _print(found: Population, document: dict[str, Any]) -> None:
     if found.measures is None:
         say(f"no diameters or intensities: {found.why_not}")
         return
-    for warning in document["warnings"]:
-        say(f"warning: {warning}")
     for result in found.measures.results:
         show_summary(result)
         say(f"one-way ANOVA, {anova_text(result.units)}; {anova_text(result.cells)}")

@@ -22,6 +22,7 @@ from stemcls.commands.terminal import (
 )
 from stemcls.config.imaging import DetectConfig
 from stemcls.errors import SkippedError, check_known
+from stemcls.evaluation.numbertext import interval_text
 
 if TYPE_CHECKING:
     from stemcls.imaging.listing.positions import Position
@@ -69,6 +70,31 @@ def predict(
     one_file_per_channel: Annotated[
         str, typer.Option(help="Samples of several files: auto, no, or a pattern, as in build.")
     ] = "",
+    channels: Annotated[
+        str,
+        typer.Option(
+            help="Names or numbers (from 1) of the files' channels, in the order of those of "
+            "training (default: matched by name).",
+        ),
+    ] = "",
+    group: Annotated[
+        str,
+        typer.Option(
+            help="Regular expression on paths whose first group, in parentheses, names the donor, "
+            "mouse or experiment: for the summary (default: each file is one)."
+        ),
+    ] = "",
+    table: Annotated[
+        str, typer.Option(help="csv, or xlsx: an Excel workbook (default: by the suffix of --out).")
+    ] = "",
+    separator: Annotated[
+        str, typer.Option(help="Between cells of CSV: , or ; or tab (default: , or with decimal "
+                          "commas ;).")
+    ] = "",
+    decimal: Annotated[str, typer.Option(help="In numbers of CSV: . or ,")] = ".",
+    bom: Annotated[
+        bool, typer.Option(help="Begin CSV with a byte order mark, by which Excel knows UTF-8.")
+    ] = False,
     strict: Annotated[bool, typer.Option(help="Exit with 3 if a file was skipped.")] = False,
     backend: Backend = None,
     device: Device = "auto",
@@ -78,55 +104,74 @@ def predict(
     """Classify every cell of new images: one CSV row per cell, one overlay per field.
 
     Cells are found, cut and scaled as the model's training store was; detection options given
-    here are laid over those.
+    here are laid over those. Files are compared with the images of training: what can be converted
+    is, and is said; what cannot is skipped; what is unusual stands in the column notes. A summary
+    per field, well, group and class is written beside the table.
     """
+    from stemcls.prediction.tableformat import TableFormat
+
+    form = TableFormat.of(table, separator, decimal, bom, out)
+    out = form.named(out)
     from stemcls.models.backend import start_keras
 
     start_keras(backend, device, shares_batches=True)
     from stemcls.evaluation.runfiles import model_named
     from stemcls.imaging.listing.litter import OVERLAYS
     from stemcls.models.saved import load_model
+    from stemcls.prediction.familiarity import Familiarity
     from stemcls.prediction.inputs import KINDS, expand, reading_of, recipe_of
     from stemcls.prediction.predict import predict_table
     from stemcls.store.find import find_input
 
     check_known(kind, KINDS, f"--kind {kind!r} is not a choice")
-    network, card = load_model(model_named(model, workspace))
+    file = model_named(model, workspace)
+    network, card = load_model(file)
     read = reading_of(card, scene, time, z)
-    channels = one_file_per_channel or recipe_of(card).files.one_file_per_channel
-    paths = [find_input(path, workspace) for path in paths]
-    given_files = expand(paths, read, exclude or (), channels)
+    patterns = one_file_per_channel or recipe_of(card).files.one_file_per_channel
+    found = [find_input(path, workspace) for path in paths]
+    given_files = expand(found, read, exclude or (), patterns)
     files: list[Path | Position] = [*given_files.names, *given_files.stores]
     built = card.build.get("detect", {})
     detection = resolved(DetectConfig, given, built) if given else None
     with progress("predict") as update:
-        table = predict_table(
+        done = predict_table(
             network, card, files, out, detection=detection, kind=kind, update=update,
-            pixel_size_um=pixel_size_um, read=read,
+            pixel_size_um=pixel_size_um, read=read, channels=channels, group=group, form=form,
+            novelty=Familiarity.beside(network, file),
             views=card.views if views is None else views,
             overlays=out.with_name(out.stem + OVERLAYS) if overlay else None,
         )
-    skipped = [*given_files.skipped, *table.skipped]
+    skipped = [*given_files.skipped, *done.skipped]
     document: dict[str, Any] = {
-        "rows": table.rows,
-        "composition": table.composition,
-        "out": str(table.out),
+        "rows": done.rows,
+        "composition": done.composition,
+        "out": str(done.out),
+        "summary": done.summary,
         "skipped": skipped,
         "ignored": given_files.ignored,
-        "overlays": table.overlays,
-        "dropped": table.dropped,
+        "overlays": done.overlays,
+        "dropped": done.dropped,
         "warnings": [
-            notice.document() for notice in (*given_files.notices, *table.warnings)
+            notice.document() for notice in (*given_files.notices, *done.warnings)
         ],
     }
     if json:
         print_json(document)
     else:
-        total = max(table.rows, 1)
-        rows = [[name, n, f"{n / total:.1%}"] for name, n in table.composition.items()]
-        print_table(f"{table.rows} cells", ("class", "cells", "share"), rows)
-        say(f"table: {table.out}" + (f"; overlays: {len(table.overlays)}" if overlay else ""))
-        for reason, count in table.dropped.items():
+        rows = [
+            [row["class"], row["n"], "-" if row["share"] is None else f"{row['share']:.1%}",
+             interval_text(_ends(row), ".1%")]
+            for row in done.summary if row["level"] == "class"
+        ]
+        lost = sum(done.dropped.values())
+        left_out = f" ({lost} more were left out)" if lost else ""
+        why = next((row["interval"] for row in done.summary if row["level"] == "class"), "")
+        print_table(
+            f"{done.rows} cells{left_out}", ("class", "cells", "share", "95 % interval"), rows
+        )
+        say(f"shares: {why}" + ("" if group else "; without --group every file counts as a group"))
+        say(f"table: {done.out}" + (f"; overlays: {len(done.overlays)}" if overlay else ""))
+        for reason, count in done.dropped.items():
             say(f"{count} left out: {reason}")
         say_warnings(document["warnings"], len(files))
         say_ignored(given_files.ignored)
@@ -134,3 +179,8 @@ def predict(
     if strict and skipped:
         total = len(files) + len(given_files.skipped)
         raise SkippedError(f"{len(skipped)} of {total} files were skipped")
+
+
+def _ends(row: dict[str, Any]) -> tuple[float, float] | None:
+    """Return the interval of a share, None where there is none."""
+    return None if row["share_low"] is None else (row["share_low"], row["share_high"])

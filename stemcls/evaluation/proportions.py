@@ -59,16 +59,24 @@ def composition(
     """
     names, group = np.unique(groups, return_inverse=True)
     counts = np.bincount(group * k + called, minlength=len(names) * k).reshape(-1, k)
-    total, n = counts.sum(axis=0), len(called)
-    if len(names) < LEAST_GROUPS:
-        why = f"no intervals: they need {LEAST_GROUPS} or more groups, and there are {len(names)}"
+    return composition_of_counts(counts, seed, resamples)
+
+
+def composition_of_counts(
+    counts: np.ndarray, seed: int = 0, resamples: int = RESAMPLES
+) -> tuple[list[Share], str]:
+    """Return what `composition` does, of (G, K) crops of each group and class."""
+    counts = counts[counts.sum(axis=1) > 0]
+    n_groups, total, n = len(counts), counts.sum(axis=0), int(counts.sum())
+    if n_groups < LEAST_GROUPS:
+        why = f"no intervals: they need {LEAST_GROUPS} or more groups, and there are {n_groups}"
         return [Share(m, m / n if n else math.nan, None) for m in total.tolist()], why
     drawn = np.concatenate([
         (weights.T @ counts) / (weights.T @ counts.sum(axis=1, keepdims=True))
-        for weights in weight_blocks(len(names), resamples, seed, len(names))
+        for weights in weight_blocks(n_groups, resamples, seed, n_groups)
     ])
     shares = []
     for index, m in enumerate(total.tolist()):
         ends = percentile_interval(drawn[:, index], True)
         shares.append(Share(m, m / n, (ends[0], ends[1]) if ends else None))
-    return shares, f"{len(names)} groups"
+    return shares, f"{n_groups} groups"

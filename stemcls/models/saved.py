@@ -14,6 +14,7 @@ import numpy as np
 from stemcls import atomic
 from stemcls.errors import InputError
 from stemcls.models.portable import write_keras
+from stemcls.models.seen import Seen, seen_in_settings
 from stemcls.store.cropstore import CropStore
 
 CARD_MEMBER = "stemcls/model.json"
@@ -33,6 +34,7 @@ class ModelCard:
         build: Resolved settings that made the store, so that new fields are treated alike.
         provenance: Store hash, run, experiment, versions.
         weights_digest: Of the weights that it describes; empty in cards of older versions.
+        seen: What the images of training were like; of older cards what `build` says of it.
     """
 
     classes: tuple[str, ...]
@@ -44,6 +46,7 @@ class ModelCard:
     build: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
     weights_digest: str = field(default="", compare=False)
+    seen: Seen = field(default_factory=Seen, compare=False)
 
     @property
     def views(self) -> int:
@@ -63,6 +66,11 @@ class ModelCard:
                 f"{self.dtype}; build it with the size, --channels and --scale of the training "
                 "store"
             )
+
+    @property
+    def training(self) -> Seen:
+        """What the images of training were like, as far as anything says it."""
+        return self.seen if self.seen.n_fields else seen_in_settings(self.build)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -134,6 +142,7 @@ def _parsed(text: str, path: Path) -> ModelCard:
         document["channels"] = tuple(document["channels"])
         height, width = document["size_px"]
         document["size_px"] = (int(height), int(width))
+        document["seen"] = Seen.of(document.get("seen") or {})
         card = ModelCard(**document)
     except (ValueError, TypeError, KeyError) as error:
         raise InputError(f"the card of {path} is damaged or of another version: {error}") from error

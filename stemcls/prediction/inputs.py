@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,54 +11,31 @@ import numpy as np
 from stemcls.config.imaging import BuildConfig, DetectConfig, ReadConfig
 from stemcls.config.options import from_mapping
 from stemcls.errors import InputError
+from stemcls.imaging.composite import CHANNELS
 from stemcls.imaging.crops import crop_scale
 from stemcls.imaging.extract import Extracted, extract, open_image
 from stemcls.imaging.listing.fields import FieldList, list_fields
 from stemcls.imaging.listing.positions import JOINS, Position, as_position
 from stemcls.imaging.listing.walk import STORE_SUFFIXES, shown
-from stemcls.imaging.prepare import Prepared
+from stemcls.imaging.prepare import Prepared, read_image
 from stemcls.imaging.tuning.scoring import KnownCells
+from stemcls.models.cardcheck import (
+    SAME_SCALE,
+    check_crops_seen,
+    check_field,
+    fit_field,
+)
+from stemcls.models.channels import match_names, reordered
 from stemcls.models.saved import ModelCard
+from stemcls.models.seen import diameter_of
 from stemcls.notices import Notice
+from stemcls.prediction.sample import AT_BORDER, Sample, sample_of_store, well_of, with_notes
 from stemcls.store.sources import Source
-from stemcls.store.verify import open_verified
 
 KINDS = ("auto", "cells", "crops")
-SAME_SCALE = 0.05
-AT_BORDER = "at the border: filled by reflection"
 FITTED = "of another size: brought to that of the model's crops"
+_LOOKED_AT = 64  # crops of a field whose contrast is compared with training
 _MOST_SHRINKING = 1.25  # an image that is larger than a crop by more than this is something else
-
-
-@dataclass(frozen=True, eq=False)
-class Sample:
-    """The crops of one file, or of one store.
-
-    Attributes:
-        path: The file, or which position of it.
-        n: Crops.
-        read: Rows (n,) to crops (n, H, W, C).
-        centers_px: (N, 2) y, x in the file named by `paths`.
-        radius_px: (N,).
-        paths: (N,) file that each crop is from.
-        image: (Y, X, C) composite to draw on; None for crops and stores.
-        dropped: Why found cells were left out, and how many for each reason.
-        scene: Position of the file that was read; "" where it has only one, or for stores.
-        notes: (N,) what is odd about each crop, "" for most.
-        notices: What is odd about the file.
-    """
-
-    path: Path | Position
-    n: int
-    read: Callable[[np.ndarray], np.ndarray]
-    centers_px: np.ndarray
-    radius_px: np.ndarray
-    paths: list[str]
-    image: np.ndarray | None = None
-    dropped: dict[str, int] = field(default_factory=dict)
-    scene: str = ""
-    notes: list[str] = field(default_factory=list)
-    notices: tuple[Notice, ...] = ()
 
 
 def expand(
@@ -111,7 +88,7 @@ class Opened:
 
 def load_sample(
     source: Path | Position | Source, card: ModelCard, detection: DetectConfig | None, kind: str,
-    pixel_size_um: float = 0.0, read: ReadConfig | None = None,
+    pixel_size_um: float = 0.0, read: ReadConfig | None = None, channels: str = "",
 ) -> Sample:
     """Read one file the way the model's training store was built.
 
@@ -123,24 +100,26 @@ def load_sample(
             takes an image of exactly the crop size as a crop, and others as the store did.
         pixel_size_um: Edge of a pixel where a file does not say; 0: as the training store had it.
         read: Which planes of a file, from `reading_of`; None: as the training store had it.
+        channels: Names or numbers of the file's slices, in the order of those of training; "":
+            they are matched by name.
 
     Raises:
-        InputError: Unreadable, outside the training store's limits of quality, or other channels
-            or crop size than the model takes.
+        InputError: Unreadable, outside the training store's limits of quality, or what cannot be
+            made like the images of training: other channels, depth, scale or crop size.
     """
     place = _place(source)
     if place.problem:
         raise InputError(place.problem)
     if place.path.suffix.lower() in STORE_SUFFIXES:
-        return _from_store(place.path, card)
-    opened = _open(place, card, kind, pixel_size_um, read)
+        return sample_of_store(place.path, card)
+    opened = _open(place, card, kind, pixel_size_um, read, channels)
     build = opened.build
     if build.kind != "cells":
-        return _sample(opened, _whole(opened, card))
+        return _sample(opened, _whole(opened, card), card)
     _check_cells(opened, card)
     if detection is not None:
         build = replace(build, detect=detection)
-    return _sample(opened, extract(opened.prepared, build))
+    return _sample(opened, extract(opened.prepared, build), card)
 
 
 def _place(source: Path | Position | Source) -> Position:
@@ -176,91 +155,53 @@ def recipe_of(card: ModelCard) -> BuildConfig:
     """Return the settings that the training store was made with, its usual diameter included."""
     # A store that does not know of these rules was built without them.
     build = from_mapping(BuildConfig, {"core": 0.0, "edge": "drop", **card.build})
-    if build.scale == "auto" and build.recorded.dtype and "uint8" not in build.recorded.dtype:
-        # Every image of training was scaled by its own range, so an 8-bit one is too.
-        build = replace(build, scale="field")
     return replace(build, match_px=0.0)
 
 
-def _by_name(prepared: Prepared, build: BuildConfig) -> BuildConfig:
-    """Return the settings that take the slices of training by name, where their order differs."""
-    wanted, there = build.recorded.slices, prepared.field.channels
-    found = tuple(there[number] for number in prepared.composite.slices)
-    if build.channels == "grey" or found == wanted or not wanted or len(set(wanted)) < len(wanted):
-        return build
-    if not set(wanted) <= set(there) or any("," in name for name in wanted):
-        return build
-    return replace(build, channels=",".join(wanted))
-
-
-def _differences(prepared: Prepared, build: BuildConfig, turned: bool) -> Iterator[Notice]:
-    """Yield what tells an image from those of training, where the store recorded them.
-
-    Args:
-        prepared: The image.
-        build: Settings it was opened with.
-        turned: Whether its slices were put into the order of training.
-    """
-    field, seen = prepared.field, build.recorded
-    dtype = field.pixels.dtype.name
-    if seen.dtype and dtype not in seen.dtype:
-        done = (
-            "it is scaled by its own range, as those were"
-            if build.scale in ("field", "store") else
-            "its brightness may lie elsewhere; export it as those of training were"
-        )
-        yield Notice(
-            "other-bit-depth",
-            f"its pixels are {dtype}, those of training were {', '.join(seen.dtype)}: {done}",
-        )
-    found = tuple(field.channels[number] for number in prepared.composite.slices)
-    if seen.slices and build.channels != "grey" and found != seen.slices:
-        yield Notice(
-            "other-channels",
-            f"its slices are {', '.join(found)}, those of training {', '.join(seen.slices)}: the "
-            "model may see other things than it learned; export with the same names and order",
-        )
-    elif turned:
-        yield Notice(
-            "other-order",
-            f"its slices come in another order than those of training ({', '.join(seen.slices)}) "
-            "and were matched by name",
-        )
-    if seen.pixel_size_um and not field.pixel_size_um and not build.crop_um:
-        yield Notice(
-            "unknown-scale",
-            "it does not say how large its pixels are, so nobody can tell whether its cells have "
-            "the size of those of training; --pixel-size-um says it",
-        )
-
-
 def _open(
-    path: Position, card: ModelCard, kind: str, pixel_size_um: float,
-    read: ReadConfig | None = None,
+    place: Position, card: ModelCard, kind: str, pixel_size_um: float,
+    read: ReadConfig | None = None, channels: str = "",
 ) -> Opened:
     build = recipe_of(card)
     if read is not None:
         build = replace(build, read=read)
     if pixel_size_um:
         build = replace(build, pixel_size_um=pixel_size_um)
-    prepared = open_image(path, build)
-    named = _by_name(prepared, build)
-    turned = named is not build
-    if turned:
-        build, prepared = named, open_image(path, named)
+    if channels:
+        build = replace(build, channels=channels)
+    prepared, build, chosen = _first_look(place, card, build, channels)
+    fitted = fit_field(card, prepared, build, channels)
+    if fitted.build != build:
+        build, prepared = fitted.build, open_image(place, fitted.build)
     image = prepared.image
-    if str(image.dtype) != card.dtype or image.shape[2] != len(card.channels):
-        raise InputError(
-            f"{path} gives {image.shape[2]} channel(s) of {image.dtype}, the model takes "
-            f"{len(card.channels)} of {card.dtype}; it was trained on other images"
-        )
     if kind == "auto":
         whole = image.shape[:2] == card.size_px
         kind = "crops" if whole or card.kind != "cells" else "cells"
     if kind == "crops" and card.kind == "fields":
         kind = "fields"
-    notices = tuple(_differences(prepared, build, turned))
-    return Opened(path, prepared, _for_kind(build, kind, card), notices)
+    build = _for_kind(build, kind, card)
+    converted = any(one.kind == "bit-depth" for one in fitted.notices)
+    odd = check_field(card, prepared, build, converted)
+    return Opened(place, prepared, build, (*chosen, *fitted.notices, *odd))
+
+
+def _first_look(
+    place: Position, card: ModelCard, build: BuildConfig, channels: str
+) -> tuple[Prepared, BuildConfig, tuple[Notice, ...]]:
+    """Open an image, by the names of its channels where the settings of training do not choose."""
+    try:
+        return open_image(place, build), build, ()
+    except InputError:
+        wanted = card.training.slices
+        if channels or not wanted or build.channels not in CHANNELS:
+            raise
+        there = read_image(place, build.read).channels
+        found = match_names(wanted, there)
+        if found is None or len(there) == len(wanted):
+            raise
+        numbers = ",".join(str(number + 1) for number in found)
+        build = replace(build, channels=numbers)
+        return open_image(place, build), build, (reordered(there, wanted, "chosen"),)
 
 
 def _for_kind(build: BuildConfig, kind: str, card: ModelCard) -> BuildConfig:
@@ -325,7 +266,7 @@ def _whole(opened: Opened, card: ModelCard) -> Extracted:
     return extract(opened.prepared, opened.build)
 
 
-def _sample(opened: Opened, found: Extracted) -> Sample:
+def _sample(opened: Opened, found: Extracted, card: ModelCard) -> Sample:
     height, width = opened.prepared.image.shape[:2]
     radius = found.radius_px
     if opened.build.kind != "cells":
@@ -334,33 +275,31 @@ def _sample(opened: Opened, found: Extracted) -> Sample:
     path = shown(place.path)
     differs = opened.build.kind == "crops" and (height, width) != found.images.shape[1:3]
     fitted = FITTED if differs else ""
+    cells = opened.build.kind == "cells"
+    looked = np.linspace(0, count - 1, min(count, _LOOKED_AT)).astype(int)
+    usual = diameter_of(found.radius_px, found.scale or 1.0) if cells else np.nan
+    compared = check_crops_seen(card, found.images[looked], usual) if card.kind != "fields" else []
+    notices = (*opened.notices, *compared)
     return Sample(
         opened.path, count, found.images.__getitem__, found.centers_px, radius, [path] * count,
         opened.prepared.image if opened.build.kind == "cells" else None,
         {why: count for why, count in found.dropped.items() if count}, place.title,
-        [AT_BORDER if over else fitted for over in found.at_border],
-        tuple(replace(one, paths=(str(place),)) for one in (*opened.notices, *found.notices)),
-    )
-
-
-def _from_store(path: Path, card: ModelCard) -> Sample:
-    store = open_verified(path)
-    card.check_crops(store)
-    names = [str(store.fields.path[index]) for index in store.field_index]
-    border = store.at_border if store.at_border is not None else np.zeros(len(store), bool)
-    return Sample(
-        path, len(store), store.read, store.centers_px, store.radius_px, names,
-        notes=[AT_BORDER if over else "" for over in border],
+        with_notes([AT_BORDER if over else fitted for over in found.at_border], notices),
+        tuple(replace(one, paths=(str(place),)) for one in (*notices, *found.notices)),
+        wells=[well_of(place.scene)] * count,
     )
 
 
 def load_samples(
     sources: Sequence[Path | Position | Source], card: ModelCard, detection: DetectConfig | None,
-    kind: str, pixel_size_um: float = 0.0, read: ReadConfig | None = None,
+    kind: str, pixel_size_um: float = 0.0, read: ReadConfig | None = None, channels: str = "",
 ) -> Iterator[Sample | tuple[Path | Position, str]]:
     """Yield each file's sample, or the file and why it was skipped."""
     for source in sources:
         try:
-            yield load_sample(source, card, detection, kind, pixel_size_um, read)
+            yield load_sample(source, card, detection, kind, pixel_size_um, read, channels)
         except InputError as error:
             yield _place(source), str(error)
+        except (OSError, MemoryError) as error:
+            place = _place(source)
+            yield place, f"{place} cannot be read: {error or type(error).__name__}"

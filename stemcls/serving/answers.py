@@ -20,6 +20,7 @@ class Cell(BaseModel):
     class_: str = Field(serialization_alias="class", description="The likeliest class.")
     score: float = Field(ge=0, le=1, description="Its probability.")
     probabilities: list[float] = Field(description="Of each class, in the order of the model.")
+    notes: str = Field("", description="What is odd about it, as in the table.")
 
 
 class Image(BaseModel):

@@ -18,6 +18,7 @@ from stemcls.evaluation.page import pixel_data
 from stemcls.imaging.shrink import shrunk
 from stemcls.models.saved import ModelCard
 from stemcls.notices import Notice, gathered
+from stemcls.prediction.familiarity import Familiarity
 from stemcls.prediction.inputs import crop_at
 from stemcls.prediction.predict import Predicted, columns_of, predict_files, rows_of
 from stemcls.safetext import SafeWriter
@@ -30,10 +31,11 @@ _JPEG_QUALITY = 90
 
 @dataclass(frozen=True, eq=False)
 class Loaded:
-    """A model in memory, and its card."""
+    """A model in memory, its card, and what is usual to it where it was calibrated."""
 
     model: Any
     card: ModelCard
+    novelty: Familiarity | None = None
 
     @cached_property
     def probe(self) -> Any:
@@ -71,7 +73,7 @@ def load(path: Path, device: str) -> Loaded:
     model, card = load_model(path)
     crops = np.zeros((1, *card.shape), card.dtype)
     predict(model, crops.__getitem__, np.arange(1), views=card.views)
-    return Loaded(model, card)
+    return Loaded(model, card, Familiarity.beside(model, path))
 
 
 def predict_uploads(
@@ -100,7 +102,7 @@ def predict_uploads(
     notices: list[Notice] = []
     found = predict_files(
         loaded.model, card, [upload.path for upload in uploads], kind=reading.kind,
-        pixel_size_um=reading.pixel_size_um, views=card.views,
+        pixel_size_um=reading.pixel_size_um, views=card.views, novelty=loaded.novelty,
     )
     for upload, one in zip(uploads, found, strict=True):
         check()
@@ -169,10 +171,10 @@ def _image(name: str, found: Predicted, classes: tuple[str, ...], pictures: bool
         Cell(
             y_px=round(float(y), 2), x_px=round(float(x), 2), radius_px=round(float(radius), 2),
             class_=classes[best], score=round(float(row[best]), 6),
-            probabilities=[round(float(value), 6) for value in row],
+            probabilities=[round(float(value), 6) for value in row], notes=note,
         )
-        for (y, x), radius, row, best in zip(
-            centers, radii, found.probabilities, found.predicted, strict=True
+        for (y, x), radius, row, best, note in zip(
+            centers, radii, found.probabilities, found.predicted, sample.notes, strict=True
         )
     ]
     return Image(

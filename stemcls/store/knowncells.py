@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -25,17 +26,53 @@ _PLACE = ("x_px", "y_px", "radius_px")
 def read_cells(path: Path) -> Table:
     """Read a table of field, x_px, y_px, and optionally label, radius_px, group, scene, time.
 
-    Outlines of other programs will do in its place.
+    The table that `stemcls predict` writes is taken too: its path is the field, its class the
+    label. Outlines of other programs will do in its place.
 
     Raises:
         InputError: As `read_table` and `read_outlines`.
     """
     if is_circles(path):
         return read_outlines(path)
-    return read_table(
-        path, ("field", "x_px", "y_px"), ("label", "radius_px", "group", "scene", "time"),
-        numbers=_PLACE, verbatim=("field",),
+    known = ("label", "radius_px", "group", "scene", "time")
+    try:
+        return read_table(
+            path, ("field", "x_px", "y_px"), known, numbers=_PLACE, verbatim=("field",)
+        )
+    except InputError as error:
+        table = _read_predictions(path, known)
+        if table is None:
+            raise error from None
+    return _of_predictions(table)
+
+
+def _read_predictions(path: Path, known: tuple[str, ...]) -> Table | None:
+    """Read a table of predictions, of a workbook its sheet of cells; None where it is none."""
+    sheets = (f"{path}#cells",) if path.suffix.lower() == ".xlsx" else ()
+    for one in (path, *map(Path, sheets)):
+        with contextlib.suppress(InputError):
+            return read_table(
+                one, ("path", "x_px", "y_px", "class", "score"), known, numbers=_PLACE,
+                verbatim=("path",),
+            )
+    return None
+
+
+def _of_predictions(table: Table) -> Table:
+    """Return a table of predictions with the names of a table of known cells."""
+    names = {"path": "field"} | ({} if "label" in table.columns else {"class": "label"})
+    rows = tuple(
+        (line, {names.get(column, column): text for column, text in row.items()})
+        for line, row in table.rows
     )
+    told = Notice(
+        "cells-predicted",
+        f"{table.path.name} is a table of predictions: its classes are taken as labels, and nobody "
+        "has looked at them; a model that learns from them repeats their errors",
+        (str(table.path),),
+    )
+    columns = tuple(names.get(column, column) for column in table.columns)
+    return replace(table, columns=columns, rows=rows, notices=(*table.notices, told))
 
 
 def with_known_cells(
@@ -125,7 +162,7 @@ class _Fields:
         if not field:
             raise InputError(f"{table} line {line}: the field is empty, expected an image's name")
         key = _folded(field)
-        candidates = self._by_name.get(key) or self._by_bare_name.get(key, [])
+        candidates = self._by_name.get(key) or self._below(key) or self._by_bare_name.get(key, [])
         for column in ("scene", "time"):
             wanted = row.get(column, "")
             if wanted and len(candidates) > 1:
@@ -145,6 +182,13 @@ class _Fields:
                 "give the path below the source folder"
             )
         return candidates[0] if candidates else None
+
+
+    def _below(self, key: str) -> list[int]:
+        """Return the images whose name is the end of a longer path, the longest name that fits."""
+        parts = key.split("/")
+        ends = ("/".join(parts[at:]) for at in range(1, len(parts)))
+        return next((self._by_name[end] for end in ends if end in self._by_name), [])
 
 
 class _Places:

@@ -25,6 +25,8 @@ from stemcls.evaluation.runfiles import finished_model, predictions_of, read_exp
 from stemcls.interruption import interruptible
 from stemcls.models.inference import predict
 from stemcls.models.saved import load_model
+from stemcls.models.storecheck import check_store
+from stemcls.notices import worded
 from stemcls.progress import Update, prefixed
 from stemcls.runs import Run
 from stemcls.store.cropstore import CropStore
@@ -88,8 +90,10 @@ def prepare_adaptation(
         InputError: Crops or classes that the model does not know, its own store, or too few groups
             or crops.
     """
-    store, split = open_verified(store_path), _checked_split(source, store_path, config)
+    store = open_verified(store_path)
+    split, odd = _checked_split(source, store, config)
     levels, notes = _levels(store, split, config.labels)
+    notes = [*odd, *notes]
     adapted = Adaptation(Run.create(workspace, f"{source.name}-adapted"))
     adapted.folder.mkdir()
     atomic.write_json(adapted.folder / "plan.json", {
@@ -176,12 +180,15 @@ def verdict_of(point: Mapping[str, Any]) -> dict[str, str]:
     return {"verdict": verdict, "why": f"{before['why']}. And {scratch['why']}"}
 
 
-def _checked_split(source: Run, path: Path, config: AdaptConfig) -> Split:
+def _checked_split(
+    source: Run, store: CropStore, config: AdaptConfig
+) -> tuple[Split, list[str]]:
+    """Return the split of the new site's store, and what is odd about it beside training."""
+    path = store.path
     _, card = load_model(finished_model(source))
     if card.provenance.get("ensemble"):
         raise InputError(f"{source.path} is an ensemble, which cannot be adapted; its members can")
-    store = open_verified(path)
-    card.check_crops(store)
+    notices = check_store(card, store)
     missing = [name for name in card.classes if name not in store.classes]
     if missing:
         raise InputError(
@@ -204,7 +211,7 @@ def _checked_split(source: Run, path: Path, config: AdaptConfig) -> Split:
             f"{path}: only {n} {one if n == 1 else plural(one)} would test, and a comparison needs "
             f"{LEAST_GROUPS} or more: add some, raise --test, or use --split-by field"
         )
-    return split
+    return split, [worded(notice) for notice in notices]
 
 
 def _levels(

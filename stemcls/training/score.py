@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from stemcls.errors import InputError
 from stemcls.evaluation.calibration.calibrate import calibrated_model, describe_abstention
@@ -24,6 +27,7 @@ from stemcls.evaluation.runfiles import (
 from stemcls.models.ensemble import check_unlearned
 from stemcls.models.inference import predict
 from stemcls.models.saved import load_model
+from stemcls.models.storecheck import fit_store
 from stemcls.progress import Update
 from stemcls.runs import Run
 from stemcls.store.cropstore import CropStore
@@ -54,7 +58,8 @@ def score_run(
         update: Called as update(done, total, note).
     Returns: the evaluation, and where it was written.
     Raises:
-        InputError: No model, a store that does not fit it, or no labelled crop of its classes.
+        InputError: No model, a store that cannot be made to fit it, or no labelled crop of its
+            classes.
     """
     model, card = load_model(calibrated_model(run) if calibrated else finished_model(run))
     experiment = read_experiment(run)
@@ -65,29 +70,31 @@ def score_run(
             raise InputError("--label-map is for another store; the run's own needs none")
         check_unlearned(card, run.path)
         store, split = open_split(run)
+        read: Callable[[np.ndarray], np.ndarray] = store.read
         rows, part = split.scored_rows, split.scored_on
-        probabilities = predict(model, store.read, rows, views=views, update=update)
+        probabilities = predict(model, read, rows, views=views, update=update)
         predictions = predictions_of(store, split, rows, probabilities)
         folder = part
     else:
         store, part = open_verified(store_path), str(store_path)
         check_unlearned(card, run.path, store.content_hash)
-        card.check_crops(store)
+        read, notices = fit_store(card, store)
         matched = match_labels(
             store, card.classes, read_label_map(label_map) if label_map else None
         )
         predictions = Predictions(
             rows=matched.rows, labels=matched.labels, groups=store.group_index[matched.rows],
-            probabilities=predict(model, store.read, matched.rows, views=views, update=update),
+            probabilities=predict(model, read, matched.rows, views=views, update=update),
             classes=card.classes,
         )
         folder = folder_of(store)
         about = {"left_out": matched.left_out, "missing_classes": list(matched.missing)}
+        about["warnings"] = [notice.document() for notice in notices]
         about["internal"] = _internal(run, matched.missing, experiment.seed)
         learned = (run.read_json("split.json") or {}).get("store_hash")
         about["own_store"] = store.content_hash == learned
     if calibrated:
-        about["abstention"] = describe_abstention(run, model, card, predictions, store, update)
+        about["abstention"] = describe_abstention(run, model, card, predictions, read, update)
         folder += "-calibrated"
     remedy = FOLDS if store_path is None else MORE_GROUPS
     evaluation = evaluate_predictions(predictions, seed=experiment.seed, remedy=remedy)

@@ -20,6 +20,8 @@ from stemcls.models.inference import predict
 from stemcls.models.losses import make_loss
 from stemcls.models.precision import computing_in, in_float32, jit_compile, policy_for
 from stemcls.models.saved import ModelCard, load_model, save_model
+from stemcls.models.seen import seen_in_store
+from stemcls.models.storecheck import check_store
 from stemcls.progress import Update
 from stemcls.runs import Run
 from stemcls.store.cropstore import CropStore
@@ -136,7 +138,7 @@ def _start(experiment: Experiment, store: CropStore, split: Split) -> Any:
         return None
     path = model_named(Path(experiment.start_from), Path())
     model, card = load_model(path)
-    card.check_crops(store)
+    check_store(card, store)
     if card.classes != split.classes:
         raise InputError(
             f"training cannot go on from {path}: it tells {', '.join(card.classes)} apart, and "
@@ -195,6 +197,7 @@ def card_of(store: CropStore, split: Split, experiment: Experiment, run: Run) ->
             "channels_enter": channels_note(experiment.model, store.channels),
             "environment": run.read_json("environment.json"),
         },
+        seen=seen_in_store(store, split.train),
     )
 
 

@@ -47,8 +47,8 @@ def test_a_sample_is_described_by_its_predicted_classes(
 
 
 @pytest.mark.parametrize(("words", "told"), [
-    (("--cut", 1.5), "a score cut is between 0 and 1, found 1.5"),
-    (("--top", 0), "a percentage between 0 and 100, found 0"),
+    (("--cut", 1.5), "--cut: 1.5 is out of range; expected 0 to 1"),
+    (("--top", 0), "--top"),
     (("--test", "welsh"), "did you mean 'welch'"),
 ])
 def test_what_no_sample_can_be_asked_is_refused(ask, run, striped_store, words, told):

@@ -85,12 +85,37 @@ def test_predict_takes_crops_skips_what_is_broken_and_never_overwrites(
     reasons = {Path(entry["path"]).name: entry["reason"] for entry in document["skipped"]}
     assert set(reasons) == {"zero.png", "grey.png", "large.png"}
     assert "empty (0 bytes)" in reasons["zero.png"]
-    assert "gives 1 channel(s) of uint8, the model takes 3" in reasons["grey.png"]
+    assert "the model learned from red, green, blue: a grey image" in reasons["grey.png"]
     assert "is 40x40 px, the model takes crops of 24x24 px" in reasons["large.png"]
     assert document["rows"] == 4
     again = invoke("predict", trained_run, folder, "--out", out)
     assert again.returncode == 2
     assert "exists and is not overwritten" in again.stderr
+
+
+def test_predict_writes_what_a_spreadsheet_opens_and_sums_it_up(
+    trained_run, striped_store, tmp_path, invoke
+):
+    out = tmp_path / "cells.csv"
+    result = invoke(
+        "predict", trained_run, striped_store, "--out", out, "--decimal", ",", "--bom", "--json"
+    )
+    assert result.returncode == 0, result.stderr
+    summary = json.loads(result.stdout)["summary"]
+    whole = [row for row in summary if row["level"] == "class"]
+    assert sum(row["n"] for row in whole) == 160
+    assert len([row for row in summary if row["level"] == "group"]) == 2 * 10
+    assert out.read_bytes().startswith(b"\xef\xbb\xbfpath;scene;")
+    rows = list(csv.DictReader(
+        (tmp_path / "cells-summary.csv").read_text(encoding="utf-8-sig").splitlines(),
+        delimiter=";",
+    ))
+    assert [int(row["n"]) for row in rows] == [row["n"] for row in summary]
+    refused = invoke("predict", trained_run, striped_store, "--out", tmp_path / "x.csv",
+                     "--decimal", ",", "--separator", ",")
+    assert refused.returncode == 2
+    assert "say --separator ';'" in " ".join(refused.stderr.split())
+    assert not (tmp_path / "x.csv").exists()
 
 
 def test_predict_refuses_a_store_of_other_crops(trained_run, tmp_path, invoke):

@@ -14,7 +14,8 @@ from stemcls.imaging.simulation.simulate import simulate_field
 from stemcls.imaging.tuning.combinations import combinations_of
 from stemcls.imaging.tuning.grid import try_settings
 from stemcls.models.saved import ModelCard
-from stemcls.prediction.inputs import AT_BORDER, crop_at, load_sample
+from stemcls.prediction.inputs import crop_at, load_sample
+from stemcls.prediction.sample import AT_BORDER
 from stemcls.store.build import build_store
 from stemcls.store.cropstore import CropStore
 
@@ -136,5 +137,5 @@ def test_the_usual_diameter_of_training_is_the_one_of_prediction(fields, tmp_pat
     def measured(*_):
         raise AssertionError("an odd field must not be measured by itself")
 
-    monkeypatch.setattr("stemcls.imaging.detection.detect.estimate_diameter", measured)
+    monkeypatch.setattr("stemcls.imaging.detection.settle.gather_clues", measured)
     assert load_sample(fields[0], card, None, "auto").n > 2

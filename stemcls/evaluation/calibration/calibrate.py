@@ -121,8 +121,8 @@ def calibrate_run(
 
 
 def describe_abstention(
-    run: Run, model: Any, card: ModelCard, predictions: Predictions, store: CropStore,
-    update: Update | None = None,
+    run: Run, model: Any, card: ModelCard, predictions: Predictions,
+    read: Callable[[np.ndarray], np.ndarray], update: Update | None = None,
 ) -> dict[str, Any]:
     """Say how often the sets of a calibrated model hold the truth, and how much looks new.
 
@@ -130,10 +130,10 @@ def describe_abstention(
         run: That was calibrated.
         model, card: Its calibrated model.
         predictions: Of that model.
-        store: Where the crops are.
+        read: Rows (n,) to crops, as the model takes them.
         update: Called as update(done, total, note).
     """
-    features = predict(_up_to(model, "pooling"), store.read, predictions.rows, update=update)
+    features = predict(_up_to(model, "pooling"), read, predictions.rows, update=update)
     tails = Novelty.read(run.path / FOLDER / "novelty.npz").tail(features)
     return {"sets": describe_sets(predictions, least_probabilities(card)), **_flagged(tails)}
 
