@@ -113,7 +113,9 @@ def detect(
         ),
     ] = None,
     train_steps: Annotated[
-        int, typer.Option(min=1, help="Steps of --train, batches of 16 patches.")
+        int, typer.Option(
+            min=1, max=1_000_000, help="Steps of --train, batches of 16 patches."
+        ),
     ] = 400,
     detector_out: Annotated[
         Path | None,

@@ -60,10 +60,12 @@ class Settled:
 
     def applied(self, config: BuildConfig) -> BuildConfig:
         """Return the settings with nothing left open."""
+        # Where no cells are looked for, nothing is said of how.
+        found = with_method(config.detect) if self.kind == "cells" else config.detect
         return replace(
             config, kind=self.kind, crop_px=self.crop_px, resize=self.resize, fit=self.fit,
             scale_range=self.scale_range,
-            detect=replace(with_method(config.detect), diameter_px=self.diameter_px),
+            detect=replace(found, diameter_px=self.diameter_px),
         )
 
     def told(self) -> list[Notice]:

@@ -116,8 +116,8 @@ def test_a_blank_field_holds_no_cells_and_is_warned_of(tmp_path, invoke):
     [
         (["--grid", "treshold=1"], "'treshold' is not a setting; did you mean 'threshold'"),
         (["--grid", "polarity=brite"], "'brite' is not a choice; did you mean 'bright'"),
-        (["--grid", "threshold=1", "--out", "c.csv"], "leave out --overlay and --out, or --grid"),
-        (["--sheet", "s.png"], "--sheet s.png is for --grid"),
+        (["--grid", "threshold=1", "--out", "c.csv"], "leave out --overlay, --out and --export"),
+        (["--sheet", "s.png", "--overlay", "o"], "leave out --overlay, --out and --export"),
         (["--grid", "threshold=1", "--sheet", "s.jpg"], "expected a .png file; name it s.png"),
         (["--out", "cells.txt"], "expected a .csv file; name it cells.csv"),
         (["--out", "gone/cells.csv"], "there is no folder gone to write cells.csv to"),

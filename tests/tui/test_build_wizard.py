@@ -102,7 +102,7 @@ async def test_from_a_folder_to_a_store_by_keyboard_alone(
         assert abs(found - 8) <= 2
         assert screen.query_one(FieldView).pixels is not None
         # Down to the threshold, and up with it until nothing is a cell.
-        await pilot.press(*["down"] * 11, "x")
+        await pilot.press(*["down"] * 12, "x")
         await until(pilot, "! config: detect.threshold: expected float")
         assert screen.focused is screen.query_one("#setting-detect-threshold Input", Input)
         await pilot.press("backspace", "9")
