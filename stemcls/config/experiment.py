@@ -209,8 +209,9 @@ class Experiment:
         choices=("none", "class-weights", "oversample", "weighted-sampling"),
     )
     test_views: int = option(
-        4, "Flips and quarter turns averaged when the run is evaluated: 1, 2, 4 or 8.",
-        least=1, most=8,
+        0, "Flips and quarter turns averaged when the run is evaluated: 1, 2, 4 or 8. 0: as many as "
+        "the head was solved for on, and 1 after other training.",
+        least=0, most=8,
     )
     finetune: str = option(
         "auto", "Whether the default stages train the backbone too, after the head: never, always, "
@@ -233,7 +234,8 @@ class Experiment:
 
     def __post_init__(self) -> None:
         """Check before hours of training, not after."""
-        _check_views("test_views", self.test_views)
+        if self.test_views:
+            _check_views("test_views", self.test_views)
         names = [stage.name for stage in self.stages]
         if len(set(names)) < len(names):
             raise InputError(f"stages must have different names, found {', '.join(names)}")
@@ -254,6 +256,16 @@ class Experiment:
     def pretrained(self) -> bool:
         """Whether the backbone starts from weights that were learned elsewhere."""
         return self.model.weights != "none" or bool(self.start_from)
+
+    @property
+    def scored_views(self) -> int:
+        """Flips and quarter turns averaged when the run is evaluated.
+
+        A network that never saw turned crops, as one trained from random weights, may call them
+        anything; a head that was solved for on turned crops may be asked about them.
+        """
+        solved = [stage.views for stage in self.plan if self.is_exact(stage)]
+        return self.test_views or (solved[0] if solved else 1)
 
     def is_exact(self, stage: StageConfig) -> bool:
         """Say whether a stage solves for its head instead of training it step by step."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def prepare_run(
     store = open_verified(Path(experiment.store))
     split = split or make_split(store, experiment.split, experiment.seed)
     check_plan(experiment, store, split)
-    experiment = with_absolute_paths(experiment)
+    experiment = replace(with_absolute_paths(experiment), test_views=experiment.scored_views)
     run = run or Run.create(workspace, experiment.name or store.path.stem)
     with explained_disk_errors(run.path, "nothing was trained yet"):
         atomic.write_text(run.path / "config.toml", to_toml(experiment))
@@ -117,7 +118,7 @@ def _train(
     evaluation = trained.evaluation
     if evaluation is None:
         evaluation = job.evaluate(predict(
-            model, job.read, split.scored_rows, views=experiment.test_views, update=journal.progress
+            model, job.read, split.scored_rows, views=experiment.scored_views, update=journal.progress
         ))
     baseline = evaluation.metrics["baseline"] = linear_baseline(job)
     part = evaluation.metrics["evaluated_on"] = split.scored_on

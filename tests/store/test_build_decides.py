@@ -230,7 +230,8 @@ def test_known_radii_give_the_diameter(source, tmp_path):
 def test_a_crop_that_cuts_the_usual_cell_is_refused_unless_forced(source):
     folder = source(lambda seed: field(seed, 420, 30, 90), 2)
     config = BuildConfig(kind="cells", crop_px=32)
-    with pytest.raises(InputError, match=r"--crop-px 32 cuts the usual cell: cells are (5[5-9]|6[0-9]) px"):
+    told = r"--crop-px 32 cuts the usual cell: cells are (5[5-9]|6[0-9]) px"
+    with pytest.raises(InputError, match=told):
         built(folder, config)
     document, _ = built(folder, config, force=True)
     assert kinds_of(document) == ["cut-cells"]

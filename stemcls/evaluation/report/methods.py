@@ -166,7 +166,7 @@ def _stage(stage: StageConfig) -> str:
 
 
 def _evaluation(source: Source) -> Iterator[str]:
-    metrics, views = source.metrics, source.experiment.test_views
+    metrics, views = source.metrics, source.experiment.scored_views
     if views > 1:
         yield f"Probabilities are means over {views} flips and quarter turns."
     yield (
