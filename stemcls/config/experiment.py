@@ -209,8 +209,8 @@ class Experiment:
         choices=("none", "class-weights", "oversample", "weighted-sampling"),
     )
     test_views: int = option(
-        0, "Flips and quarter turns averaged when the run is evaluated: 1, 2, 4 or 8. 0: as many as "
-        "the head was solved for on, and 1 after other training.",
+        0, "Flips and quarter turns averaged when the run is evaluated: 1, 2, 4 or 8. 0: as many "
+        "as the head was solved for on, and 1 after other training.",
         least=0, most=8,
     )
     finetune: str = option(

@@ -118,7 +118,8 @@ def _train(
     evaluation = trained.evaluation
     if evaluation is None:
         evaluation = job.evaluate(predict(
-            model, job.read, split.scored_rows, views=experiment.scored_views, update=journal.progress
+            model, job.read, split.scored_rows, views=experiment.scored_views,
+            update=journal.progress,
         ))
     baseline = evaluation.metrics["baseline"] = linear_baseline(job)
     part = evaluation.metrics["evaluated_on"] = split.scored_on
