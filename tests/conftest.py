@@ -121,11 +121,9 @@ def striped_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-# A quarter turn makes stripes of one class those of the other, so one view is scored.
 TINY_TOML = """
 seed = 3
 name = "tiny"
-test_views = 1
 [split]
 validation = 0.2
 test = 0.2
