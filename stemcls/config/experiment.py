@@ -41,6 +41,9 @@ class SplitConfig:
     classes: tuple[str, ...] = option((), "Train on these classes only (default: all).")
 
 
+USUAL_STRIDES = (4, 8, 16)
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
     """The network: where it is cut, what it sees, and the head on top."""
@@ -80,6 +83,21 @@ class ModelConfig:
         0.0, "Focal loss: how strongly easy crops count less (2 is usual); 0: cross-entropy.",
         least=0.0, most=10.0,
     )
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """Strides that are asked for; of the usual ones a backbone taps those that it has.
+
+        Empty: the coarsest that it has.
+        """
+        return self.stride or (USUAL_STRIDES if self.weights != "none" else ())
+
+    @property
+    def pools_rings(self) -> bool:
+        """Whether more than the mean of each map is kept."""
+        if self.pooling == "auto":
+            return not self.stride and self.weights != "none"
+        return self.pooling == "rings"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ from stemcls.models.weights.load import pretrained_network, weights_file
 
 LEAST_VARIANCE = 0.01
 # What pretrained weights are good at on single cells: shapes of 4 to 16 pixels, seen a bit larger.
-USUAL_STRIDES, USUAL_PX = (4, 8, 16), 96
+USUAL_PX = 96
 # Found in the graph of a network; where the others are, its row of the table says.
 FINEST_STRIDE = 4
 
@@ -68,7 +68,7 @@ def build_extractor(
     taps = _taps(strides, backbone, network)
     return extractor_of(
         network, backbone, taps, size_px, n_channels, white, keep_weights=config.weights != "none",
-        rings=_pools_rings(config),
+        rings=config.pools_rings,
     )
 
 
@@ -268,9 +268,7 @@ def extractor_of_model(model: Any) -> Any:
 
 def _strides(config: ModelConfig, backbone: Backbone) -> list[int]:
     known = sorted({FINEST_STRIDE, *backbone.taps}) if len(backbone.taps) > 1 else [*backbone.taps]
-    strides = set(config.stride)
-    if not strides and config.weights != "none":
-        strides = set(USUAL_STRIDES) & set(known)
+    strides = set(config.stride) or set(config.strides) & set(known)
     if not strides or len(known) == 1:
         strides = {max(known)}
     for stride in strides - set(known):
@@ -288,12 +286,6 @@ def _taps(strides: Sequence[int], backbone: Backbone, network: Any) -> list[str]
 def _opens_usual(config: ModelConfig) -> bool:
     """Say whether an input size that is left open is the usual one of pretrained weights."""
     return config.input_px < 0 and config.weights != "none"
-
-
-def _pools_rings(config: ModelConfig) -> bool:
-    if config.pooling == "auto":
-        return not config.stride and config.weights != "none"
-    return config.pooling == "rings"
 
 
 def _arguments(config: ModelConfig, backbone: Backbone) -> dict[str, Any]:

@@ -13,7 +13,9 @@ import keras
 import numpy as np
 import pytest
 
+from stemcls import atomic
 from stemcls.config.experiment import SplitConfig
+from stemcls.documents import sealed
 from stemcls.evaluation.comparison import METRICS, compare_folds
 from stemcls.models.backbones import BACKBONES
 from stemcls.models.size import count_parameters
@@ -124,7 +126,7 @@ def test_another_store_is_told_by_its_content(compare, named, workspace, tmp_pat
     copy = tmp_path / "copied"
     shutil.copytree(workspace / "saved_models" / named("plain"), copy)
     split = json.loads((copy / "split.json").read_text())
-    (copy / "split.json").write_text(json.dumps({**split, "store_hash": "0" * 64}))
+    atomic.write_json(copy / "split.json", sealed({**split, "store_hash": "0" * 64}))
     document, errors = compare(copy, named("better"))
     assert "differ in images, labels or groups" in document["runs"][0]["not_comparable"]
     assert "NOT COMPARABLE: the figures of copied" in errors

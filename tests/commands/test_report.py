@@ -99,7 +99,7 @@ def test_the_report_is_one_file_without_addresses_and_holds_every_part(page):
     metrics = json.loads((run / "evaluation" / "metrics.json").read_text())["metrics"]
     for text in (
         f"{metrics['mean_recall']:.3f}", *NAMES, "gradcam, row 7", "groups on both sides",
-        "elsewhere-12345678", "Temperature", "at stride 32 where",
+        "elsewhere-12345678", "Temperature", "the coarsest map of the network",
         "balanced accuracy (sens + spec)/2, chance 1/2", "Reporting checklist",
         'backbone = "TinyCNN"',
     ):

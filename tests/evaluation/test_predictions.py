@@ -16,6 +16,7 @@ from stemcls.evaluation.predictions import (
     read_predictions,
     write_predictions,
 )
+from stemcls.safetext import safe_text
 
 from .conftest import simulated
 
@@ -52,8 +53,9 @@ def test_no_crops_are_refused() -> None:
 
 
 def test_predictions_come_back_from_disk_bit_for_bit(tmp_path: Path) -> None:
-    names = ("p_odd, \"quoted\"", "干细胞", "with\nnewline")
-    predictions = dataclasses.replace(simulated(n=50, decimals=8), classes=names)
+    # A store gives names with control characters as escapes; see `CropStore.classes`.
+    names = ("p_odd, \"quoted\"", "干细胞", safe_text("with\nnewline"), "=1+1", "'=1+1")
+    predictions = dataclasses.replace(simulated(n=50, k=5, decimals=8), classes=names)
     write_predictions(tmp_path / "predictions.csv", predictions)
     found = read_predictions(tmp_path / "predictions.csv")
     assert found.classes == names

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stemcls.config.experiment import AugmentConfig, Experiment, ModelConfig
+from stemcls.config.experiment import AugmentConfig, Experiment, ModelConfig, with_finetuning
 from stemcls.evaluation.evaluation import evaluate_predictions
 from stemcls.evaluation.fewgroups import propose_folds
 from stemcls.evaluation.report.checklist import NO, OPEN, PART, YES, checklist
@@ -150,11 +150,12 @@ def answers(found: Source, evidence: dict[str, Any] | None = None) -> dict[str, 
 
 def test_the_checklist_changes_with_the_run(tmp_path):
     few = simulated(n=90, n_groups=2)
-    plain, other = source(path=tmp_path), source(
+    plain = source(path=tmp_path, experiment=Experiment(model=ModelConfig(weights="none")))
+    other = source(
         path=tmp_path, predictions=few, environment={},
         metrics={"evaluated_on": "validation"},
         experiment=Experiment(
-            model=ModelConfig(dropout=0.0, l2=0.0),
+            model=ModelConfig(weights="none", dropout=0.0, l2=0.0),
             augment=AugmentConfig(**dict.fromkeys(vars(AugmentConfig()), 0)),
         ),
     )
@@ -163,7 +164,9 @@ def test_the_checklist_changes_with_the_run(tmp_path):
     assert first[each] == (YES, "With intervals, in the section Scores.")
     assert second[each][1].startswith("In the section Scores, without intervals. No interval where")
     fit = "What kept it from overfitting"
-    assert "dropout 0.3, L2 0.001, augmentation." in first[fit][1]
+    assert first[fit][1] == (
+        "Early stopping on validation fields, dropout 0.3, L2 0.001, augmentation."
+    )
     assert second[fit][1] == "Early stopping on validation fields."
     assert first["Are scores of samples that played no part in training"][0] == YES
     assert second["Are scores of samples that played no part in training"][0] == NO
@@ -204,13 +207,38 @@ def test_what_other_commands_found_is_answered_from_what_they_found(tmp_path):
 
 
 def test_methods_tell_of_stages_that_ran_and_of_those_that_were_rejected(tmp_path):
-    found = source(path=tmp_path, history=([{"stage": "frozen"}] * 7,),
-                   experiment=Experiment(model=ModelConfig(weights="imagenet")))
+    experiment = with_finetuning(Experiment(model=ModelConfig(weights="imagenet")), True)
+    found = source(path=tmp_path, history=([{"stage": "finetune"}] * 7,), experiment=experiment)
+    assert "exactly by L-BFGS on the training crops." in dict(methods_text(found))["Training"]
+    assert "Probabilities are means" in dict(methods_text(found))["Evaluation"]
     (tmp_path / "log.txt").write_text("finetune rejected: validation loss fell by 0.0\n")
     text = dict(methods_text(found))
     assert "It ran for 7 epochs." in text["Training"]
     assert text["Training"].count("were rejected") == 1
     assert "changed at random in stage finetune:" in text["Augmentation"]
+    # The head was solved for again, as nothing had come of what it was kept from.
+    assert "exactly by L-BFGS on the training and validation crops." in text["Training"]
+    assert "Logits are means" in text["Evaluation"]
+
+
+def test_a_head_that_was_solved_for_is_not_said_to_have_been_trained_by_steps(tmp_path):
+    found = source(path=tmp_path, experiment=Experiment(balance="oversample"))
+    text = dict(methods_text(found))
+    assert "logistic regression on features of the fixed backbone" in text["Training"]
+    assert "was chosen by inner folds of these crops, each of whole fields." in text["Training"]
+    assert text["Training"].endswith("inverse of their number of training crops.")
+    assert "the maps at strides 4, 8 and 16" in text["Network"]
+    assert "rings" in text["Network"]
+    for word in ("dropout", "L2 penalty 0.001", "epochs", "batches", "oversampled"):
+        assert word not in " ".join(text.values())
+    fit = "What kept it from overfitting"
+    assert answers(found)[fit][1] == (
+        "An L2 penalty on the head, its strength chosen by inner folds, a backbone that did not "
+        "learn."
+    )
+    (tmp_path / "log.txt").write_text("strength 1, which could not be chosen: a class lives\n")
+    assert "could not be chosen from the data" in dict(methods_text(found))["Training"]
+    assert "inner folds" not in answers(found)[fit][1]
 
 
 @pytest.mark.parametrize(("donors", "words"), [

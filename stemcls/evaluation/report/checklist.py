@@ -111,12 +111,19 @@ def _against_overfitting(source: Source) -> Iterator[str]:
         return
     experiment = source.experiment
     plan = experiment.plan
-    if source.splits[0].validation.size and any(s.patience < s.epochs for s in plan):
+    stepped = [stage for stage in plan if not experiment.is_exact(stage)]
+    if source.splits[0].validation.size and any(s.patience < s.epochs for s in stepped):
         yield f"early stopping on validation {plural(source.unit)}"
-    if experiment.model.dropout:
-        yield f"dropout {experiment.model.dropout:g}"
-    if experiment.model.l2:
-        yield f"L2 {experiment.model.l2:g}"
+    if len(stepped) < len(plan):
+        yield "an L2 penalty on the head" + (
+            "" if "which could not be chosen" in source.log
+            else ", its strength chosen by inner folds"
+        )
+    if not experiment.is_exact(plan[0]):
+        if experiment.model.dropout:
+            yield f"dropout {experiment.model.dropout:g}"
+        if experiment.model.l2:
+            yield f"L2 {experiment.model.l2:g}"
     if source.augments:
         yield "augmentation"
     if all(stage.trainable == "none" for stage in plan):

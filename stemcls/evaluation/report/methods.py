@@ -102,20 +102,33 @@ def _network(source: Source) -> Iterator[str]:
         "none": "random weights", "imagenet": "weights trained on ImageNet",
     }.get(model.weights, "weights from a file")
     width = f" (width {model.alpha:g})" if model.alpha != 1 else ""
-    yield f"{model.backbone}{width} with {start}, global average pooling"
+    pooled = "means over each whole map, over its middle and over rings around that"
+    yield f"{model.backbone}{width} with {start}, " + (
+        pooled if model.pools_rings else "global average pooling"
+    )
+    solved = source.experiment.is_exact(source.experiment.plan[0])
     dense = ", ".join(f"{units} units" for units in model.dense)
     hidden = f"dense layers of {dense} (ReLU), " if dense else ""
-    strides = " and ".join(map(str, model.stride))
+    dropout = "" if solved else f"dropout {model.dropout:g} and "
     yield (
-        f"of the map at stride {strides} where the network offers it, {hidden}dropout "
-        f"{model.dropout:g} and a softmax over {len(source.evaluation.labels)} classes."
+        f"of {_maps(model.strides)}, {hidden}{dropout}a softmax over "
+        f"{len(source.evaluation.labels)} classes."
     )
-    loss = f"Loss: cross-entropy, L2 penalty {model.l2:g}"
-    if model.focal_gamma:
+    loss = "Loss: cross-entropy" + ("" if solved else f", L2 penalty {model.l2:g}")
+    if model.focal_gamma and not solved:
         loss = loss.replace("cross-entropy", f"focal (gamma {model.focal_gamma:g})")
-    if model.label_smoothing:
+    if model.label_smoothing and not solved:
         loss += f", label smoothing {model.label_smoothing:g}"
     yield f"{loss}."
+
+
+def _maps(strides: tuple[int, ...]) -> str:
+    if not strides:
+        return "the coarsest map of the network"
+    *others, last = map(str, sorted(strides))
+    if not others:
+        return f"the map at stride {last} where the network offers it"
+    return f"the maps at strides {', '.join(others)} and {last}, as far as the network offers them"
 
 
 def _augmentation(source: Source) -> Iterator[str]:
@@ -142,14 +155,44 @@ def _augmentation(source: Source) -> Iterator[str]:
 
 def _training(source: Source) -> Iterator[str]:
     ran = Counter(row.get("stage") for row in source.history[0])
+    balances = []
     for stage in source.experiment.plan:
+        balance = source.experiment.balance
+        if source.experiment.is_exact(stage):
+            # A head that is solved for weighs its classes, however others are drawn.
+            balances.append(balance if balance == "none" else "class-weights")
+            yield from _solved(source, stage)
+            continue
+        balances.append(balance)
         yield _stage(stage)
         if n := ran[stage.name]:
             where = " in the first fold" if source.is_folds else ""
             yield f"It ran for {n} epoch{'s' if n != 1 else ''}{where}."
         if stage.name in source.rejected:
             yield "Its weights were not better and were rejected; those before it were kept."
-    yield _BALANCE[source.experiment.balance]
+    for balance in dict.fromkeys(balances):
+        where = "" if len(set(balances)) == 1 else (
+            "For the head that was solved: " if balance == balances[0] else "Then: "
+        )
+        yield where + _BALANCE[balance]
+
+
+def _solved(source: Source, stage: StageConfig) -> Iterator[str]:
+    views = f"means over {stage.views} flips and quarter turns of each crop, " * (stage.views > 1)
+    sides = "training crops"
+    if source.solved is stage and len(source.splits[0].test):
+        sides = "training and validation crops"
+    yield (
+        f"Stage {stage.name}: the head alone, logistic regression on features of the fixed "
+        f"backbone ({views}each tap scaled alike), solved exactly by L-BFGS on the {sides}."
+    )
+    if "which could not be chosen" in source.log:
+        yield "The strength of its L2 penalty could not be chosen from the data; it is the usual."
+    else:
+        yield (
+            "The strength of its L2 penalty was chosen by inner folds of these crops, each of "
+            f"whole {plural(source.unit)}."
+        )
 
 
 def _stage(stage: StageConfig) -> str:
@@ -168,7 +211,8 @@ def _stage(stage: StageConfig) -> str:
 def _evaluation(source: Source) -> Iterator[str]:
     metrics, views = source.metrics, source.experiment.scored_views
     if views > 1:
-        yield f"Probabilities are means over {views} flips and quarter turns."
+        of = "Logits" if source.solved and not source.ensemble else "Probabilities"
+        yield f"{of} are means over {views} flips and quarter turns."
     yield (
         "Balanced accuracy is the mean over classes of (sensitivity + specificity) / 2, mean "
         "recall the mean of the sensitivities; AUROC is one against all, averaged over classes."

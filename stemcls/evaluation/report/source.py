@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from stemcls.config.experiment import Experiment
+from stemcls.config.experiment import Experiment, StageConfig
 from stemcls.errors import InputError
 from stemcls.evaluation.evaluation import Evaluation
 from stemcls.evaluation.metrics import confusion_matrix
@@ -93,13 +93,29 @@ class Source:
         return learns and any(vars(self.experiment.augment).values())
 
     @property
+    def log(self) -> str:
+        """What the run, or the first fold, told while it trained; empty where that is lost."""
+        try:
+            path = self.parts[0].path / "log.txt"
+            return path.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return ""
+
+    @property
     def rejected(self) -> list[str]:
         """Stages whose weights were thrown away, as the log tells."""
-        try:
-            log = (self.parts[0].path / "log.txt").read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            return []
+        log = self.log
         return [stage.name for stage in self.experiment.plan if f"{stage.name} rejected" in log]
+
+    @property
+    def solved(self) -> StageConfig | None:
+        """The stage whose head, solved for, is that of the model; None where steps trained it."""
+        for stage in reversed(self.experiment.plan):
+            if self.experiment.is_exact(stage):
+                return stage
+            if stage.name not in self.rejected:
+                return None
+        return None
 
     @property
     def metrics(self) -> dict[str, Any]:
