@@ -209,7 +209,8 @@ class Experiment:
         choices=("none", "class-weights", "oversample", "weighted-sampling"),
     )
     test_views: int = option(
-        4, "Flips and quarter turns averaged when the run is evaluated: 1, 2, 4 or 8.",
+        4, "Flips and quarter turns averaged when the run is evaluated: 1, 2, 4 or 8, but at most "
+        "those that the stages learn from.",
         least=1, most=8,
     )
     finetune: str = option(
@@ -290,6 +291,21 @@ def with_finetuning(experiment: Experiment, wanted: bool) -> Experiment:
         # The head was solved for on crops as sharp as they are; what is resampled is not.
         augment = replace(augment, rotate_deg=0.0, zoom=0.0, shift=0.0)
     return replace(experiment, stages=stages, augment=augment)
+
+
+def with_views_learned(experiment: Experiment) -> Experiment:
+    """Return the experiment with `test_views` lowered to those that its stages learn from.
+
+    The mean over views that training never saw is wrong without a word where the way that a crop
+    lies tells the classes: stripes along x are those along y, a quarter turn later.
+    """
+    augment, plan = experiment.augment, experiment.plan
+    crops = any(stage.trainable != "none" for stage in plan)
+    learned = max((stage.views for stage in plan if stage.trainable == "none"), default=1)
+    if crops and (augment.flip or augment.rotate_deg >= 180.0):
+        turned = 4 if augment.rotate_deg >= 90.0 else 2
+        learned = max(learned, 8 if augment.flip and turned == 4 else turned)
+    return replace(experiment, test_views=min(experiment.test_views, learned))
 
 
 def with_absolute_paths(experiment: Experiment) -> Experiment:

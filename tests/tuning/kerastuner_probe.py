@@ -71,10 +71,13 @@ def stages_and_hyperband():
     hypermodel = StemclsHyperModel(experiment, space)
     hp = keras_tuner.HyperParameters()
     model = hypermodel.build(hp)
-    conv = model.get_layer("block1a_conv")
-    before = conv.get_weights()[0].copy()
+    convs = [layer for layer in model.layers if layer.name.endswith("_conv")]
+    before = [conv.get_weights()[0].copy() for conv in convs]
     whole = hypermodel.fit(hp, model).epoch
-    moved = bool((conv.get_weights()[0] != before).any())
+    moved = [
+        bool((conv.get_weights()[0] != old).any())
+        for conv, old in zip(convs, before, strict=True)
+    ]
     resumed = hypermodel.fit(hp, model, epochs=2, initial_epoch=1).epoch
     return {"whole": whole, "resumed": resumed, "moved": moved, "compiled": model.compiled}
 

@@ -156,6 +156,6 @@ def _callbacks(stage: StageConfig) -> list[Any]:
         found.append(keras.callbacks.ReduceLROnPlateau(
             factor=1.0 / PLATEAU_DIVISOR, patience=-(-stage.patience // 2), min_delta=0.0
         ))
-    elif stage.schedule == "cosine":
+    else:
         found.append(keras.callbacks.LearningRateScheduler(lambda epoch: rate_of(stage, epoch)))
     return found
