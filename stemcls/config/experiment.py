@@ -308,6 +308,17 @@ def with_views_learned(experiment: Experiment) -> Experiment:
     return replace(experiment, test_views=min(experiment.test_views, learned))
 
 
+def views_note(experiment: Experiment) -> str:
+    """Say that fewer views are averaged than are asked for; "" where all are."""
+    asked, learned = experiment.test_views, with_views_learned(experiment).test_views
+    if asked == learned:
+        return ""
+    return (
+        f"scores average {learned} of the {asked} flips and quarter turns that test_views asks "
+        "for: training sees no others with this augmentation"
+    )
+
+
 def with_absolute_paths(experiment: Experiment) -> Experiment:
     """Return the experiment as any folder can repeat it: every path in it made absolute."""
     model, start = experiment.model, experiment.start_from
