@@ -86,8 +86,8 @@ def stages_and_hyperband():
     ]
     resumed = hypermodel.fit(hp, model, epochs=2, initial_epoch=1).epoch
     return {
-        "whole": history.epoch, "rates": history.history["learning_rate"], "resumed": resumed, "moved": moved, "compiled": model.compiled,
-        "refused": refused,
+        "whole": history.epoch, "rates": history.history["learning_rate"], "resumed": resumed,
+        "moved": moved, "compiled": model.compiled, "refused": refused,
     }
 
 
@@ -169,7 +169,7 @@ def foreign():
     folds = oracle_on(pairs, "folds", folds=True)
     told(folds, lambda hp: [0.0, 3.0, 6.0], 2)
     return {
-        "whole": history.epoch, "rates": history.history["learning_rate"], "resumed": resumed, "small": small,
+        "whole": whole, "resumed": resumed, "small": small,
         "fold_scores": [t.score for t in folds.trials.values()],
         "keys": [d.key for d in translate(foreign_space()).dimensions], "refused": refused,
     }
