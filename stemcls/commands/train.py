@@ -18,7 +18,7 @@ from stemcls.commands.terminal import (
     progress,
     say,
 )
-from stemcls.config.experiment import AUTO, Experiment
+from stemcls.config.experiment import AUTO, Experiment, views_note
 from stemcls.config.options import with_assignments
 from stemcls.errors import InputError
 
@@ -69,7 +69,10 @@ def train(
         name = start_keras(backend, device, shares_batches=True)
         if experiment.model.backbone == AUTO:
             experiment = _with_best_backbone(experiment, workspace)
-        run = _prepared(_with_finetuning(experiment), workspace, folds)
+        experiment = _with_finetuning(experiment)
+        run = _prepared(experiment, workspace, folds)
+        if note := views_note(experiment):
+            say(f"note: {note}")
         if not folds and (few := _few_groups(run)):
             say(f"note: {few}")
     say(f"run {run.path} on {name}")

@@ -227,9 +227,9 @@ class Experiment:
         choices=("none", "class-weights", "oversample", "weighted-sampling"),
     )
     test_views: int = option(
-        0, "Flips and quarter turns averaged when the run is evaluated: 1, 2, 4 or 8. 0: as many "
-        "as the head was solved for on, and 1 after other training.",
-        least=0, most=8,
+        4, "Flips and quarter turns averaged when the run is evaluated: 1, 2, 4 or 8, but at most "
+        "those that the stages learn from.",
+        least=1, most=8,
     )
     finetune: str = option(
         "auto", "Whether the default stages train the backbone too, after the head: never, always, "
@@ -252,8 +252,7 @@ class Experiment:
 
     def __post_init__(self) -> None:
         """Check before hours of training, not after."""
-        if self.test_views:
-            _check_views("test_views", self.test_views)
+        _check_views("test_views", self.test_views)
         names = [stage.name for stage in self.stages]
         if len(set(names)) < len(names):
             raise InputError(f"stages must have different names, found {', '.join(names)}")
@@ -274,16 +273,6 @@ class Experiment:
     def pretrained(self) -> bool:
         """Whether the backbone starts from weights that were learned elsewhere."""
         return self.model.weights != "none" or bool(self.start_from)
-
-    @property
-    def scored_views(self) -> int:
-        """Flips and quarter turns averaged when the run is evaluated.
-
-        A network that never saw turned crops, as one trained from random weights, may call them
-        anything; a head that was solved for on turned crops may be asked about them.
-        """
-        solved = [stage.views for stage in self.plan if self.is_exact(stage)]
-        return self.test_views or (solved[0] if solved else 1)
 
     def is_exact(self, stage: StageConfig) -> bool:
         """Say whether a stage solves for its head instead of training it step by step."""
@@ -320,6 +309,32 @@ def with_finetuning(experiment: Experiment, wanted: bool) -> Experiment:
         # The head was solved for on crops as sharp as they are; what is resampled is not.
         augment = replace(augment, rotate_deg=0.0, zoom=0.0, shift=0.0)
     return replace(experiment, stages=stages, augment=augment)
+
+
+def with_views_learned(experiment: Experiment) -> Experiment:
+    """Return the experiment with `test_views` lowered to those that its stages learn from.
+
+    The mean over views that training never saw is wrong without a word where the way that a crop
+    lies tells the classes: stripes along x are those along y, a quarter turn later.
+    """
+    augment, plan = experiment.augment, experiment.plan
+    crops = any(stage.trainable != "none" for stage in plan)
+    learned = max((stage.views for stage in plan if stage.trainable == "none"), default=1)
+    if crops and (augment.flip or augment.rotate_deg >= 180.0):
+        turned = 4 if augment.rotate_deg >= 90.0 else 2
+        learned = max(learned, 8 if augment.flip and turned == 4 else turned)
+    return replace(experiment, test_views=min(experiment.test_views, learned))
+
+
+def views_note(experiment: Experiment) -> str:
+    """Say that fewer views are averaged than are asked for; "" where all are."""
+    asked, learned = experiment.test_views, with_views_learned(experiment).test_views
+    if asked == learned:
+        return ""
+    return (
+        f"scores average {learned} of the {asked} flips and quarter turns that test_views asks "
+        "for: training sees no others with this augmentation"
+    )
 
 
 def with_absolute_paths(experiment: Experiment) -> Experiment:

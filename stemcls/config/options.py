@@ -78,6 +78,15 @@ class Option:
         name = self.flag.replace("-", "_")
         return f"{name}_" if keyword.iskeyword(name) else name
 
+    def check(self, value: Any) -> None:
+        """Check type and range of a value, whatever else is set.
+
+        Raises:
+            InputError: It is of another type, no choice, or out of range.
+        """
+        about = {"choices": self.choices, "least": self.least, "most": self.most}
+        _checked(value, self.type, about, f"config: {'.'.join(self.keys)}")
+
 
 def options_of(
     cls: type, keys: tuple[str, ...] = (), panel: str = ""

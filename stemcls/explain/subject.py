@@ -79,7 +79,7 @@ def open_run(run: Run, store_path: Path | None = None) -> Subject:
     folder = run.path / "explanations" / name
     backbone = experiment.model.backbone
     return Subject(
-        model, card.classes, store, candidates, backbone, experiment.scored_views, folder
+        model, card.classes, store, candidates, backbone, experiment.test_views, folder
     )
 
 

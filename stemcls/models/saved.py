@@ -51,7 +51,7 @@ class ModelCard:
     @property
     def views(self) -> int:
         """Dihedral views that its run averaged when it was scored."""
-        return int(self.provenance.get("experiment", {}).get("test_views", 1)) or 1
+        return int(self.provenance.get("experiment", {}).get("test_views", 1))
 
     def check_crops(self, store: CropStore) -> None:
         """Refuse a store with crops of another shape or depth than the model takes.

@@ -12,9 +12,14 @@ from stemcls.probes.curve import Extrapolation
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+# Ends that matplotlib leaves out.
+_UNKNOWN = (np.nan, np.nan)
+
 
 def draw_curve(document: dict[str, Any], found: dict[str, Extrapolation]) -> Figure:
     """Draw points with their intervals, the fit with its band, and the value at twice the size.
+
+    A value whose interval is not known is drawn without one.
 
     Args:
         document: Of `learning_curve`.
@@ -26,7 +31,7 @@ def draw_curve(document: dict[str, Any], found: dict[str, Extrapolation]) -> Fig
         points = [point for point in document["points"] if point["by"] == by]
         sizes = np.array([point[by] for point in points])
         scores = np.array([point["score"] for point in points])
-        ends = np.array([point["interval"] for point in points])
+        ends = np.array([point["interval"] or _UNKNOWN for point in points])
         grid = np.geomspace(sizes[0], 2 * sizes[-1], 60)
         band = np.quantile([fit.laws.at(n) for n in grid], (0.025, 0.975), axis=1)
         axes.fill_between(grid, *band, color=colour, alpha=0.18, lw=0, label="95 % of fits")
@@ -36,10 +41,10 @@ def draw_curve(document: dict[str, Any], found: dict[str, Extrapolation]) -> Fig
             capsize=2.5, label="measured, 95 %",
         )
         double = document["at_double"][by]
-        low, high = double["interval"]
+        low, high = double["interval"] or _UNKNOWN
         axes.errorbar(
             [2 * sizes[-1]], [double["value"]],
-            [[max(double["value"] - low, 0)], [max(high - double["value"], 0)]],
+            [[np.maximum(double["value"] - low, 0)], [np.maximum(high - double["value"], 0)]],
             fmt="D", mfc="white", color=colour, ms=6.5, lw=1.4, capsize=4, label="at twice as many",
         )  # fmt: skip
         axes.set_xscale("log")

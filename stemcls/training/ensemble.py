@@ -143,7 +143,7 @@ def make_ensemble(
     store = _store_of(members[0], split)
     shares, document = _weigh(members, weights, store, split, unscored, update)
     model = join_models([member.model for member in members], shares)
-    views = max(member.experiment.scored_views for member in members)
+    views = max(member.experiment.test_views for member in members)
     experiment = dataclasses.replace(members[0].experiment, name=name, test_views=views)
     document |= {
         "members": [member.label for member in members], "weights": list(shares),
@@ -161,7 +161,7 @@ def make_ensemble(
             run.path / "environment.json", {**describe_environment(), "seed": experiment.seed}
         )
         save_model(model, run.model_path, _card(members, document, experiment, run))
-        if any(member.experiment.scored_views != views for member in members):
+        if any(member.experiment.test_views != views for member in members):
             journal.warn(f"members were scored with different views; the ensemble takes {views}")
         part = None
         if store is not None and split is not None:
@@ -226,7 +226,7 @@ def _of_validation(
         if all(row in places for row in split.validation.tolist()):
             return unseen.probabilities[[places[row] for row in split.validation.tolist()]]
     return predict(
-        member.model, store.read, split.validation, views=member.experiment.scored_views,
+        member.model, store.read, split.validation, views=member.experiment.test_views,
         update=update,
     )
 
@@ -260,7 +260,7 @@ def _score(
 ) -> dict[str, Any]:
     rows = split.scored_rows
     probabilities = predict(
-        model, store.read, rows, views=experiment.scored_views, update=journal.progress
+        model, store.read, rows, views=experiment.test_views, update=journal.progress
     )
     evaluation = evaluate_predictions(
         predictions_of(store, split, rows, probabilities), seed=experiment.seed

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from stemcls import atomic
-from stemcls.config.experiment import Experiment, with_absolute_paths
+from stemcls.config.experiment import Experiment, with_absolute_paths, with_views_learned
 from stemcls.config.options import to_toml
 from stemcls.errors import InputError
 from stemcls.evaluation.evaluation import evaluate_predictions
@@ -42,7 +42,7 @@ def prepare_folds(experiment: Experiment, workspace: Path, folds: int) -> Run:
     splits = make_folds(store, experiment.split, folds, experiment.seed)
     for split in splits:
         check_plan(experiment, store, split)
-    experiment = with_absolute_paths(experiment)
+    experiment = with_views_learned(with_absolute_paths(experiment))
     parent = Run.create(workspace, experiment.name or store.path.stem)
     atomic.write_text(parent.path / "config.toml", to_toml(experiment))
     for number, split in enumerate(splits, start=1):

@@ -191,7 +191,7 @@ def solved_model(model: Any) -> Any:
 
 def _bank(job: Job, stage: StageConfig, banks: _Banks, changed: bool) -> FeatureBank:
     """Return features of the views that a stage learns from, and of those that score it."""
-    wanted = max(job.n_views(stage.views), job.n_views(job.experiment.scored_views))
+    wanted = max(job.n_views(stage.views), job.n_views(job.experiment.test_views))
     return banks.get(wanted, changed)
 
 
@@ -221,7 +221,7 @@ def _score(
     job: Job, model: Any, stage: StageConfig, banks: _Banks, changed: bool,
     solved: Callable[[np.ndarray], np.ndarray] | None,
 ) -> Evaluation:
-    views = job.experiment.scored_views
+    views = job.experiment.test_views
     if stage.trainable != "none":
         return job.evaluate(predict(model, job.read, job.split.scored_rows, views=views))
     views = job.n_views(views)

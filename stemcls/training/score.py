@@ -63,7 +63,7 @@ def score_run(
     """
     model, card = load_model(calibrated_model(run) if calibrated else finished_model(run))
     experiment = read_experiment(run)
-    views = views or experiment.scored_views
+    views = views or experiment.test_views
     about: dict[str, Any] = {}
     if store_path is None:
         if label_map is not None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import keras
 
 from stemcls import atomic
-from stemcls.config.experiment import FINAL, Experiment, with_absolute_paths
+from stemcls.config.experiment import (
+    FINAL,
+    Experiment,
+    with_absolute_paths,
+    with_views_learned,
+)
 from stemcls.config.options import to_mapping, to_toml
 from stemcls.errors import InputError, explained_disk_errors
 from stemcls.evaluation.predictions import write_predictions
@@ -44,7 +48,8 @@ def prepare_run(
     """Make a run folder that holds all that training needs: config, split, environment.
 
     Args:
-        experiment: Its `store` is made absolute in the kept config.
+        experiment: In the kept config its `store` is absolute, and `test_views` at most those that
+            its stages learn from.
         workspace: Where saved_models/ is.
         split: A split made elsewhere (a fold); None makes the experiment's own.
         run: A folder that is already there (a fold's).
@@ -54,7 +59,7 @@ def prepare_run(
     store = open_verified(Path(experiment.store))
     split = split or make_split(store, experiment.split, experiment.seed)
     check_plan(experiment, store, split)
-    experiment = replace(with_absolute_paths(experiment), test_views=experiment.scored_views)
+    experiment = with_views_learned(with_absolute_paths(experiment))
     run = run or Run.create(workspace, experiment.name or store.path.stem)
     with explained_disk_errors(run.path, "nothing was trained yet"):
         atomic.write_text(run.path / "config.toml", to_toml(experiment))
@@ -118,7 +123,7 @@ def _train(
     evaluation = trained.evaluation
     if evaluation is None:
         evaluation = job.evaluate(predict(
-            model, job.read, split.scored_rows, views=experiment.scored_views,
+            model, job.read, split.scored_rows, views=experiment.test_views,
             update=journal.progress,
         ))
     baseline = evaluation.metrics["baseline"] = linear_baseline(job)

@@ -4,7 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from stemcls.config.experiment import AugmentConfig, Experiment, ModelConfig, with_finetuning
+from stemcls.config.experiment import (
+    AugmentConfig,
+    Experiment,
+    ModelConfig,
+    with_finetuning,
+    with_views_learned,
+)
 from stemcls.config.imaging import BuildConfig, DetectConfig, SimulateConfig
 from stemcls.config.options import (
     from_mapping,
@@ -178,3 +184,29 @@ def test_broken_toml_names_the_file(tmp_path):
         read_toml(path)
     with pytest.raises(InputError, match="does not exist"):
         read_toml(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize(
+    ("mapping", "asked", "averaged"),
+    [
+        ({}, 4, 4),
+        ({}, 8, 4),
+        ({"stages": {"frozen": {"views": 1}}}, 4, 1),
+        ({"model": {"weights": "none"}}, 8, 8),
+        ({"model": {"weights": "none"}, "augment": {"rotate_deg": 10.0}}, 4, 2),
+        ({"model": {"weights": "none"}, "augment": {"flip": False}}, 4, 1),
+        ({"model": {"weights": "none"}, "augment": {"flip": False, "rotate_deg": 180.0}}, 8, 4),
+    ],
+)
+def test_only_views_that_training_saw_are_averaged(mapping, asked, averaged):
+    experiment = from_mapping(Experiment, mapping | {"test_views": asked})
+    assert with_views_learned(experiment) == replace(experiment, test_views=averaged)
+
+
+def test_a_stages_value_is_checked_without_regard_to_what_it_must_agree_with():
+    (epochs,) = [
+        entry for entry in options_of(Experiment) if entry.keys == ("stages", "frozen", "epochs")
+    ]
+    epochs.check(0)
+    with pytest.raises(InputError, match=r"^config: stages\.frozen\.epochs: -1 is below the least"):
+        epochs.check(-1)

@@ -176,7 +176,7 @@ def test_without_a_test_split_the_numbers_say_so(
     assert "no test split: these are the crops that chose the weights" in result.stderr
 
 
-def test_a_read_only_workspace_is_an_error_without_a_traceback(
+def test_a_workspace_that_is_a_file_is_an_error_without_a_traceback(
     striped_store, tiny_config, tmp_path, invoke
 ):
     (tmp_path / "file").write_text("")
@@ -184,4 +184,6 @@ def test_a_read_only_workspace_is_an_error_without_a_traceback(
         "train", striped_store, "--config", tiny_config, "--workspace", tmp_path / "file"
     )
     assert result.returncode == 2
-    assert "Not a directory" in result.stderr
+    assert result.stderr.splitlines() == [
+        f"stemcls: --workspace {tmp_path / 'file'} is a file: expected a folder"
+    ]

@@ -17,10 +17,10 @@ from tui.reading import RunBoard
 from .conftest import NO_SUCH_PID, finish, make_run
 
 
-def look(run: Run) -> dict:
-    """Return the row of a run that is read from the start."""
+def look(run: Run, now: float | None = None) -> dict:
+    """Return the row of a run that is read from the start, at `now`."""
     follower = Follower(run)
-    follower.look(time.time())
+    follower.look(time.time() if now is None else now)
     return follower.row
 
 
@@ -29,9 +29,10 @@ def test_a_followed_run_is_as_one_that_is_read_from_the_start(tmp_path) -> None:
     follower = Follower(run)
     seen = []
     for step in range(4):
-        follower.look(time.time())
+        now = time.time()
+        follower.look(now)
         seen.append(follower.row["epoch"])
-        assert follower.row == look(run)
+        assert follower.row == look(run, now)
         assert run.summary().items() <= follower.row.items()
         run.append("epoch", stage="frozen", epoch=step + 2, epochs=5, val_loss=0.5)
     assert seen == [1, 2, 3, 4]

@@ -59,7 +59,7 @@ def stages_and_hyperband():
     """Two stages, and epochs as Hyperband sets them."""
     stages = tuple(
         replace(stage, start="any", epochs=2, schedule=schedule)
-        for stage, schedule in zip(DEFAULT_STAGES, ("plateau", "cosine"), strict=False)
+        for stage, schedule in zip(DEFAULT_STAGES, ("plateau", "warm-cosine"), strict=False)
     )
     experiment = Experiment(
         store=store, model=ModelConfig(backbone="TinyCNN", weights="none"), stages=stages,
@@ -68,15 +68,27 @@ def stages_and_hyperband():
     space = SearchSpace((
         Dimension(key="model.dropout", kind="float", low=0.0, high=0.5),
     ))
+    solved = replace(stages[0], optimizer="lbfgs")
+    try:
+        StemclsHyperModel(replace(experiment, stages=(solved,)), space)
+        refused = ""
+    except InputError as error:
+        refused = str(error)
     hypermodel = StemclsHyperModel(experiment, space)
     hp = keras_tuner.HyperParameters()
     model = hypermodel.build(hp)
-    conv = model.get_layer("block1a_conv")
-    before = conv.get_weights()[0].copy()
-    whole = hypermodel.fit(hp, model).epoch
-    moved = bool((conv.get_weights()[0] != before).any())
+    convs = [layer for layer in model.layers if layer.name.endswith("_conv")]
+    before = [conv.get_weights()[0].copy() for conv in convs]
+    history = hypermodel.fit(hp, model)
+    moved = [
+        bool((conv.get_weights()[0] != old).any())
+        for conv, old in zip(convs, before, strict=True)
+    ]
     resumed = hypermodel.fit(hp, model, epochs=2, initial_epoch=1).epoch
-    return {"whole": whole, "resumed": resumed, "moved": moved, "compiled": model.compiled}
+    return {
+        "whole": history.epoch, "rates": history.history["learning_rate"], "resumed": resumed,
+        "moved": moved, "compiled": model.compiled, "refused": refused,
+    }
 
 
 def told(oracle, value_of, count, tuner="one"):

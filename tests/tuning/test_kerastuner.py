@@ -41,8 +41,14 @@ def test_the_example_searches_with_keras_tuners_own_tuner(found):
 def test_the_hypermodel_trains_stage_by_stage_and_as_hyperband_asks(found):
     stages = found["stages_and_hyperband"]
     assert stages["compiled"]
-    assert stages["moved"]
+    # The head learns first, and then the backbone's last block.
+    moved = stages["moved"]
+    assert moved[-1]
+    assert not moved[0]
+    assert moved == sorted(moved)
+    assert stages["refused"].startswith("stages.frozen.optimizer is lbfgs, but KerasTuner")
     assert stages["whole"] == [0, 1]
+    assert stages["rates"] == pytest.approx([1.5e-4, 3e-4]), "the rate rises first"
     assert stages["resumed"] == [1]
 
 

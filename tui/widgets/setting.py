@@ -111,7 +111,10 @@ class Setting(Horizontal):
     def check(self) -> None:
         """Show what is wrong with the value in place of the help, or the help again."""
         try:
-            from_mapping(self.cls, self.nested)
+            self.option.check(self.value)
+            # What a stage says must agree with all else; only the whole form can tell if it does.
+            if self.option.keys[0] != "stages":
+                from_mapping(self.cls, self.nested)
         except InputError as error:
             self.problem = str(error)
         else:

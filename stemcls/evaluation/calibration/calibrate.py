@@ -85,7 +85,7 @@ def calibrate_run(
         rows = unseen.rows
         logits = np.log(np.maximum(unseen.probabilities, _LEAST))[None]
     else:
-        logits = _logits(model, store, rows, experiment.scored_views, update)
+        logits = _logits(model, store, rows, experiment.test_views, update)
     labels, groups = split.targets(store, rows), split.units_of(store, rows)
     temperature = fit_temperature(logits, labels, groups, experiment.seed)
     known = predictions_of(store, split, rows, softened(logits, temperature.value))
@@ -96,14 +96,14 @@ def calibrate_run(
         "alpha": alpha,
         "sets": [asdict(threshold) for threshold in thresholds],
         "least_groups": least_groups(alpha),
-        "views": experiment.scored_views,
+        "views": experiment.test_views,
         "novelty": {"flagged_below": FLAGGED, "validation_crops": len(novelty.usual)},
         "test": None,
     }
     before: dict[str, Any] = {}
     after: dict[str, Any] = {}
     if len(split.test):
-        logits = _logits(model, store, split.test, experiment.scored_views, update)
+        logits = _logits(model, store, split.test, experiment.test_views, update)
         scored = [
             predictions_of(store, split, split.test, softened(logits, value))
             for value in (1.0, temperature.value)

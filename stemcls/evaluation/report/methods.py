@@ -209,7 +209,7 @@ def _stage(stage: StageConfig) -> str:
 
 
 def _evaluation(source: Source) -> Iterator[str]:
-    metrics, views = source.metrics, source.experiment.scored_views
+    metrics, views = source.metrics, source.experiment.test_views
     if views > 1:
         of = "Logits" if source.solved and not source.ensemble else "Probabilities"
         yield f"{of} are means over {views} flips and quarter turns."

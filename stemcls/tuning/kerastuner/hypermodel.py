@@ -12,6 +12,7 @@ import keras_tuner
 import numpy as np
 
 from stemcls.config.experiment import Experiment, ModelConfig, StageConfig
+from stemcls.errors import InputError
 from stemcls.models.build import add_head
 from stemcls.models.inference import predict
 from stemcls.models.losses import make_loss
@@ -40,12 +41,19 @@ class StemclsHyperModel(keras_tuner.HyperModel):
         space: What differs between them; None: `default_space` of the experiment.
         settings: Of `keras_tuner.HyperModel`.
     Raises:
-        InputError: The store cannot be used, or the space does not fit the experiment.
+        InputError: The store cannot be used, the space does not fit the experiment, or a stage
+            solves for its head.
     """
 
     def __init__(
         self, experiment: Experiment, space: SearchSpace | None = None, **settings: Any
     ) -> None:
+        solved = [stage.name for stage in experiment.plan if stage.optimizer == "lbfgs"]
+        if solved:
+            raise InputError(
+                f"stages.{solved[0]}.optimizer is lbfgs, but KerasTuner trains step by step: "
+                "expected auto, adam, adamw or sgd, or `stemcls tune`, which solves for heads"
+            )
         self._base = experiment
         self._space = space or default_space(experiment)
         self._space.check(experiment)
@@ -156,6 +164,6 @@ def _callbacks(stage: StageConfig) -> list[Any]:
         found.append(keras.callbacks.ReduceLROnPlateau(
             factor=1.0 / PLATEAU_DIVISOR, patience=-(-stage.patience // 2), min_delta=0.0
         ))
-    elif stage.schedule == "cosine":
+    else:
         found.append(keras.callbacks.LearningRateScheduler(lambda epoch: rate_of(stage, epoch)))
     return found

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from stemcls.config.experiment import Experiment
+from stemcls.config.experiment import Experiment, with_views_learned
 from stemcls.errors import InputError, check_known, nearest
 from stemcls.tuning.space import keys
 from stemcls.tuning.space.dimensions import Condition, Dimension
@@ -84,7 +84,7 @@ class SearchSpace:
         there = {d.key for d in self.dimensions}
         for key in values:
             check_known(key, there, f"the space has no {key!r}")
-        return keys.apply(base, self.pruned(values))
+        return with_views_learned(keys.apply(base, self.pruned(values)))
 
     def check(self, base: Experiment) -> None:
         """Check that every setting makes an experiment, and that there is something to search.
