@@ -15,13 +15,13 @@ from stemcls.store.cropstore import CropStore
 COMPARED_PX = 64
 # Pairs are aligned the likeliest first, each in some milliseconds, until so many in all, or so many
 # in a row that are no copies.
-MOST_ALIGNED = 8_000
+MOST_ALIGNED = 4_000
 PATIENCE = 500
 RADII = 8
 # Rings of the spectrum that are described: JPEG and noise change the finest.
 _BANDS = 12
 # Neighbours of each crop that are compared: fewer in larger stores, so that it takes minutes.
-_NEIGHBOURS, _MOST_COMPARED = (6, 24), 400_000
+_NEIGHBOURS, _MOST_COMPARED = (6, 24), 200_000
 _BLOCK = 512
 # Least likeness of small pictures at the best shift and quarter turn for a pair to be aligned.
 _QUICK = 0.7
