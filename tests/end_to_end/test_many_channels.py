@@ -71,7 +71,7 @@ def test_a_class_that_only_the_last_channel_shows_is_learned_and_explained(
         return json.loads(result.stdout)
 
     assert done("info", store)["channels"] == list(names)
-    run = Path(done("train", store, "--config", tiny_config, "--set", "stages.scratch.epochs=4",
+    run = Path(done("train", store, "--config", tiny_config, "--set", "stages.scratch.epochs=8",
                     "--workspace", tmp_path)["run"])
     run = run if run.is_absolute() else tmp_path / run
     assert done("evaluate", run, store)["metrics"]["mean_recall"] > 0.9
