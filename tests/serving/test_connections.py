@@ -93,7 +93,7 @@ def test_work_of_a_client_that_left_is_dropped(field):
     class Slow:
         card = card()
 
-        model = None
+        model = novelty = None
 
     def predicted(model, card, paths, **options):
         for path in paths:
@@ -114,10 +114,9 @@ def test_work_of_a_client_that_left_is_dropped(field):
             f"POST /api/predict HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Length: {len(body)}\r\n"
             "Content-Type: multipart/form-data; boundary=x\r\n\r\n"
         )
-        connection = opened(url)
-        connection.sendall(head.encode() + body)
-        assert begun.wait(20)
-        connection.close()
+        with opened(url) as connection:
+            connection.sendall(head.encode() + body)
+            assert begun.wait(20)
         for _ in range(400):
             if not requests.get(f"{url}health", timeout=10).json()["waiting"]:
                 break
