@@ -70,10 +70,11 @@ class Pick(Horizontal):
             choices: Each a label and a value.
             wanted: Chosen from now on; "" keeps what is chosen, or takes the first.
         """
-        field = self.query_one(Choice)
-        if not field.query("SelectOverlay"):
-            self.call_after_refresh(self.offer, choices, wanted)  # it is not mounted yet
+        if not self.query("Choice SelectOverlay"):
+            if self.is_attached:
+                self.call_after_refresh(self.offer, choices, wanted)  # it is not mounted yet
             return
+        field = self.query_one(Choice)
         value = wanted or self.value
         offered = list(choices)
         if value and value not in [key for _, key in offered]:
