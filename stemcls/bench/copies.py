@@ -44,7 +44,7 @@ def copies(data: Path) -> list[dict[str, Any]]:
 
 
 def _sets(data: Path) -> Iterator[tuple[str, list[np.ndarray]]]:
-    """Yield a name and up to `CROPS` square uint8 crops; limits were chosen on crops of the first, and of others."""
+    """Yield a name and up to `CROPS` square uint8 crops; ht1080 was used to choose limits."""
     files = sorted((data / "ht1080").rglob("*.png")) or sorted((data / "ht1080").rglob("*.jpg"))
     yield "ht1080", [_grey(path) for path in files[:: max(1, len(files) // CROPS)]][:CROPS]
     for name in ("nih3t3", "usiigaci_small", "hela_h2b"):

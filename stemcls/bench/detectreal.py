@@ -62,7 +62,8 @@ def real_fields(data: Path) -> list[dict[str, Any]]:
 
     Half a is every other field from the first: the detector that is shipped was trained on half a
     of the Usiigaci, BCCD and Chula sets, and settings were tuned on halves a. No field of a half b
-    was trained on, but two rules of the size estimate were mended after looking at it. Cells match within the usual radius, at least 5 pixels.
+    was trained on, but two rules of the size estimate were mended after looking at it. Cells match
+    within the usual radius, at least 5 pixels.
 
     Args:
         data: Folder of real images: fields/, chula/, gowt1/.
