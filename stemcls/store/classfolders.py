@@ -193,7 +193,9 @@ def _splits(
                 f"--split-folders merge: {where} has no folders such as train and test; its "
                 f"folders are {_some(names)}"
             )
-        return splits
+        return splits | _alike(here, level, splits)
+    if len(splits) > 1:
+        splits |= _alike(here, level, splits)
     if len(splits) > 1 and (both := _shared(here, level, splits)):
         raise InputError(
             f"the folders {_some(splits)} of {where} are parts of a split, not classes: they hold "
@@ -219,6 +221,19 @@ def _shared(
         if len(parts) > level + 1 and parts[level] in among:
             inner[parts[level + 1]].add(parts[level])
     return {name for name, holders in inner.items() if len(holders) > 1}
+
+
+def _alike(here: Iterable[tuple[str, ...]], level: int, splits: set[str]) -> set[str]:
+    """Return further folders of a level that hold nothing but the folders which the splits hold.
+
+    Their names may be in any language.
+    """
+    inner = defaultdict(set)
+    for parts in here:
+        if len(parts) > level:
+            inner[parts[level]].add(parts[level + 1] if len(parts) > level + 1 else "")
+    classes = set().union(*(inner[name] for name in splits)) - {""}
+    return {name for name, held in inner.items() if held <= classes}
 
 
 def _loose(

@@ -220,3 +220,14 @@ def test_time_points_of_a_position_are_one_group_unless_others_are_given(tmp_pat
     assert {source.group for source in given.sources} == {"A", "B"}
     asked = list_sources(tmp_path, None, None, None)
     assert all("--time all" in source.problem for source in asked.sources)
+
+
+def test_a_part_of_a_split_in_another_language_is_told_by_what_it_holds(put):
+    folder = put(*(
+        f"{part}/{name}/1.png" for part in ("Training", "Validierung", "Testing")
+        for name in ("HSC", "MPP")
+    ))
+    with pytest.raises(InputError, match=r"Testing, Training, Validierung .* parts of a split"):
+        listed(folder)
+    merged = listed(folder, split_folders="merge")
+    assert set(classes(merged).values()) == {"HSC", "MPP"}
